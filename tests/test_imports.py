@@ -8,6 +8,16 @@ import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).resolve().parent.parent
+LIGHT = ["app.main", "engine.supervisor.server", "engine.commands", "engine.client"]
+
+
+def loaded(module: str, names: tuple[str, ...]) -> str:
+    """Which of ``names`` a fresh process has loaded after importing ``module``."""
+    code = f"import sys, {module}; print([m for m in {names} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
 
 
 def test_arrows_point_down_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,15 +26,12 @@ def test_arrows_point_down_only(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module", ["app.main", "engine.supervisor.server", "engine.commands", "engine.client"])
-def test_loading_the_light_processes_never_loads_torch(module: str) -> None:
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_light_processes_never_load_torch(module: str) -> None:
     """The import graph cannot see an import inside a function that runs at load time: ask a real process."""
-    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"
+    assert loaded(module, ("torch", "transformers", "peft")) == "[]"
 
 
-def test_the_engine_never_loads_qt() -> None:
-    code = "import sys, engine.commands, engine.supervisor.server; print('PySide6' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "False"
+@pytest.mark.parametrize("module", LIGHT[1:])
+def test_the_engine_never_loads_qt(module: str) -> None:
+    assert loaded(module, ("PySide6", "pyqtgraph")) == "[]"
