@@ -30,7 +30,7 @@ class StudioError(Exception):
 
 
 class AdapterError(StudioError):
-    """An adapter that cannot be read, does not fit, or lands nowhere. ``code`` "refused": unsafe on purpose."""
+    """An adapter that cannot be read, does not fit, or lands nowhere. ``code`` "refused": unsafe."""
 
     def __init__(self, message: str, hint: str = "", detail: str = "", code: str = "adapter") -> None:
         super().__init__(code, message, hint, detail)

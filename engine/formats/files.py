@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: temp, write, sync, rename, sync of the parent; and streamed hashes."""
+"""Files that appear whole or not at all (temp, sync, rename, sync of the parent), and streamed hashes."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _move_in(work: Path, target: Path, replace: bool) -> None:
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, doing: str = "saving") -> None:
-    """Write ``data`` to ``path`` so that readers see the old bytes or the new ones, also after a power cut."""
+    """Write ``data`` to ``path`` so that readers see the old bytes or the new, also after a power cut."""
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:

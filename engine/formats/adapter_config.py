@@ -1,0 +1,292 @@
+"""A stranger's adapter_config.json, rebuilt through an allow-list; patterns resolved as PEFT does."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import regex  # its matching can be given a time limit, re's cannot
+
+from engine.formats.errors import AdapterError
+
+__all__ = ["AdapterConfig", "NeedsConversionError", "parse_config", "resolve", "say_base"]
+
+MAX_RANK = 1024
+MAX_ALPHA = 1e6
+MAX_PATTERN = 1000
+MAX_LIST = 20_000
+MATCH_SECONDS = 1.0
+
+
+class NeedsConversionError(AdapterError):
+    """Not a LoRA, but something that PEFT can turn into one."""
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """The part of a LoRA's config that has a meaning here, every value checked.
+
+    ``targets``, ``exclude``, ``layers`` and ``layers_pattern`` are kept as PEFT wrote them, to be written
+    back: which modules an adapter changes is read from its tensors.
+    """
+
+    rank: int
+    alpha: float
+    rslora: bool = False
+    rank_pattern: tuple[tuple[str, int], ...] = ()
+    alpha_pattern: tuple[tuple[str, float], ...] = ()
+    base: str = ""
+    task: str | None = None
+    fan_in_fan_out: bool = False
+    targets: str | tuple[str, ...] = ()
+    exclude: str | tuple[str, ...] | None = None
+    layers: int | tuple[int, ...] | None = None
+    layers_pattern: str | tuple[str, ...] | None = None
+
+    def ranks(self, modules: Sequence[str]) -> dict[str, int]:
+        """The rank of each module: the first matching pattern, else ``rank``."""
+        return resolve(self.rank_pattern, modules, self.rank)
+
+    def alphas(self, modules: Sequence[str]) -> dict[str, float]:
+        """Alpha of each module: the first matching pattern, else ``alpha``."""
+        return resolve(self.alpha_pattern, modules, self.alpha)
+
+
+# Keys that change nothing at inference, whatever they say; none of their values is kept.
+_DROPPED = {
+    "peft_version", "inference_mode", "revision", "lora_dropout", "loftq_config", "eva_config",
+    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "ensure_weight_tying", "velora_config",
+}  # fmt: skip
+_PLAIN = "Train or export it as a plain LoRA."
+# What this version does not play: key -> sentence. Any value but none, false, empty or "none" is a refusal.
+_UNPLAYED = {
+    "use_dora": "It is a DoRA adapter (weight-decomposed), which this version does not play.",
+    "bias": "It changes biases of the base, which would alter the base for everyone.",
+    "lora_bias": "It has biases of its own (lora_bias), which this version does not play.",
+    "modules_to_save": "It replaces whole modules of the base (modules_to_save).",
+    "trainable_token_indices": "It brings new or changed tokens (trainable_token_indices).",
+    "layer_replication": "It repeats layers of the base (layer_replication).",
+    "target_parameters": "It adapts bare parameters (target_parameters), as in mixture-of-experts blocks.",
+    "alora_invocation_tokens": "It is an activated LoRA (aLoRA) that wakes up at certain tokens.",
+    "arrow_config": "It carries an Arrow router of its own.",
+    "use_qalora": "It is a QALoRA adapter, which pools its input.",
+    "use_bdlora": "It is a block-diagonal LoRA (BD-LoRA).",
+    "kasa_config": "It is a KaSA adapter, which rewrites the base's weights.",
+    "monteclora_config": "It is a MonteCLoRA adapter, which draws its weights at random.",
+    "use_mora": "It is a MoRA adapter.",
+    "target_modules_to_tie": "It ties its factors to the embeddings.",
+}
+_REWRITING = ("pissa", "olora", "corda", "loftq", "lora_ga")  # initialisations that subtract from the base
+_HARMLESS = (True, False, None, "gaussian", "eva", "orthogonal", "mica")
+_CONVERTIBLE = {
+    "LOHA", "LOKR", "ADALORA", "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT", "VBLORA", "BONE", "MISS",
+    "SHIRA", "C3A", "DELORA", "ROAD", "GRALORA", "LILY", "PSOFT",
+}  # fmt: skip
+_KNOWN = {
+    "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "rank_pattern",
+    "alpha_pattern", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
+    "fan_in_fan_out", "init_lora_weights", "auto_mapping", "megatron_config", "megatron_core",
+}  # fmt: skip
+
+
+def parse_config(raw: Mapping[str, Any]) -> AdapterConfig:
+    """The allow-listed config of a plain LoRA, or AdapterError with the reason it is not one."""
+    _refuse_code(raw)
+    _check_kind(raw.get("peft_type"))
+    for key, reason in _UNPLAYED.items():
+        if raw.get(key) not in (None, False, "none") and raw.get(key) != [] and raw.get(key) != {}:
+            raise AdapterError(reason, _PLAIN, f"{key} = {str(raw[key])[:200]}")
+    _check_init(raw.get("init_lora_weights", True))
+    for key in raw.keys() - _KNOWN - _DROPPED - _UNPLAYED.keys():
+        if raw[key] not in (None, False, "") and raw[key] != [] and raw[key] != {}:
+            raise AdapterError(
+                f"Its config has a setting that is not known here: {key[:80]}.",
+                "A newer PEFT may have written it; export it as a plain LoRA.",
+                str(raw[key])[:200],
+            )
+    return AdapterConfig(
+        rank=_rank(raw.get("r", 8), "r"),
+        alpha=_alpha(raw.get("lora_alpha", 8), "lora_alpha"),
+        rslora=_flag(raw, "use_rslora"),
+        rank_pattern=tuple((key, _rank(value, key)) for key, value in _pattern(raw, "rank_pattern")),
+        alpha_pattern=tuple((key, _alpha(value, key)) for key, value in _pattern(raw, "alpha_pattern")),
+        base=say_base(raw.get("base_model_name_or_path")),
+        task=_word(raw.get("task_type")),
+        fan_in_fan_out=_flag(raw, "fan_in_fan_out"),
+        targets=_names(raw, "target_modules") or (),
+        exclude=_names(raw, "exclude_modules"),
+        layers=_layers(raw.get("layers_to_transform")),
+        layers_pattern=_names(raw, "layers_pattern"),
+    )
+
+
+_T = TypeVar("_T")
+
+
+def resolve(patterns: Sequence[tuple[str, _T]], modules: Sequence[str], default: _T) -> dict[str, _T]:
+    """For each module the value of the first key that matches ``(.*\\.)?(key)$``, as PEFT's get_pattern_key.
+
+    Keys are a stranger's regular expressions: all of them together get one second. AdapterError beyond it.
+    """
+    deadline = time.monotonic() + MATCH_SECONDS
+    tests = [(_matcher(key, deadline), value) for key, value in patterns]
+    return {
+        module: next((value for matches, value in tests if matches(module)), default) for module in modules
+    }
+
+
+_SLOW = "Its rank or alpha pattern takes too long to match, as hostile patterns do."
+
+
+def _matcher(key: str, deadline: float) -> Any:
+    def in_time() -> float:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise AdapterError(_SLOW, "Check where it comes from.", key[:200], code="refused")
+        return left
+
+    if re.fullmatch(r"[\w\-.]+", key):  # no operator but the dot: cannot backtrack
+        plain = re.compile(rf"{key}$")
+
+        def matches_plain(module: str) -> bool:
+            in_time()
+            start = len(module) - len(key)
+            return (
+                start >= 0 and (start == 0 or module[start - 1] == ".") and bool(plain.match(module, start))
+            )
+
+        return matches_plain
+    try:
+        whole = regex.compile(rf"(.*\.)?({key})$")
+    except (regex.error, RecursionError, OverflowError, ValueError) as error:
+        raise AdapterError(
+            f"Its pattern {key[:80]!r} is not a regular expression.", "Export the adapter again.", str(error)
+        ) from error
+
+    def matches(module: str) -> bool:
+        try:
+            return bool(whole.match(module, timeout=in_time()))
+        except TimeoutError as error:
+            raise AdapterError(_SLOW, "Check where it comes from.", key[:200], code="refused") from error
+
+    return matches
+
+
+def say_base(value: Any) -> str:
+    """The name of the base that an adapter wishes for: shown and compared, never opened."""
+    return value if isinstance(value, str) and len(value) <= 500 and value.isprintable() else ""
+
+
+def _refuse_code(raw: Mapping[str, Any]) -> None:
+    """Settings by which a config once made PEFT import a module of its own choice."""
+    reason = "Its config names a Python module to be imported, as adapters that run code do."
+    mapping = raw.get("auto_mapping")
+    if mapping is not None:
+        library = mapping.get("parent_library") if isinstance(mapping, dict) else mapping
+        benign = isinstance(library, str) and re.fullmatch(r"(transformers|peft|__main__)(\.\w+)*", library)
+        if not (benign or library is None):
+            raise AdapterError(reason, "Do not use it.", str(mapping)[:200], code="refused")
+    if raw.get("megatron_config") or raw.get("megatron_core") not in (None, "", "megatron.core"):
+        raise AdapterError(reason, "Do not use it.", str(raw.get("megatron_core"))[:200], code="refused")
+
+
+def _check_kind(kind: Any) -> None:
+    if kind == "LORA":
+        return
+    name = kind if isinstance(kind, str) and re.fullmatch(r"\w{1,40}", kind) else "unknown"
+    if name in _CONVERTIBLE:
+        raise NeedsConversionError(
+            f"It is of the kind {name}, not a LoRA.", "Convert it to a LoRA with PEFT first."
+        )
+    raise AdapterError(f"It is of the kind {name}, not a LoRA.", "Only LoRA adapters can be mixed.")
+
+
+def _check_init(init: Any) -> None:
+    if isinstance(init, str) and init.lower().startswith(_REWRITING):
+        raise AdapterError(
+            f"It was started by {init[:40]}, which changes the base's weights, so it fits no untouched base.",
+            "Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).",
+        )
+    if not any(init is known or (isinstance(init, str) and init == known) for known in _HARMLESS):
+        raise AdapterError(f"It was started in an unknown way: {str(init)[:40]!r}.", _PLAIN)
+
+
+def _bad(key: str, value: Any) -> AdapterError:
+    return AdapterError(
+        f"Its config has an impossible value for {key[:80]}.", "Export the adapter again.", str(value)[:200]
+    )
+
+
+def _rank(value: Any, key: str) -> int:
+    if type(value) is not int or value < 1:
+        raise _bad(key, value)
+    if value > MAX_RANK:
+        raise AdapterError(f"Its rank is {value:,}; at most {MAX_RANK} is read.", "Check what it is.")
+    return value
+
+
+def _alpha(value: Any, key: str) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > MAX_ALPHA:
+        raise _bad(key, value)
+    return float(value)
+
+
+def _flag(raw: Mapping[str, Any], key: str) -> bool:
+    value = raw.get(key, False)
+    if value is None:
+        return False
+    if type(value) is not bool:
+        raise _bad(key, value)
+    return value
+
+
+def _word(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z_]{1,40}", value):
+        raise _bad("task_type", value)
+    return value
+
+
+def _pattern(raw: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    value = raw.get(key) or {}
+    if not isinstance(value, dict) or len(value) > MAX_LIST:
+        raise _bad(key, value)
+    for name in value:
+        _short(name, key)
+    return list(value.items())
+
+
+def _short(value: Any, key: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise _bad(key, value)
+    if len(value) > MAX_PATTERN:
+        raise AdapterError(
+            f"Its {key} has an expression of {len(value):,} characters; at most {MAX_PATTERN} are read.",
+            "Check where it comes from.",
+            code="refused",
+        )
+    return value
+
+
+def _names(raw: Mapping[str, Any], key: str) -> str | tuple[str, ...] | None:
+    value = raw.get(key)
+    if value is None or value == []:
+        return None
+    if isinstance(value, str):
+        return _short(value, key)
+    if not isinstance(value, list) or len(value) > MAX_LIST:
+        raise _bad(key, value)
+    return tuple(_short(name, key) for name in value)
+
+
+def _layers(value: Any) -> int | tuple[int, ...] | None:
+    if value is None or type(value) is int:
+        return value
+    if not isinstance(value, list) or len(value) > MAX_LIST or not all(type(layer) is int for layer in value):
+        raise _bad("layers_to_transform", value)
+    return tuple(value)
