@@ -1,0 +1,109 @@
+"""What stands around every page: the engine in words, the running job, the bases to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QObject, Signal
+
+from app.client import Client
+from app.presenters.activity import Activity
+from app.presenters.notice import Notice, from_error
+from app.words import duration, megabytes
+from engine import messages
+
+__all__ = ["Frame", "FrameState"]
+
+MARK = {
+    "starting": ("waiting", "text_dim"),
+    "ready": ("good", "good"),
+    "silent": ("warn", "warn"),
+    "lost": ("warn", "warn"),
+    "stopped": ("bad", "bad"),
+}
+LEVEL = {"info": "info", "warning": "warn", "error": "bad"}
+
+
+@dataclass(frozen=True)
+class FrameState:
+    """``engine`` is a drawing, a colour token and words; ``job`` is words, a share 0..1 and the time left."""
+
+    engine: tuple[str, str, str] = ("waiting", "text_dim", "Starting the engine")
+    device: str = ""
+    memory: str = ""
+    job: tuple[str, float, str] = ("", 0.0, "")
+    bases: tuple[messages.BaseCard, ...] = ()
+    base: str = ""
+
+
+class Frame(QObject):
+    """Signals: ``changed`` with each new state, ``noticed`` with a Notice."""
+
+    changed = Signal()
+    noticed = Signal(object)
+
+    def __init__(
+        self, client: Client, activity: Activity, base: str = "", parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.state = FrameState(base=base)
+        self._client = client
+        self._activity = activity
+        client.engine_changed.connect(self._engine)
+        client.welcomed.connect(self._list)
+        client.happened.connect(self._on_event)
+        client.failed.connect(lambda error: self.noticed.emit(from_error(error)))
+        activity.changed.connect(self._job)
+        activity.noticed.connect(self.noticed)
+        self._engine()
+        if client.engine.phase == "ready":
+            self._list()
+
+    def choose_base(self, base: str) -> None:
+        self._set(base=base)
+
+    def _list(self) -> None:
+        self._client.ask(messages.ListBases(), self._listed)
+
+    def _listed(self, answer: messages.Bases) -> None:
+        names = [base.name for base in answer.bases]
+        base = self.state.base if self.state.base in names else next(iter(names), "")
+        self._set(bases=tuple(answer.bases), base=base)
+
+    def _on_event(self, event: object) -> None:
+        match event:
+            case messages.LibraryChanged(what="bases"):
+                self._list()
+            case messages.Notice(level=level, message=message, hint=hint):
+                self.noticed.emit(Notice(level=LEVEL[level], message=message, hint=hint))  # type: ignore[arg-type]
+
+    def _engine(self) -> None:
+        engine = self._client.engine
+        drawing, token = MARK[engine.phase]
+        words = engine.sentence
+        loading = [card.base for card in engine.runtimes if card.state == "starting"]
+        if engine.phase == "ready" and loading:
+            drawing, token, words = "waiting", "text_dim", f"Loading {loading[0]}"
+        devices = sorted({card.device for card in engine.runtimes})
+        memory = (
+            f"{megabytes(engine.memory)} of {megabytes(engine.memory_total)}" if engine.memory_total else ""
+        )
+        self._set(engine=(drawing, token, words), device=", ".join(devices), memory=memory)
+
+    def _job(self) -> None:
+        job = self._activity.state.running
+        if job is None:
+            self._set(job=("", 0.0, ""))
+            return
+        share = job.step / job.steps if job.steps else 0.0
+        doing = "Training" if job.state == "running" else "Waiting"
+        left = f"{share:.0%}"
+        if job.seconds_left is not None:
+            left += f"  {duration(job.seconds_left)} left"
+        self._set(job=(f"{doing} {job.name}", share, left))
+
+    def _set(self, **changes: object) -> None:
+        state = replace(self.state, **changes)  # type: ignore[arg-type]
+        if state != self.state:
+            self.state = state
+            self.changed.emit()

@@ -1,0 +1,302 @@
+"""The frame around the pages: rail, title row, notices, status line, keys. Pages are built on first visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSettings, QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QApplication,
+    QButtonGroup,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QPlainTextEdit,
+    QSplitter,
+    QStackedWidget,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.client import Client
+from app.pages.page import Page
+from app.presenters.activity import Activity
+from app.presenters.frame import Frame
+from app.presenters.notice import Notice
+from widgets.finder import Finder, ShortcutSheet
+from widgets.icon_button import IconButton
+from widgets.notice_bar import NoticeBar
+from widgets.status import StatusLine
+from widgets.theme import pixmap, theme
+
+__all__ = ["PAGES", "Shell"]
+
+# The name is also the drawing in the rail and the page's name on the command line.
+PAGES = {"library": "Library", "mixer": "Mixer", "activity": "Activity", "settings": "Settings"}
+
+
+class Shell(QMainWindow):
+    """The window. Everything a page needs is handed to it here; pages do not know each other."""
+
+    def __init__(self, client: Client, settings: QSettings) -> None:
+        super().__init__()
+        self.client = client
+        self.settings = settings
+        self.activity = Activity(client, self)
+        self.frame = Frame(client, self.activity, str(settings.value("base", "")), self)
+        self.pages: dict[str, Page] = {}
+        self.setObjectName("shell")
+        self.setMinimumSize(1000, 640)
+        self._build()
+        self._keys()
+        self._connect()
+        self._show_state()
+        self._restore_place()
+
+    # --- building -----------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._title = QLabel(self)
+        self._title.setProperty("role", "title")
+        self.notice = NoticeBar(self)
+        self._stack = QStackedWidget(self, objectName="pages")
+        self.status = StatusLine(self)
+        self.finder = Finder(self)
+        self.sheet = ShortcutSheet(self)
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self._title_row(), _line(self), self.notice, self._stack, _line(self), self.status):
+            column.addWidget(widget, 1 if widget is self._stack else 0)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._rail())
+        row.addWidget(_line(self, upright=True))
+        row.addLayout(column, 1)
+        middle = QWidget(self)
+        middle.setLayout(row)
+        self.setCentralWidget(middle)
+
+    def _rail(self) -> QWidget:
+        rail = QFrame(self, objectName="rail", accessibleName="Pages")
+        rail.setFixedWidth(56)
+        column = QVBoxLayout(rail)
+        column.setContentsMargins(0, 0, 0, 8)
+        column.setSpacing(0)
+        self._mark = QLabel(rail, alignment=Qt.AlignmentFlag.AlignCenter)
+        self._mark.setFixedHeight(56)
+        self._mark.setPixmap(pixmap("app", 32, theme.tokens.text, self.devicePixelRatioF()))
+        column.addWidget(self._mark)
+        self._rail_group = QButtonGroup(self)
+        for place, (name, title) in enumerate(PAGES.items(), start=1):
+            button = IconButton(name, title, f"go-{name}", rail)
+            button.setToolTip(f"{title}  Ctrl+{place}")
+            button.setProperty("role", "rail")
+            button.setCheckable(True)
+            button.setIconSize(QSize(24, 24))
+            button.clicked.connect(lambda _=False, name=name: self.go(name))
+            self._rail_group.addButton(button)
+            if name == "settings":
+                column.addStretch(1)
+            column.addWidget(button)
+        return rail
+
+    def _title_row(self) -> QWidget:
+        bar = QWidget(self)
+        bar.setFixedHeight(56)
+        self._base = QComboBox(bar, objectName="base", accessibleName="Base model")
+        self._base.setMinimumWidth(176)
+        label = QLabel("Base", bar)
+        label.setProperty("role", "dim")
+        self._find = IconButton("search", "Search  Ctrl+K", "search", bar, labelled=True)
+        self._find.setAccessibleName("Search actions and pages")
+        self._find.clicked.connect(self.find)
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(24, 0, 16, 0)
+        row.setSpacing(8)
+        row.addWidget(self._title)
+        row.addStretch(1)
+        row.addWidget(label)
+        row.addWidget(self._base)
+        row.addSpacing(8)
+        row.addWidget(self._find)
+        return bar
+
+    def _keys(self) -> None:
+        self._actions: list[QAction] = []
+        for place, (name, title) in enumerate(PAGES.items(), start=1):
+            self._act(f"Go to {title}", f"Ctrl+{place}", lambda name=name: self.go(name))
+        self._act("Undo", "Ctrl+Z", lambda: self.page().undo())
+        self._act("Redo", "Ctrl+Shift+Z", lambda: self.page().redo())
+        self._act("Search actions and pages", "Ctrl+K", self.find)
+        self._act("Next part of the page", "F6", lambda: self.step_region(1))
+        self._act("Previous part of the page", "Shift+F6", lambda: self.step_region(-1))
+        self._act("Keyboard shortcuts", "F1", self.show_keys)
+        self._act("Close the window", "Ctrl+Q", self.close)
+        question = QShortcut(QKeySequence("?"), self)
+        question.activated.connect(self.show_keys)
+        # "?" is also a letter: it opens the sheet only where nobody is writing.
+        QApplication.instance().focusChanged.connect(lambda _, now: question.setEnabled(not _writes(now)))
+
+    def _act(self, words: str, keys: str, act: Callable[[], object]) -> None:
+        action = QAction(words, self, shortcut=QKeySequence(keys))
+        action.triggered.connect(lambda: act())
+        self.addAction(action)
+        self._actions.append(action)
+
+    def _connect(self) -> None:
+        self.frame.changed.connect(self._show_state)
+        self.frame.noticed.connect(self.say)
+        self._base.currentTextChanged.connect(self._choose_base)
+        self.status.engine_pressed.connect(self._engine_pressed)
+        self.status.job_pressed.connect(lambda: self.go("activity"))
+
+    # --- verbs --------------------------------------------------------------------------------------------
+
+    def arrive(self) -> None:
+        """Show the page that was open last time."""
+        last = str(self.settings.value("page", "library"))
+        self.go(last if last in PAGES else "library")
+
+    def go(self, name: str) -> Page:
+        """Show a page, building it if it has not been visited yet."""
+        if name not in self.pages:
+            self.pages[name] = self._open(name)
+        page = self.pages[name]
+        self._stack.setCurrentWidget(page)
+        self._title.setText(page.title)
+        self.setWindowTitle(f"Adapter Studio - {page.title}")
+        self._rail_group.buttons()[list(PAGES).index(name)].setChecked(True)
+        self.settings.setValue("page", name)
+        return page
+
+    def page(self) -> Page:
+        return self._stack.currentWidget()
+
+    def say(self, notice: Notice) -> None:
+        """Put a sentence into the bar under the title."""
+        self.notice.say(notice.level, notice.message, notice.hint, notice.detail, notice.action)
+        if notice.level in ("info", "good") and notice.action is None:
+            QTimer.singleShot(6000, self.notice, lambda words=self.notice.text: self._fade(words))
+
+    def find(self) -> None:
+        own = [action for action in self.page().actions() if action.text()]
+        self.finder.offer([*own, *self._actions])
+
+    def show_keys(self) -> None:
+        actions = [*self.page().actions(), *self._actions]
+        keys = [(action.shortcut().toString(), action.text()) for action in actions]
+        self.sheet.offer([(key, words) for key, words in keys if key])
+
+    def step_region(self, step: int) -> None:
+        """Move the focus to the next part of the window: rail, title row, the page's regions, status line."""
+        regions = [self._rail_group.checkedButton(), self._base, *self.page().regions(), self.status]
+        regions = [region for region in regions if region.isVisible()]
+        now = QApplication.focusWidget()
+        here = next((i for i, region in enumerate(regions) if region is now or region.isAncestorOf(now)), -1)
+        for distance in range(1, len(regions) + 1):
+            target = _first_focus(regions[(here + step * distance) % len(regions)])
+            if target is not None:
+                target.setFocus(Qt.FocusReason.ShortcutFocusReason)
+                return
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _open(self, name: str) -> Page:
+        """A page that has not been visited before; its module is imported only now."""
+        match name:
+            case "library":
+                from app.pages.library import LibraryPage
+
+                page: Page = LibraryPage(self.client)
+                page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
+            case "mixer":
+                from app.pages.mixer import MixerPage
+
+                page = MixerPage(self.client, self.settings)
+            case "activity":
+                from app.pages.activity import ActivityPage
+
+                page = ActivityPage(self.activity)
+            case _:
+                from app.pages.settings import SettingsPage
+
+                page = SettingsPage(self.client, self.settings)
+        page.noticed.connect(self.say)
+        page.use_base(self.frame.state.base)
+        self._stack.addWidget(page)
+        for splitter in page.findChildren(QSplitter):
+            key = f"splitters/{splitter.objectName()}"
+            splitter.restoreState(self.settings.value(key, b""))
+            splitter.splitterMoved.connect(
+                lambda *_, splitter=splitter, key=key: self.settings.setValue(key, splitter.saveState())
+            )
+        return page
+
+    def _show_state(self) -> None:
+        state = self.frame.state
+        self.status.show_engine(*state.engine, state.device, state.memory)
+        self.status.show_job(*state.job)
+        names = [base.name for base in state.bases]
+        if [self._base.itemText(i) for i in range(self._base.count())] != names:
+            self._base.blockSignals(True)
+            self._base.clear()
+            self._base.addItems(names)
+            self._base.blockSignals(False)
+        if self._base.currentText() != state.base:
+            self._base.blockSignals(True)
+            self._base.setCurrentText(state.base)
+            self._base.blockSignals(False)
+        self._base.setEnabled(bool(names))
+        if state.base and state.base != self.settings.value("base", ""):
+            self.settings.setValue("base", state.base)
+        for page in self.pages.values():
+            page.use_base(state.base)
+
+    def _choose_base(self, base: str) -> None:
+        self.frame.choose_base(base)
+
+    def _engine_pressed(self) -> None:
+        if self.client.engine.phase == "stopped":
+            self.client.restart()
+        else:
+            self.go("activity")
+
+    def _fade(self, words: str) -> None:
+        if self.notice.text == words:
+            self.notice.dismiss()
+
+    def _restore_place(self) -> None:
+        self.resize(1280, 800)
+        self.restoreGeometry(self.settings.value("geometry", b""))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.settings.setValue("geometry", self.saveGeometry())
+        self.settings.sync()
+        super().closeEvent(event)
+
+
+def _line(parent: QWidget, *, upright: bool = False) -> QFrame:
+    line = QFrame(parent)
+    line.setProperty("role", "upright" if upright else "line")
+    return line
+
+
+def _writes(widget: QWidget | None) -> bool:
+    return isinstance(widget, QLineEdit | QTextEdit | QPlainTextEdit) or (
+        isinstance(widget, QComboBox) and widget.isEditable()
+    )
+
+
+def _first_focus(region: QWidget) -> QWidget | None:
+    """The first widget in ``region`` that the keyboard may enter."""
+    for widget in [region, *region.findChildren(QWidget)]:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled():
+            return widget
+    return None

@@ -1,0 +1,28 @@
+"""Numbers as people read them: bytes, durations, counts."""
+
+from __future__ import annotations
+
+__all__ = ["count", "duration", "megabytes"]
+
+
+def megabytes(size: int) -> str:
+    """1234567 -> "1.2 MB": decimal units, two figures below ten."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 9.95 else f"{value:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """75 -> "1:15", 4000 -> "1:06:40"."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """(1, "adapter") -> "1 adapter", (1200, "adapter") -> "1,200 adapters"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,47 @@
+"""An empty page: what it is for, one picture, one button."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from widgets.theme import pixmap, theme
+
+__all__ = ["Empty"]
+
+
+class Empty(QWidget):
+    """Signals: ``pressed`` when the one button was pressed. Without ``button`` words there is none."""
+
+    pressed = Signal()
+
+    def __init__(
+        self, drawing: str, title: str, words: str, button: str, name: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self._drawing = drawing
+        self._picture = QLabel(self, alignment=Qt.AlignmentFlag.AlignCenter)
+        heading = QLabel(title, self, alignment=Qt.AlignmentFlag.AlignCenter)
+        heading.setProperty("role", "title")
+        text = QLabel(words, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        text.setProperty("role", "dim")
+        text.setFixedWidth(420)
+        text.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.MinimumExpanding)
+        column = QVBoxLayout(self)
+        column.setSpacing(16)
+        column.addStretch(2)
+        column.addWidget(self._picture)
+        column.addWidget(heading)
+        column.addWidget(text, 0, Qt.AlignmentFlag.AlignCenter)
+        if button:
+            press = QPushButton(button, self, objectName=f"{name}-button", accessibleName=button)
+            press.setProperty("role", "primary")
+            press.clicked.connect(self.pressed)
+            column.addWidget(press, 0, Qt.AlignmentFlag.AlignCenter)
+        column.addStretch(3)
+        theme.changed.connect(self._tint)
+        self._tint()
+
+    def _tint(self) -> None:
+        self._picture.setPixmap(pixmap(self._drawing, 72, theme.tokens.edge, self.devicePixelRatioF()))

@@ -1,0 +1,142 @@
+"""The command palette and the shortcut sheet: every action by its name."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+__all__ = ["Finder", "ShortcutSheet"]
+
+WIDTH = 520
+
+
+class Sheet(QFrame):
+    """A panel floating over the top middle of its window; Escape or a lost focus puts it away."""
+
+    closed = Signal()
+
+    def __init__(self, name: str, words: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setAccessibleName(words)
+        self.setProperty("role", "sheet")
+        self.hide()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.put_away()
+        else:
+            super().keyPressEvent(event)
+
+    def put_away(self) -> None:
+        if self.isVisible():
+            self.hide()
+            self.closed.emit()
+
+    def _place(self) -> None:
+        room = self.parentWidget().rect()
+        self.setFixedWidth(min(WIDTH, room.width() - 32))
+        self.adjustSize()
+        self.move((room.width() - self.width()) // 2, 64)
+        self.raise_()
+        self.show()
+
+
+class Finder(Sheet):
+    """Type a few letters, press Enter. Finds in every word of an action's text, in any order."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("finder", "Find an action", parent)
+        self._actions: list[QAction] = []
+        self._field = QLineEdit(self, objectName="finder-field", accessibleName="Find an action or a page")
+        self._field.setPlaceholderText("Find an action or a page")
+        self._field.textChanged.connect(self._filter)
+        self._field.installEventFilter(self)
+        self._list = QListWidget(self, objectName="finder-list", accessibleName="Actions found")
+        self._list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._list.itemClicked.connect(self._run)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.addWidget(self._field)
+        column.addWidget(self._list)
+
+    def offer(self, actions: list[QAction]) -> None:
+        """Open with these actions; disabled ones stay out."""
+        self._actions = [action for action in actions if action.isEnabled()]
+        self._field.clear()
+        self._filter("")
+        self._place()
+        self._field.setFocus()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.FocusOut and self.isVisible():
+            self.put_away()
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()))
+            if step and self._list.count():
+                self._list.setCurrentRow((self._list.currentRow() + step) % self._list.count())
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._run(self._list.currentItem())
+                return True
+        return super().eventFilter(watched, event)
+
+    def _filter(self, text: str) -> None:
+        wanted = text.lower().split()
+        self._list.clear()
+        for action in self._actions:
+            words = action.text().replace("&", "")
+            if all(word in words.lower() for word in wanted):
+                keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+                item = QListWidgetItem(action.icon(), f"{words}    {keys}" if keys else words, self._list)
+                item.setData(Qt.ItemDataRole.UserRole, action)
+                item.setSizeHint(QSize(0, 32))
+        self._list.setCurrentRow(0)
+        self._list.setFixedHeight(32 * min(max(self._list.count(), 1), 9) + 8)
+        if self.isVisible():
+            self.adjustSize()
+
+    def _run(self, item: QListWidgetItem | None) -> None:
+        if item is not None:
+            action = item.data(Qt.ItemDataRole.UserRole)
+            self.put_away()
+            action.trigger()
+
+
+class ShortcutSheet(Sheet):
+    """Every key and what it does."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("shortcut-sheet", "Keyboard shortcuts", parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(24, 24, 24, 24)
+        self._grid.setHorizontalSpacing(32)
+
+    def offer(self, keys: list[tuple[str, str]]) -> None:
+        """Open with pairs of key and words."""
+        while entry := self._grid.takeAt(0):
+            entry.widget().deleteLater()
+        heading = QLabel("Keyboard shortcuts", self)
+        heading.setProperty("role", "title")
+        self._grid.addWidget(heading, 0, 0, 1, 2)
+        for row, (key, words) in enumerate(keys, start=1):
+            self._grid.addWidget(QLabel(words, self), row, 0)
+            label = QLabel(key, self)
+            label.setProperty("role", "dim")
+            self._grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
+        self._place()
+        self.setFocus()
+
+    def focusOutEvent(self, event: QEvent) -> None:
+        self.put_away()
