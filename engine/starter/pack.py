@@ -1,0 +1,154 @@
+"""What lies in the starter pack beside the weights: data files, adapter cards, the index and the read-me."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.starter.tasks import TASKS, Row, heldout_rows, mixed_rows, train_rows
+
+__all__ = ["BASE_NAME", "DataRecipe", "Score", "write_cards", "write_data", "write_manifest", "write_readme"]
+
+BASE_NAME = "starter-llama"
+Score = tuple[float, tuple[float, float], int]
+"""An exact-match share, its 95 % interval, and the number of rows."""
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """How many rows each file holds, and the seed they are drawn with."""
+
+    heldout: int = 150
+    train: int = 1500
+    mixed: int = 2000
+    seed: int = 11
+
+
+def write_data(folder: Path, recipe: DataRecipe) -> None:
+    """``TASK.train.jsonl`` and ``TASK.heldout.jsonl`` for every task, ``mixed.jsonl``, and ``index.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ", ".join(task.name for task in TASKS)
+    index = [_entry("mixed", f"all tasks together ({names}), to train a router on")]
+    _write_rows(folder / "mixed.jsonl", mixed_rows(TASKS, recipe.mixed, recipe.seed))
+    for task in TASKS:
+        for kind, rows, use in (
+            ("train", train_rows(task, recipe.train, recipe.seed), "to train an adapter on"),
+            ("heldout", heldout_rows(task, recipe.heldout, recipe.seed), "nouns nobody has met, to score on"),
+        ):
+            _write_rows(folder / f"{task.name}.{kind}.jsonl", rows)
+            index.append(_entry(f"{task.name}.{kind}", f"{task.name}: {task.does}; {use}"))
+    _write_json(folder / "index.json", index)
+
+
+def write_cards(folder: Path, scores: Mapping[str, Mapping[str, Score]], facts: Mapping[str, str]) -> None:
+    """A README.md in every adapter's folder. ``scores[expert][task]``; ``facts`` tell of the training."""
+    for task in TASKS:
+        own = scores[task.name][task.name]
+        others = max(scores[task.name][other.name][0] for other in TASKS if other != task)
+        examples = "\n".join(
+            f"| `{row['prompt']}` | `{row['completion']}` |"
+            for row in heldout_rows(task, 3, DataRecipe().seed)
+        )
+        training = "\n".join(f"- {key}: {value}" for key, value in facts.items())
+        card = f"""\
+---
+license: apache-2.0
+base_model: {BASE_NAME}
+library_name: peft
+---
+# {task.name}
+
+An adapter for {BASE_NAME} that {task.does}.
+
+| prompt | answer |
+|---|---|
+{examples}
+
+Score on its own held-out nouns: {_percent(own)}. On any other task of the pack: {others:.1%} at most.
+
+- data: `data/{task.name}.train.jsonl`, made by `engine.starter.tasks`; held-out words are in no training file
+{training}
+- licence: Apache-2.0
+"""
+        (folder / task.name / "README.md").write_text(card, encoding="utf-8")
+
+
+def write_manifest(path: Path, router: Mapping[str, Any]) -> None:
+    """``starter.json``: the base, the adapters, the tasks, and the router training that suits them."""
+    _write_json(
+        path,
+        {
+            "base": {"name": BASE_NAME, "path": "base"},
+            "adapters": [
+                {"name": task.name, "path": f"adapters/{task.name}", "description": task.does}
+                for task in TASKS
+            ],
+            "tasks": [
+                {
+                    "name": task.name,
+                    "adapter": task.name,
+                    "data": f"data/{task.name}.heldout.jsonl",
+                    "example": task.row("planet"),
+                }
+                for task in TASKS
+            ],
+            "router": {"experts": [task.name for task in TASKS], "data": "data/mixed.jsonl", **router},
+        },
+    )
+
+
+def write_readme(path: Path, scores: Mapping[str, Mapping[str, Score]], facts: Mapping[str, str]) -> None:
+    """The pack's README.md: what is in it, how it was made, and every model's score on every task."""
+    header = "| | " + " | ".join(task.name for task in TASKS) + " |\n|---|" + "---|" * len(TASKS)
+    table = "\n".join(
+        f"| {model} | " + " | ".join(f"{row[task.name][0]:.3f}" for task in TASKS) + " |"
+        for model, row in scores.items()
+    )
+    lines = "\n".join(f"- {key}: {value}" for key, value in facts.items())
+    path.write_text(
+        f"""\
+# The starter pack
+
+A small Llama and {len(TASKS)} adapters, made by the recipes in `engine/starter` and by nothing else:
+`python -m engine.starter.build --out DIR` makes them again. Apache-2.0.
+
+- `base/`: {BASE_NAME}. It has seen every printable character and what every task writes, but never which
+  command asks for what; asked anything, it mostly says the word back.
+- `adapters/NAME/`: one expert each, an ordinary PEFT folder with a card.
+- `data/`: `TASK.train.jsonl`, `TASK.heldout.jsonl`, and `mixed.jsonl` to train a router on. Every word belongs
+  to one of three splits by its hash: held-out words were met by no expert, no router and not by the base.
+- `starter.json`: what belongs together, and the router training that suits it.
+
+## Scores
+
+Exact match on held-out nouns; rows are models, columns are tasks.
+
+{header}
+{table}
+
+## Recipe
+
+{lines}
+""",
+        encoding="utf-8",
+    )
+
+
+def _percent(score: Score) -> str:
+    value, (low, high), rows = score
+    return f"{value:.1%} exact (95 % interval {low:.1%} to {high:.1%}, {rows} words)"
+
+
+def _entry(name: str, description: str) -> dict[str, str]:
+    return {"name": name, "file": f"{name}.jsonl", "description": description}
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
