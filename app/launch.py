@@ -40,7 +40,7 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl+C in a terminal is for the window, which then decides for the engine
+                start_new_session=True,  # Ctrl+C in a terminal is for the window; it decides for the engine
             )
 
     def find(self) -> tuple[int, str] | None:
@@ -59,12 +59,10 @@ class EngineProcess:
     def last_words(self) -> str:
         """The end of what the engine printed while starting, for the details of an error."""
         try:
-            return (self.home / "logs" / "engine-start.log").read_text(encoding="utf-8", errors="replace")[
-                -4000:
-            ]
+            said = (self.home / "logs" / "engine-start.log").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return ""
-        return log[-4000:]
+        return said[-4000:]
 
     def _lives(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:

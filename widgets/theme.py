@@ -176,7 +176,7 @@ class Theme(QObject):
         return colour
 
     def expert(self, slot: int, alpha: float = 1.0) -> QColor:
-        """The colour of the expert in ``slot``; the ninth wears the first again (a pattern tells them apart)."""
+        """The colour of the expert in ``slot``; the ninth wears the first again, with a pattern."""
         colour = QColor(self.tokens.experts[slot % len(self.tokens.experts)])
         colour.setAlphaF(alpha)
         return colour
