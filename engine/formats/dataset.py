@@ -1,8 +1,8 @@
 """Training and test data on disk: JSON lines, CSV or Parquet with prompt and completion, or with messages.
 
-A file is read to its end or not at all: the first line that cannot be used stops the reading with its number
-and the reason, and nothing is skipped. Numbers are those an editor shows: line 1 is the first line of the file (a
-CSV header included); in a Parquet file they count rows.
+A file is read to its end or not at all: the first line that cannot be used stops the reading with its
+number and the reason, and nothing is skipped. Numbers are those an editor shows: line 1 is the first line
+of the file (a CSV header included); in a Parquet file they count rows.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Message(msgspec.Struct, frozen=True):
 class Row:
     """One example: what is asked and what shall be answered.
 
-    A row that came as ``messages`` keeps them, for a tokenizer with a chat template; its ``prompt`` is then the
-    plain form used where there is none: a single user turn as it stands, anything longer as "role: content" lines
-    that end with "assistant: ".
+    A row that came as ``messages`` keeps them, for a tokenizer with a chat template; its ``prompt`` is then
+    the plain form used where there is none: a single user turn as it stands, anything longer as "role:
+    content" lines that end with "assistant: ".
     """
 
     prompt: str
@@ -83,8 +83,8 @@ def describe(path: str | Path) -> DataSet:
 def snapshot(path: str | Path, folder: str | Path) -> Path:
     """Copy a data file to ``folder`` under its own sha256: a job keeps its data whatever happens to the file.
 
-    A copy that is already there is used. Raises DataError when the file cannot be read, StudioError("disk") when
-    the copy cannot be written; the folder then holds nothing new.
+    A copy that is already there is used. Raises DataError when the file cannot be read, StudioError("disk")
+    when the copy cannot be written; the folder then holds nothing new.
     """
     path, folder = Path(path), Path(folder)
     with _open(path) as source:

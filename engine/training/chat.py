@@ -1,0 +1,106 @@
+"""Chat templates, which are programs by strangers: rendered in a child that is killed when it takes too much.
+
+Run as a module it is that child: a template and conversations in, texts out, as JSON, without torch or
+network.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.formats.dataset import Message
+from engine.formats.errors import DataError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["render"]
+
+SECONDS = 2.0
+SECONDS_PER_CONVERSATION = 0.005
+MEMORY = 512 * 2**20
+SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+
+
+def render(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]]
+) -> list[tuple[str, str]]:
+    """What is asked and what is answered, as the tokenizer's template writes conversations that end with an
+    answer.
+
+    Raises DataError when the template fails, takes more than 2 s (and 5 ms per conversation) or 512 MB, or
+    writes the question differently once it has been answered.
+    """
+    if not isinstance(tokenizer.chat_template, str):
+        raise DataError("The base has several chat templates.", "Use rows with prompt and completion.")
+    work = {
+        "template": tokenizer.chat_template,
+        "special": {name: getattr(tokenizer, name) or "" for name in SPECIAL},
+        "conversations": [msgspec.to_builtins(turns) for turns in conversations],
+    }
+    pairs = []
+    for asked, whole in _in_child(work, SECONDS + SECONDS_PER_CONVERSATION * len(conversations)):
+        if not whole.startswith(asked):
+            raise DataError(
+                "The base's chat template writes a question differently once it is answered.",
+                "Use rows with prompt and completion.",
+            )
+        pairs.append((asked, whole[len(asked) :]))
+    return pairs
+
+
+def _in_child(work: dict[str, Any], seconds: float) -> list[tuple[str, str]]:
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "engine.training.chat"],
+            input=json.dumps(work).encode(),
+            capture_output=True,
+            timeout=seconds,
+            check=True,
+        )
+        return msgspec.json.decode(child.stdout, type=list[tuple[str, str]])
+    except (subprocess.SubprocessError, msgspec.DecodeError) as error:
+        stderr = getattr(error, "stderr", None) or b""
+        raise DataError(
+            "The base's chat template could not be used for these conversations.",
+            "Use rows with prompt and completion.",
+            f"{error}\n{stderr.decode(errors='replace')[-2000:]}",
+        ) from error
+
+
+def _limit_memory() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def _refuse(reason: str) -> None:
+    raise ValueError(reason)
+
+
+def _render_all(work: dict[str, Any]) -> list[tuple[str, str]]:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    environment.globals["raise_exception"] = _refuse
+    template = environment.from_string(work["template"])
+
+    def text(turns: list[dict[str, str]], opened: bool) -> str:
+        return template.render(messages=turns, add_generation_prompt=opened, **work["special"])
+
+    return [(text(turns[:-1], True), text(turns, False)) for turns in work["conversations"]]
+
+
+if __name__ == "__main__":
+    _limit_memory()
+    json.dump(_render_all(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,317 @@
+"""The training loop: a generator that yields after every micro-step, so that others may work in between.
+
+AdamW (Loshchilov & Hutter, arXiv 1711.05101), linear warm-up, cosine or linear decay, clipping,
+accumulation. The whole state is a mapping of tensors that a checkpoint holds; with one thread on a CPU, a
+resumed run ends with bit for bit the result of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.formats.errors import StudioError
+from engine.training.checkpoint import Checkpoints
+from engine.training.randomness import Randomness
+
+__all__ = ["CheckpointDone", "Loss", "Mailbox", "MicroStepDone", "Settings", "StepDone", "Task", "train"]
+
+Action = Literal["pause", "cancel", "keep"]
+Outcome = Literal["done", "paused", "cancelled", "kept"]
+
+STEPS_BEFORE_ESTIMATE = 5
+SHARE_FOR_CHECKPOINTS = 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. ``warmup`` is a share of the steps, ``clip`` the largest norm of the whole gradient.
+
+    A checkpoint is written every ``checkpoint_seconds``, less often where writing would take more than 5 %
+    of the time. ``accumulation`` micro-steps, each with a batch of its own, make a step; their losses are
+    averaged.
+    """
+
+    steps: int
+    learning_rate: float
+    warmup: float = 0.05
+    weight_decay: float = 0.0
+    decay: Literal["cosine", "linear"] = "cosine"
+    clip: float = 1.0
+    accumulation: int = 1
+    seed: int = 0
+    checkpoint_seconds: float = 5.0
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step ``step`` (0 is the first): up linearly, then down to 0."""
+        warm = round(self.warmup * self.steps)
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        progress = (step - warm) / max(1, self.steps - warm)
+        falling = (1 + math.cos(math.pi * progress)) / 2 if self.decay == "cosine" else 1 - progress
+        return self.learning_rate * falling
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a task computed on a batch: a scalar with a gradient, the tokens it is the mean of, and what to
+    plot.
+    """
+
+    value: Tensor
+    tokens: int
+    metrics: Mapping[str, Tensor | float] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """What a method brings to the loop."""
+
+    def parameters(self) -> dict[str, Tensor]:
+        """The tensors to train, by name, in a fixed order."""
+
+    def batches(self, order: torch.Generator) -> Sequence[Any]:
+        """One pass over the data, in an order drawn from ``order`` and from nothing else."""
+
+    def loss(self, batch: Any) -> Loss: ...
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the result to a new folder, and say what a person should know about it."""
+
+
+@dataclass(frozen=True)
+class MicroStepDone:
+    """A part of a step is done (only with accumulation)."""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """Step ``step`` of ``steps`` is done. ``seconds_left`` is None until it can be known."""
+
+    step: int
+    steps: int
+    metrics: dict[str, float]
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class CheckpointDone:
+    """The state after ``step`` steps lies whole on disk."""
+
+    step: int
+    folder: Path
+
+
+Event = MicroStepDone | StepDone | CheckpointDone
+
+
+class Mailbox:
+    """The last word said to a running job, read after every micro-step; any thread may post."""
+
+    def __init__(self) -> None:
+        self.action: Action | None = None
+
+    def post(self, action: Action) -> None:
+        self.action = action
+
+
+class _Order:
+    """Endless passes over a task's batches; its position is the generator before this pass, and an index."""
+
+    def __init__(self, task: Task, seed: int) -> None:
+        self._task = task
+        self._generator = torch.Generator().manual_seed(seed)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._start = self._generator.get_state()
+        self._batches = self._task.batches(self._generator)
+        self._index = 0
+
+    def next(self) -> Any:
+        if self._index == len(self._batches):
+            self._begin()
+        batch = self._batches[self._index]
+        self._index += 1
+        return batch
+
+    @property
+    def position(self) -> tuple[Tensor, int]:
+        return self._start, self._index
+
+    def move(self, start: Tensor, index: int) -> None:
+        self._generator.set_state(start)
+        self._begin()
+        self._index = index
+
+
+class _Run:
+    """Everything that changes while a task trains; ``state`` is all of it as tensors."""
+
+    def __init__(self, task: Task, settings: Settings) -> None:
+        self.task = task
+        self.settings = settings
+        self.parameters = task.parameters()
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.randomness = Randomness(settings.seed)
+        self.order = _Order(task, settings.seed)
+        self.step = 0
+        self._mark()
+
+    def _mark(self) -> None:
+        # What a step leaves undone is drawn again after a resume, so chance is kept as it was before the
+        # step.
+        self._chance = self.randomness.position, self.order.position
+
+    def micro_step(self) -> Loss:
+        """Add the gradient of one more batch."""
+        with self.randomness.drawn():
+            loss = self.task.loss(self.order.next())
+            (loss.value / self.settings.accumulation).backward()  # type: ignore[no-untyped-call]
+        return replace(loss, value=loss.value.detach())
+
+    def update(self, losses: Sequence[Loss]) -> dict[str, float]:
+        """Make a step with the gradients gathered, and say how it went."""
+        rate = self.settings.rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
+        metrics = {"loss": _mean([loss.value for loss in losses]), "grad_norm": float(norm), "lr": rate}
+        if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["grad_norm"])):
+            raise StudioError(
+                "failed",
+                f"The loss stopped being a number at step {self.step + 1}.",
+                "Train again with a lower learning rate.",
+                str(metrics),
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._mark()
+        return metrics | {name: _mean([loss.metrics[name] for loss in losses]) for name in losses[0].metrics}
+
+    def state(self) -> dict[str, Tensor]:
+        """The state after the last whole step."""
+        chance, (start, index) = self._chance
+        state = _prefixed("random", self.randomness.as_tensors(chance))
+        state |= {"step": torch.tensor(self.step), "order.start": start, "order.index": torch.tensor(index)}
+        state |= _prefixed("task", self.parameters)
+        for name, parameter in self.parameters.items():
+            state |= _prefixed(f"optimizer.{name}", self.optimizer.state[parameter])
+        return state
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        if set(_below("task", state)) != set(self.parameters):
+            raise StudioError(
+                "failed", "The checkpoint holds other tensors than this job trains.", "Start it anew."
+            )
+        for name, parameter in self.parameters.items():
+            with torch.no_grad():
+                parameter.copy_(state[f"task.{name}"])
+            moments = _below(f"optimizer.{name}", state)
+            # The count of steps stays where the optimizer keeps it; the moments go to the parameter's device.
+            self.optimizer.state[parameter] = {
+                key: value.to(parameter.device) for key, value in moments.items()
+            }
+        self.randomness.move(_below("random", state))
+        self.order.move(state["order.start"], int(state["order.index"]))
+        self.step = int(state["step"])
+        self._mark()
+
+
+class _Clock:
+    """Seconds per step, smoothed, and when the next checkpoint is due."""
+
+    def __init__(self, checkpoint_seconds: float) -> None:
+        self._interval = checkpoint_seconds
+        self._last_checkpoint = self._last_step = time.monotonic()
+        self._per_step = 0.0
+        self._steps = 0
+
+    def step(self) -> float:
+        """Seconds since the step before."""
+        now = time.monotonic()
+        seconds, self._last_step = now - self._last_step, now
+        self._steps += 1
+        weight = max(0.05, 1 / self._steps)
+        self._per_step += weight * (seconds - self._per_step)
+        return seconds
+
+    def seconds_left(self, steps: int) -> float | None:
+        return self._per_step * steps if self._steps >= STEPS_BEFORE_ESTIMATE else None
+
+    def due(self) -> bool:
+        return time.monotonic() - self._last_checkpoint >= self._interval
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around the writing of a checkpoint: puts the next one off where this one took long."""
+        began = time.monotonic()
+        yield
+        self._last_checkpoint = time.monotonic()
+        self._interval = max(self._interval, (self._last_checkpoint - began) / SHARE_FOR_CHECKPOINTS)
+
+
+def train(
+    task: Task,
+    settings: Settings,
+    checkpoints: Checkpoints | None = None,
+    mailbox: Mailbox | None = None,
+    resume: Mapping[str, Tensor] | None = None,
+) -> Generator[Event, None, Outcome]:
+    """Train ``task``; yields after every micro-step and every checkpoint, and returns how it ended.
+
+    ``resume`` is the state in a checkpoint. The mailbox may say pause (a checkpoint is written first),
+    cancel, or keep (end here, as if this had been the last step). Raises StudioError("failed") when loss or
+    gradient stop being numbers, StudioError("disk") when a checkpoint cannot be written.
+    """
+    run = _Run(task, settings)
+    if resume is not None:
+        run.load_state(resume)
+    clock = _Clock(settings.checkpoint_seconds)
+    mailbox = mailbox or Mailbox()
+    losses: list[Loss] = []
+    while run.step < settings.steps:
+        losses.append(run.micro_step())
+        if len(losses) == settings.accumulation:
+            metrics = run.update(losses)
+            metrics["tokens_per_second"] = sum(loss.tokens for loss in losses) / clock.step()
+            losses.clear()
+            yield StepDone(run.step, settings.steps, metrics, clock.seconds_left(settings.steps - run.step))
+        else:
+            yield MicroStepDone()
+        if mailbox.action in ("cancel", "keep"):
+            return "cancelled" if mailbox.action == "cancel" else "kept"
+        if checkpoints and run.step and (mailbox.action == "pause" or (not losses and clock.due())):
+            with clock.writing():
+                folder = checkpoints.write(run.step, run.state())
+            yield CheckpointDone(run.step, folder)
+        if mailbox.action == "pause":
+            return "paused"
+    return "done"
+
+
+def _mean(values: Sequence[Tensor | float]) -> float:
+    return sum(float(value) for value in values) / len(values)
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")
+    }

@@ -1,0 +1,115 @@
+"""Rows of text as padded batches of tokens: the prompt is read, the completion and its end are learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.formats.dataset import Row
+from engine.formats.errors import DataError
+from engine.training.chat import render
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Batch", "Example", "collate", "completion_loss", "encode", "encode_prompt", "shuffled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of one row; the first ``asked`` of them are the prompt."""
+
+    ids: list[int]
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded ids [rows, length], which of them are real, and which positions predict a learned token.
+
+    No attention mask is needed: in a causal model a real token never sees the padding behind it.
+    """
+
+    ids: Tensor
+    real: Tensor
+    learned: Tensor
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """Token ids of a prompt as a model reads it: with the tokenizer's opening token, without its closing
+    one.
+    """
+    ids: list[int] = tokenizer(prompt).input_ids
+    end = tokenizer.eos_token_id
+    if ids and ids[-1] == end != tokenizer.bos_token_id:
+        ids = ids[:-1]
+    if not ids:
+        opening = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end
+        if opening is None:
+            raise DataError("An empty prompt has no token to start from.", "Write a prompt.")
+        ids = [opening]
+    return ids
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int | None = None
+) -> list[Example]:
+    """Rows as token ids, completions closed by the tokenizer's end token.
+
+    Conversations go through the tokenizer's chat template where it has one, and through their plain form
+    where not. Raises DataError for a row of more than ``max_length`` tokens: nothing is cut.
+    """
+    conversations = [row for row in rows if row.messages and tokenizer.chat_template]
+    rendered = iter(render(tokenizer, [row.messages for row in conversations]) if conversations else [])
+    examples = []
+    for number, row in enumerate(rows, 1):
+        if row.messages and tokenizer.chat_template:
+            # The template writes its own opening and closing tokens.
+            asked, answer = next(rendered)
+            prompt = tokenizer(asked, add_special_tokens=False).input_ids
+            end: list[int] = []
+        else:
+            prompt, answer = encode_prompt(tokenizer, row.prompt), row.completion
+            end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+        ids = prompt + tokenizer(answer, add_special_tokens=False).input_ids + end
+        if max_length is not None and len(ids) > max_length:
+            raise DataError(
+                f"Example {number} has {len(ids)} tokens, more than the {max_length} allowed.",
+                f"Shorten it, or allow {len(ids)} tokens.",
+            )
+        examples.append(Example(ids, len(prompt)))
+    return examples
+
+
+def shuffled(count: int, batch_size: int, order: torch.Generator) -> list[list[int]]:
+    """The numbers below ``count`` in an order drawn from ``order``, in batches; the last may be smaller."""
+    numbers: list[int] = torch.randperm(count, generator=order).tolist()
+    return [numbers[start : start + batch_size] for start in range(0, count, batch_size)]
+
+
+def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> Batch:
+    """Examples of any length as one batch on ``device``."""
+    lengths = torch.tensor([len(example.ids) for example in examples])
+    asked = torch.tensor([example.asked for example in examples])
+    ids = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(example.ids) for example in examples], batch_first=True
+    )
+    position = torch.arange(ids.shape[1])
+    real = position < lengths[:, None]
+    learned = (position >= asked[:, None] - 1) & (position < lengths[:, None] - 1)
+    return Batch(ids.to(device), real.to(device), learned.to(device))
+
+
+def completion_loss(logits: Tensor, batch: Batch, reduction: str = "mean") -> Tensor:
+    """Cross-entropy in nats of the tokens after the ``learned`` positions. ``logits`` is [rows, length,
+    vocabulary].
+
+    With ``reduction`` "none" one number per learned token, row after row.
+    """
+    targets = batch.ids.roll(-1, dims=1)[batch.learned]
+    return functional.cross_entropy(logits[batch.learned].float(), targets, reduction=reduction)

@@ -1,0 +1,184 @@
+"""The loop on a plain regression: it learns, obeys its mailbox, and resumes to the same bits."""
+
+import itertools
+import random
+
+import numpy
+import pytest
+import torch
+from torch import nn
+
+from engine.formats.errors import StudioError
+from engine.training import (
+    CheckpointDone,
+    Checkpoints,
+    Loss,
+    Mailbox,
+    MicroStepDone,
+    Settings,
+    StepDone,
+    train,
+)
+
+
+class Noisy:
+    """Fits a line to noisy points, with dropout and jitter drawn from all the global generators."""
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(1)
+        self.points = torch.randn(64, 4, generator=generator)
+        self.values = self.points @ torch.tensor([1.0, -2.0, 3.0, 0.5])
+        self.weight = nn.Parameter(torch.zeros(4))
+        self.seen = []
+
+    def parameters(self):
+        return {"weight": self.weight}
+
+    def batches(self, order):
+        return torch.randperm(64, generator=order).split(10)
+
+    def loss(self, batch):
+        self.seen.append(batch.tolist())
+        jitter = random.random() + numpy.random.random() + torch.rand(())
+        guess = nn.functional.dropout(self.points[batch], 0.1) @ self.weight
+        value = ((guess - self.values[batch]) ** 2).mean() + 0.001 * jitter
+        return Loss(value, len(batch), {"jitter": jitter})
+
+    def save(self, folder):
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+SETTINGS = Settings(steps=40, learning_rate=0.3, warmup=0.1, accumulation=2, seed=3, checkpoint_seconds=0)
+
+
+def run(task, settings=SETTINGS, checkpoints=None, resume=None, stop_after=None, mailbox=None):
+    """Run to the end, or drop the generator after some events. Returns events and outcome."""
+    events, generator = [], train(task, settings, checkpoints, mailbox, resume)
+    while stop_after is None or len(events) < stop_after:
+        try:
+            events.append(next(generator))
+        except StopIteration as end:
+            return events, end.value
+    generator.close()
+    return events, None
+
+
+def steps(events):
+    return [event for event in events if isinstance(event, StepDone)]
+
+
+def test_it_learns_and_reports():
+    task = Noisy()
+    events, outcome = run(task)
+    assert outcome == "done"
+    done = steps(events)
+    assert [event.step for event in done] == list(range(1, 41))
+    assert done[-1].metrics["loss"] < 0.3 * done[0].metrics["loss"]
+    assert {"loss", "grad_norm", "lr", "tokens_per_second", "jitter"} <= set(done[0].metrics)
+    assert done[0].seconds_left is None
+    assert done[-1].seconds_left == 0
+    assert sum(isinstance(event, MicroStepDone) for event in events) == 40
+
+
+def test_the_rate_warms_up_and_decays():
+    settings = Settings(steps=100, learning_rate=1.0, warmup=0.1)
+    rates = [settings.rate(step) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    assert rates[10] == 1.0
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
+    assert rates[-1] < 0.001
+    assert Settings(steps=11, learning_rate=1.0, warmup=0.1, decay="linear").rate(6) == pytest.approx(0.5)
+
+
+def test_every_pass_sees_every_batch_once():
+    task = Noisy()
+    run(task, Settings(steps=14, learning_rate=0.1))
+    for batches in (task.seen[:7], task.seen[7:]):
+        assert sorted(number for batch in batches for number in batch) == list(range(64))
+    assert task.seen[:7] != task.seen[7:]
+
+
+@pytest.mark.parametrize("stop_after", [3, 4, 5, 17, 50, 99, 118])
+def test_resume_is_bitwise(tmp_path, stop_after):
+    whole = Noisy()
+    expected = [event.metrics["loss"] for event in steps(run(whole)[0])]
+    checkpoints = Checkpoints(tmp_path, job_hash="a")
+    run(Noisy(), checkpoints=checkpoints, stop_after=stop_after)
+    random.seed(99)
+    torch.manual_seed(99)
+    resumed = Noisy()
+    found = checkpoints.newest()
+    assert found
+    events, outcome = run(resumed, checkpoints=checkpoints, resume=found.tensors)
+    assert outcome == "done"
+    assert torch.equal(resumed.weight, whole.weight)
+    assert [event.metrics["loss"] for event in steps(events)] == expected[found.step :]
+
+
+def test_others_drawing_random_numbers_change_nothing():
+    quiet, noisy = Noisy(), Noisy()
+    run(quiet)
+    for _ in train(noisy, SETTINGS):
+        random.random()
+        numpy.random.random()
+        torch.rand(7)
+    assert torch.equal(quiet.weight, noisy.weight)
+
+
+def test_training_leaves_the_generators_of_the_process_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(Noisy())
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome"), [("cancel", "cancelled"), ("keep", "kept"), ("pause", "paused")]
+)
+def test_mailbox_is_read_after_every_micro_step(tmp_path, action, outcome):
+    mailbox, task = Mailbox(), Noisy()
+    checkpoints = Checkpoints(tmp_path)
+    quiet = Settings(steps=40, learning_rate=0.3, accumulation=2, seed=3, checkpoint_seconds=1e9)
+    generator = train(task, quiet, checkpoints, mailbox)
+    for _ in range(5):
+        event = next(generator)
+    assert isinstance(event, MicroStepDone)
+    mailbox.post(action)
+    rest = []
+    with pytest.raises(StopIteration) as end:
+        while True:
+            rest.append(next(generator))
+    assert end.value.value == outcome
+    assert [type(event) for event in rest] == ([CheckpointDone] if action == "pause" else [])
+    if action == "pause":
+        whole, resumed = Noisy(), Noisy()
+        run(whole, quiet)
+        run(resumed, quiet, resume=checkpoints.newest().tensors)
+        assert torch.equal(resumed.weight, whole.weight)
+
+
+def test_a_loss_that_is_no_number_is_said_and_leaves_the_parameters():
+    class Broken(Noisy):
+        def loss(self, batch):
+            loss = super().loss(batch)
+            return Loss(loss.value * (float("nan") if len(self.seen) == 7 else 1), loss.tokens)
+
+    task = Broken()
+    with pytest.raises(StudioError, match=r"at step 4.*lower learning rate"):
+        run(task)
+    assert torch.isfinite(task.weight).all()
+
+
+def test_a_state_of_other_tensors_is_refused(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    run(Noisy(), checkpoints=checkpoints, stop_after=5)
+    state = checkpoints.newest().tensors
+    state["task.other"] = state.pop("task.weight")
+    with pytest.raises(StudioError, match="other tensors"):
+        run(Noisy(), resume=state)
