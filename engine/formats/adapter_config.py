@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import regex  # its matching can be given a time limit, re's cannot
+import regex  # type: ignore[import-untyped]  # its matching can be given a time limit, re's cannot
 
 from engine.formats.errors import AdapterError
 
@@ -59,7 +59,8 @@ class AdapterConfig:
 # Keys that change nothing at inference, whatever they say; none of their values is kept.
 _DROPPED = {
     "peft_version", "inference_mode", "revision", "lora_dropout", "loftq_config", "eva_config",
-    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "ensure_weight_tying", "velora_config",
+    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "ensure_weight_tying",
+    "velora_config",
 }  # fmt: skip
 _PLAIN = "Train or export it as a plain LoRA."
 # What this version does not play: key -> sentence. Any value but none, false, empty or "none" is a refusal.
@@ -83,8 +84,8 @@ _UNPLAYED = {
 _REWRITING = ("pissa", "olora", "corda", "loftq", "lora_ga")  # initialisations that subtract from the base
 _HARMLESS = (True, False, None, "gaussian", "eva", "orthogonal", "mica")
 _CONVERTIBLE = {
-    "LOHA", "LOKR", "ADALORA", "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT", "VBLORA", "BONE", "MISS",
-    "SHIRA", "C3A", "DELORA", "ROAD", "GRALORA", "LILY", "PSOFT",
+    "LOHA", "LOKR", "ADALORA", "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT", "VBLORA", "BONE",
+    "MISS", "SHIRA", "C3A", "DELORA", "ROAD", "GRALORA", "LILY", "PSOFT",
 }  # fmt: skip
 _KNOWN = {
     "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "rank_pattern",

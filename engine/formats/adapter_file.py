@@ -70,8 +70,9 @@ class AdapterFile:
 def read_folder(folder: Path) -> AdapterFile:
     """Check an adapter folder: config through the allow-list, tensor table, every tensor accounted for.
 
-    AdapterError with the reason; ``NeedsConversionError`` when it is another kind that could be converted to a LoRA;
-    ``code="refused"`` when it asks for something unsafe. No number is read: NaN is found by ``read_adapter``.
+    AdapterError with the reason; ``NeedsConversionError`` when it is of another kind that could become a
+    LoRA; ``code="refused"`` when it asks for something unsafe. No number is read: NaN is found by
+    ``read_adapter``.
     """
     config = parse_config(_load_json(folder, CONFIG))
     table = read_header(_weights_path(folder))
@@ -179,7 +180,7 @@ def _weights_path(folder: Path) -> Path:
     pickles = [entry.name for entry in folder.iterdir() if entry.suffix.lower() in _PICKLES]
     if pickles:
         raise AdapterError(
-            f"Its weights are a Python pickle ({sorted(pickles)[0][:80]}), which can run code when it is opened; "
+            f"Its weights are a Python pickle ({sorted(pickles)[0][:80]}), which can run code when opened; "
             "only safetensors is read.",
             "Ask its author for a safetensors file.",
             code="refused",

@@ -1,0 +1,30 @@
+"""The heart: LoRA adapters read safely, stacked into one bank on any transformers model, ordered and
+written back.
+
+adapter = read_adapter(folder)
+bank = attach(model, {"a": adapter})
+bank.activate({"a": 1.0})       # equals PEFT with that adapter
+bank.set_rank("a", 4)           # at the next forward
+bank.detach()                   # the model is bit for bit what it was
+"""
+
+from engine.formats.errors import AdapterError
+from engine.lora.adapter import Adapter, Factors, new_adapter, read_adapter
+from engine.lora.bank import Bank, attach
+from engine.lora.gates import Gates, Tape
+from engine.lora.order import svd_order
+from engine.lora.write import write_adapter
+
+__all__ = [
+    "Adapter",
+    "AdapterError",
+    "Bank",
+    "Factors",
+    "Gates",
+    "Tape",
+    "attach",
+    "new_adapter",
+    "read_adapter",
+    "svd_order",
+    "write_adapter",
+]

@@ -1,0 +1,194 @@
+"""Gates: how loudly each rank column of each expert speaks, and what a router needs to decide it per token.
+
+    y = W x + B_cat ( g * (A_cat x) ),     g[column] = level[expert] * (column < rank[expert]) *
+    router[expert](x)
+
+A ``Gates`` holds numbers for one bank. Making one costs small tensors; playing it is one pointer
+(``bank.gates``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from engine.formats.errors import StudioError
+from engine.lora.prefix import Prefix
+from engine.lora.stack import Group
+
+__all__ = ["Gates", "Router", "Tape", "Voice"]
+
+
+class Voice(Protocol):
+    """A router's say on one group: extra rows for the group's product, and what they mean."""
+
+    def rows(self) -> Tensor:
+        """[n, d_in], stacked under A_cat so that the logits ride in the same product."""
+        ...
+
+    def __call__(self, logits: Tensor, prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
+        """From the extra products [B*T, n], one weight per (module, expert): [B*T, modules * experts],
+        float32.
+
+        ``prefix`` is what the router remembers of the text (None if it does not), ``shape`` is (B, T).
+        """
+        ...
+
+
+class Router(Protocol):
+    """Anything that weighs experts by token. ``experts`` names its columns; names no bank has weigh
+    nothing."""
+
+    @property
+    def experts(self) -> Sequence[str]: ...
+    @property
+    def remembers(self) -> bool: ...
+    def voice(self, modules: Sequence[str]) -> Voice:
+        """The say on a group of projections that read one input."""
+        ...
+
+    def stamp(self) -> int:
+        """Changes whenever the rows have changed."""
+        ...
+
+    def learning(self) -> bool:
+        """Whether the rows want a gradient."""
+        ...
+
+
+class Tape:
+    """A recording of routing: after each forward, ``gates[-1]`` is [B, T, modules, experts]."""
+
+    def __init__(self) -> None:
+        self.modules: list[str] = []
+        self.gates: list[Tensor] = []
+        self._parts: list[tuple[Sequence[str], Tensor]] = []
+
+    def note(self, modules: Sequence[str], weights: Tensor) -> None:
+        self._parts.append((modules, weights))
+
+    def close(self) -> None:
+        """The forward is over: join what the groups have said."""
+        if self._parts:
+            self.modules = [module for modules, _ in self._parts for module in modules]
+            self.gates.append(torch.cat([weights for _, weights in self._parts], dim=2))
+            self._parts = []
+
+
+class Gates:
+    """The gates of one bank: ``weights`` (the faders), ``ranks`` (None or absent: all), and maybe a router.
+
+    Made by ``Bank.new_gates``. Experts without a weight are silent.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        weights: Mapping[str, float],
+        ranks: Mapping[str, int | None],
+        router: Router | None,
+        scaled: bool,
+    ) -> None:
+        self.weights = dict(weights)
+        self.ranks = dict(ranks)
+        self.router = router
+        self.tape: Tape | None = None
+        self._groups = groups
+        self._voices: list[Voice] = []
+        self._stacks = [group.A for group in groups]
+        self._live = False
+        self._stamp: int | None = None
+        # (levels of an expert's columns on one site, scale): what a fader or a rank writes to
+        self._cells: dict[str, list[tuple[Tensor, float]]] = {}
+        self._levels = [self._new_levels(group, scaled) for group in groups]
+        if router is not None:
+            self._voices = [router.voice(group.modules) for group in groups]
+        for expert in self._cells:
+            self._write(expert)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing can be heard: the output is the base's own."""
+        return not any(self.weights.get(name) and self.ranks.get(name) != 0 for name in self._cells)
+
+    def set_weight(self, expert: str, weight: float) -> None:
+        """Move a fader: in place, heard at the next forward."""
+        if not math.isfinite(weight):
+            raise StudioError("usage", f"The weight of {expert} is not a number.", "Give a finite number.")
+        self.weights[expert] = float(weight)
+        self._write(expert)
+
+    def set_rank(self, expert: str, rank: int | None) -> None:
+        """Let the first ``rank`` columns of each projection speak (None: all): in place, nothing is
+        allocated."""
+        if rank is not None and rank < 0:
+            raise StudioError("usage", f"The rank of {expert} cannot be {rank}.", "Give a rank of 0 or more.")
+        self.ranks[expert] = rank
+        self._write(expert)
+
+    def _new_levels(self, group: Group, scaled: bool) -> Tensor:
+        """[1, R] without a router; with one [modules * experts, R], which spreads its weights over the
+        columns."""
+        experts = tuple(self.router.experts) if self.router is not None else ()
+        with torch.inference_mode(False):
+            levels = group.A.new_zeros(max(1, len(group.sites) * len(experts)), group.A.shape[0])
+        for place, site in enumerate(group.sites):
+            for name, cell in site.cells.items():
+                if self.router is not None and name not in experts:
+                    raise StudioError(
+                        "usage",
+                        f"The router does not know the expert {name}.",
+                        "Choose the experts that the mix was trained with.",
+                    )
+                row = place * len(experts) + experts.index(name) if experts else 0
+                view = levels[row, cell.start : cell.stop]
+                self._cells.setdefault(name, []).append((view, cell.scale if scaled else 1.0))
+        return levels
+
+    def _write(self, expert: str) -> None:
+        weight, rank = self.weights.get(expert, 0.0), self.ranks.get(expert)
+        for levels, scale in self._cells[expert]:
+            cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])
+            levels[:cut] = weight * scale
+            levels[cut:] = 0.0
+
+    def begin(self) -> None:
+        """A forward begins: see whether the router has changed since its rows were stacked."""
+        if self.router is None:
+            return
+        self._live = torch.is_grad_enabled() and self.router.learning()
+        stamp = self.router.stamp()
+        if not self._live and stamp != self._stamp:
+            with torch.inference_mode(False), torch.no_grad():
+                self._stacks = [self._stacked(group) for group in self._groups]
+            self._stamp = stamp
+
+    def end(self) -> None:
+        """A forward is over."""
+        if self.tape is not None:
+            self.tape.close()
+
+    def _stacked(self, group: Group) -> Tensor:
+        return torch.cat([group.A, self._voices[group.index].rows().to(group.A)])
+
+    def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
+        """g * (A_cat x) for each projection of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
+        A = group.A
+        flat = x.reshape(-1, x.shape[-1]).to(A.dtype)
+        if self.router is None:
+            h = linear(flat, A) * self._levels[group.index]
+        else:
+            rows = self._stacked(group) if self._live else self._stacks[group.index]
+            products = linear(flat, rows)
+            t, logits = torch.split(products, [A.shape[0], rows.shape[0] - A.shape[0]], dim=1)
+            shape = (x.shape[0], x.shape[1]) if x.dim() == 3 else (1, flat.shape[0])
+            weights = self._voices[group.index](logits.float(), prefix, shape)
+            if self.tape is not None:
+                self.tape.note(group.modules, weights.view(*shape, len(group.sites), -1))
+            h = t * (weights.to(A.dtype) @ self._levels[group.index])
+        return torch.split(h, group.sizes, dim=1) if len(group.sizes) > 1 else (h,)

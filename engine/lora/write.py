@@ -1,0 +1,108 @@
+"""An adapter written as an ordinary PEFT folder, whole or cut to a smaller rank."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save as to_bytes
+
+from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
+from engine.formats.errors import AdapterError
+from engine.formats.files import atomic_folder
+from engine.lora.adapter import Adapter, Factors
+
+__all__ = ["write_adapter"]
+
+
+def write_adapter(adapter: Adapter, folder: str | Path, rank: int | None = None) -> None:
+    """Write ``adapter`` to a new ``folder`` that PEFT loads to the same logits; ``rank`` cuts every
+    projection.
+
+    A cut keeps the first columns and the scale (alpha = scale * rank, rsLoRA off), which is only meaningful
+    for an adapter in order: AdapterError for one that is not (see ``svd_order``). StudioError("disk") when
+    the folder exists or cannot be written.
+    """
+    with atomic_folder(Path(folder), doing="writing the adapter") as work:
+        save_adapter(adapter, work, rank)
+
+
+def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> None:
+    """The same into an existing folder, for callers that make a larger folder appear at once."""
+    if rank is not None and rank < 1:
+        raise AdapterError(f"An adapter cannot be written at rank {rank}.", "Give a rank of 1 or more.")
+    if rank is not None and rank < adapter.rank and adapter.kind != "svd":
+        raise AdapterError("A plain LoRA cannot be cut: its columns have no order.", "Order it by SVD first.")
+    factors = {path: _cut(item, rank) for path, item in adapter.factors.items()}
+    rslora = adapter.config.rslora and (rank is None or rank >= adapter.rank)
+    tensors = {}
+    for path, item in factors.items():
+        tensors[f"base_model.model.{path}.lora_A.weight"] = item.A.detach().cpu().contiguous()
+        tensors[f"base_model.model.{path}.lora_B.weight"] = item.B.detach().cpu().contiguous()
+    (folder / WEIGHTS).write_bytes(to_bytes(tensors, {"format": "pt"}))
+    (folder / CONFIG).write_text(json.dumps(_config(adapter, factors, rslora), indent=2) + "\n")
+    if adapter.kind == "svd":
+        card = {
+            "kind": "svd",
+            "scaling": "constant",
+            "ranks": list(range(1, max(_ranks(factors).values()) + 1)),
+        }
+        (folder / STUDIO).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _cut(item: Factors, rank: int | None) -> Factors:
+    if rank is None or rank >= item.rank:
+        return item
+    return Factors(item.A[:rank], item.B[:, :rank], item.scale)
+
+
+def _ranks(factors: Mapping[str, Factors]) -> dict[str, int]:
+    return {path: item.rank for path, item in factors.items()}
+
+
+def _config(adapter: Adapter, factors: Mapping[str, Factors], rslora: bool) -> dict[str, Any]:
+    ranks = _ranks(factors)
+    alphas = {p: _tidy(f.scale * (math.sqrt(f.rank) if rslora else f.rank)) for p, f in factors.items()}
+    rank, alpha = _common(ranks), _common(alphas)
+    config = adapter.config
+    return {
+        "peft_type": "LORA",
+        "task_type": config.task,
+        "base_model_name_or_path": config.base or None,
+        "inference_mode": True,
+        "r": rank,
+        "lora_alpha": alpha,
+        "lora_dropout": 0.0,
+        "use_rslora": rslora,
+        "rank_pattern": _exceptions(ranks, rank),
+        "alpha_pattern": _exceptions(alphas, alpha),
+        "target_modules": _plain(config.targets) or sorted(factors),
+        "exclude_modules": _plain(config.exclude),
+        "layers_to_transform": _plain(config.layers),
+        "layers_pattern": _plain(config.layers_pattern),
+        "fan_in_fan_out": config.fan_in_fan_out,
+        "bias": "none",
+    }
+
+
+def _common(values: Mapping[str, Any]) -> Any:
+    return Counter(values.values()).most_common(1)[0][0]
+
+
+def _exceptions(values: Mapping[str, Any], usual: Any) -> dict[str, Any]:
+    """Patterns for the modules that differ, longest path first: a key also matches paths that end with it."""
+    other = sorted((path for path in values if values[path] != usual), key=len, reverse=True)
+    return {path: values[path] for path in other}
+
+
+def _tidy(alpha: float) -> float | int:
+    """Alpha as a person wrote it: 16 and not 15.999999999999998."""
+    return round(alpha) if math.isclose(alpha, round(alpha), rel_tol=1e-12) else alpha
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,156 @@
+"""The router: one linear map per adapted projection that weighs the experts for every token.
+
+    local      p = softmax(V x / t)                   LoRA-Mixer, arXiv 2507.00029
+    context    p = softmax((V x + U mean(x)) / t)     mean over the text so far, this token included
+
+``context`` is beyond the paper: a small base forgets the task at tokens that do not carry it. The mean
+commutes with U, so what is remembered beside the KV cache is a running mean of logits.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from engine.formats.errors import StudioError
+from engine.lora.prefix import Prefix
+
+__all__ = ["NULL", "Router"]
+
+NULL = "null"
+_tokens = itertools.count()
+
+
+class Router(nn.Module):
+    """Weights over ``experts`` for each token and projection, for ``Bank.new_gates(..., router=router)``.
+
+    ``layout`` is ``Bank.layout()``: {projection: (d_in, its experts)}; an expert that does not adapt a
+    projection is masked there. ``null`` adds an expert that says nothing. ``V`` holds one [1 or 2, E, d_in]
+    per projection (E = experts, null included; the second half reads the running mean); zero at the start,
+    so that every expert is equally loud, or N(0, 0.02) from ``seed``.
+    """
+
+    def __init__(
+        self,
+        layout: Mapping[str, tuple[int, Sequence[str]]],
+        experts: Sequence[str],
+        input: Literal["local", "context"] = "context",
+        null: bool = True,
+        temperature: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        if NULL in experts or len(set(experts)) != len(experts):
+            raise StudioError("usage", f"Experts need different names, none of them {NULL}.", "Rename one.")
+        if not temperature > 0:
+            raise StudioError("usage", "The router's temperature must be above 0.", "1 is usual.")
+        self.input = input
+        self.temperature = temperature
+        self.experts = (*experts, NULL) if null else tuple(experts)
+        self.modules_order = tuple(layout)
+        self.mode: Literal["soft", "topk"] = "soft"
+        self.top_k = 3
+        self.strength = 1.0
+        self.renormalise = True
+        self.token = next(_tokens)
+        halves = 2 if input == "context" else 1
+        shapes = [(halves, len(self.experts), d_in) for d_in, _ in layout.values()]
+        self.V = nn.ParameterList([nn.Parameter(torch.zeros(shape)) for shape in shapes])
+        if seed is not None:
+            generator = torch.Generator().manual_seed(seed)
+            for V in self.V:
+                V.data.normal_(0.0, 0.02, generator=generator)
+        present = [[name in names or name == NULL for name in self.experts] for _, names in layout.values()]
+        self.absent: Tensor
+        self.register_buffer("absent", ~torch.tensor(present), persistent=False)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the weights depend on earlier tokens."""
+        return self.input == "context"
+
+    @property
+    def size(self) -> int:
+        """How many numbers are trained."""
+        return sum(V.numel() for V in self.V)
+
+    def play(
+        self,
+        mode: Literal["soft", "topk"] = "soft",
+        top_k: int = 3,
+        strength: float = 1.0,
+        renormalise: bool = True,
+    ) -> Router:
+        """The same parameters, heard in another way.
+
+        ``topk`` keeps the k largest weights and, unless ``renormalise`` is false, lets them sum to one
+        again: in training the weights summed to one, and plain top-k only makes every expert quieter than
+        it was trained. ``strength`` multiplies all weights.
+        """
+        if top_k < 1:
+            raise StudioError("usage", "At least one expert must speak.", "Give a top-k of 1 or more.")
+        other = copy.copy(self)
+        other.mode, other.top_k, other.strength, other.renormalise = mode, top_k, strength, renormalise
+        return other
+
+    def stamp(self) -> int:
+        """Changes whenever the parameters have been written to."""
+        return sum(V._version for V in self.V)
+
+    def learning(self) -> bool:
+        """Whether the parameters want a gradient."""
+        return bool(self.V[0].requires_grad)
+
+    def voice(self, modules: Sequence[str]) -> _Voice:
+        """The say on a group of projections that read one input."""
+        return _Voice(self, [self.modules_order.index(module) for module in modules])
+
+
+class _Voice:
+    """A router on one group of m projections: rows [halves * m * E, d_in], the local half first."""
+
+    def __init__(self, router: Router, places: list[int]) -> None:
+        self._router = router
+        self._V = [router.V[place] for place in places]
+        self._count = (len(places), len(router.experts))
+        self._key = (router.token, *places)
+        self._half = len(places) * len(router.experts)
+        absent = router.absent[places]
+        self._mask = absent.view(-1).float() * torch.finfo(torch.float32).min if bool(absent.any()) else None
+
+    def rows(self) -> Tensor:
+        """[n, d_in], the temperature folded in."""
+        rows = torch.stack(self._V, dim=1).flatten(0, 2)
+        return rows if self._router.temperature == 1.0 else rows / self._router.temperature
+
+    def __call__(self, logits: Tensor, prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
+        router, half = self._router, self._half
+        if router.input == "context":
+            if prefix is None:
+                raise StudioError(
+                    "failed",
+                    "A mix with context was asked outside the model's own forward pass.",
+                    "Call the model that the bank is attached to.",
+                )
+            pair = logits.view(*shape, 2 * half)
+            logits = prefix.plus_mean(self._key, pair[..., :half], pair[..., half:])
+        if self._mask is not None:
+            logits = logits + self._mask
+        p = logits.view(-1, *self._count).softmax(-1)
+        if router.mode == "topk" and router.top_k < self._count[1]:
+            p = _keep_top(p, router.top_k, router.renormalise)
+        if router.strength != 1.0:
+            p = p * router.strength
+        return p.view(-1, half)
+
+
+def _keep_top(p: Tensor, k: int, renormalise: bool) -> Tensor:
+    values, indices = p.topk(k, dim=-1)
+    if renormalise:
+        values = values / values.sum(-1, keepdim=True)
+    return torch.zeros_like(p).scatter(-1, indices, values)
