@@ -30,8 +30,9 @@ def linear_shape(module: nn.Module) -> tuple[int, int]:
     """(d_in, d_out) of a projection; Conv1D stores its weight as [d_in, d_out]."""
     if isinstance(module, nn.Linear):
         return module.in_features, module.out_features
-    d_in, d_out = module.weight.shape
-    return d_in, d_out
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return weight.shape[0], weight.shape[1]
 
 
 def land(name: str, factors: Mapping[str, _Factors], places: Mapping[str, nn.Module]) -> dict[str, str]:

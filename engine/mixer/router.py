@@ -50,9 +50,10 @@ class Router(nn.Module):
         if not temperature > 0:
             raise StudioError("usage", "The router's temperature must be above 0.", "1 is usual.")
         self.input = input
+        self.null = null
         self.temperature = temperature
         self.experts = (*experts, NULL) if null else tuple(experts)
-        self.modules_order = tuple(layout)
+        self.paths = tuple(layout)
         self.mode: Literal["soft", "topk"] = "soft"
         self.top_k = 3
         self.strength = 1.0
@@ -108,7 +109,7 @@ class Router(nn.Module):
 
     def voice(self, modules: Sequence[str]) -> _Voice:
         """The say on a group of projections that read one input."""
-        return _Voice(self, [self.modules_order.index(module) for module in modules])
+        return _Voice(self, [self.paths.index(module) for module in modules])
 
 
 class _Voice:

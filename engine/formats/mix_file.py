@@ -1,0 +1,114 @@
+"""A mix on disk, read without torch: ``mixer.json``, ``router.safetensors`` and ``experts/NAME/``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from engine import messages
+from engine.formats.errors import StudioError
+from engine.formats.safetensors_file import TensorInfo, read_header
+
+__all__ = ["MIXER", "ROUTER", "Mix", "expert_folders", "read_mix", "read_mix_card"]
+
+MIXER = "mixer.json"
+ROUTER = "router.safetensors"
+EXPERTS = "experts"
+MAX_JSON = 4 << 20
+MAX_EXPERTS = 64
+
+
+class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The card of a mix. ``modules`` are the routed projections, in the order of their tensors in the router.
+
+    ``base`` is the name of the base and ``base_shape`` its fingerprint: {projection: [d_in, d_out]}.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    base: str
+    experts: list[str]
+    router_input: messages.RouterInput
+    null_expert: bool
+    temperature: float
+    modules: list[str]
+    base_shape: dict[str, tuple[int, int]]
+    sha256: dict[str, str]
+    usage: dict[str, float] = {}
+    trained: dict[str, Any] = {}
+
+
+def read_mix(folder: Path) -> Mix:
+    """The checked card of the mix in ``folder``. StudioError("mix") when it is missing, damaged or
+    incomplete."""
+    hint = "Train the mix again, or restore the folder from a copy."
+    path = folder / MIXER
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_JSON:
+            raise StudioError("missing", f"The folder {folder.name} is not a mix: it has no {MIXER}.", hint)
+        mix = msgspec.json.decode(path.read_bytes(), type=Mix)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StudioError(
+            "failed", f"The mix {folder.name} has a damaged {MIXER}.", hint, str(error)
+        ) from error
+    except OSError as error:
+        raise StudioError("failed", f"The mix {folder.name} cannot be read.", hint, str(error)) from error
+    fault = _fault(folder, mix)
+    if fault:
+        raise StudioError("failed", f"The mix {folder.name} is incomplete: {fault}.", hint)
+    return mix
+
+
+def read_mix_card(folder: Path) -> messages.MixCard:
+    """The mix in ``folder`` as the library shows it. StudioError as ``read_mix``."""
+    mix = read_mix(folder)
+    return messages.MixCard(
+        name=folder.name,
+        path=str(folder),
+        base=mix.base,
+        experts=mix.experts,
+        router_input=mix.router_input,
+        router_parameters=sum(math.prod(info.shape) for info in _router(folder).values()),
+        usage=mix.usage,
+    )
+
+
+def expert_folders(folder: Path, mix: Mix) -> dict[str, Path]:
+    """{expert: its adapter folder}, in the mix's order."""
+    return {name: folder / EXPERTS / name for name in mix.experts}
+
+
+def _router(folder: Path) -> dict[str, TensorInfo]:
+    return read_header(folder / ROUTER)
+
+
+def _fault(folder: Path, mix: Mix) -> str:
+    """What is wrong between the card and the files, in a few words; empty when nothing is."""
+    if not 1 <= len(mix.experts) <= MAX_EXPERTS or len(set(mix.experts)) != len(mix.experts):
+        return "its list of experts is impossible"
+    for name in mix.experts:
+        if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+            return "an expert has an impossible name"
+        if not (folder / EXPERTS / name).is_dir():
+            return f"the expert {name} is missing"
+    if not (math.isfinite(mix.temperature) and mix.temperature > 0):
+        return "its temperature is impossible"
+    if not mix.modules or set(mix.modules) != set(mix.base_shape):
+        return "its list of projections is impossible"
+    if not (folder / ROUTER).is_file():
+        return f"{ROUTER} is missing"
+    rows = len(mix.experts) + mix.null_expert
+    halves = 2 if mix.router_input == "context" else 1
+    expected = {module: (halves, rows, mix.base_shape[module][0]) for module in mix.modules}
+    if {name: info.shape for name, info in _router(folder).items()} != expected:
+        return "its router has other projections or sizes than its card says"
+    return ""
+
+
+def encode_mix(mix: Mix) -> bytes:
+    """The card as it is written."""
+    return json.dumps(msgspec.to_builtins(mix), indent=2).encode() + b"\n"
