@@ -1,0 +1,232 @@
+"""One expert on the desk: colour, name, fader, value, mute, solo, rank and usage, all strips alike."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from widgets.fader import Fader
+from widgets.level_meter import LevelMeter
+from widgets.painting import NULL_HUE, fill_hue, focus_ring
+from widgets.theme import theme
+
+__all__ = ["ChannelStrip"]
+
+WIDTH = 84
+BAR = 4
+
+
+class ChannelStrip(QWidget):
+    """Signals: ``fader_moved(level)``, ``fader_released``, ``mute_toggled(on)``, ``solo_toggled(on)``,
+    ``remove_wanted``, ``move_wanted(steps)`` (negative is left), ``drag_wanted`` (by mouse),
+    ``lift_wanted`` (by the space bar).
+
+    A strip of hue NULL_HUE is the null expert: a meter without fader or buttons, since silence has no volume.
+    """
+
+    fader_moved = Signal(float)
+    fader_released = Signal()
+    mute_toggled = Signal(bool)
+    solo_toggled = Signal(bool)
+    remove_wanted = Signal()
+    move_wanted = Signal(int)
+    drag_wanted = Signal()
+    lift_wanted = Signal()
+
+    def __init__(self, name: str, hue: int, rank: int | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.name = name
+        self.hue = hue
+        self._press: QPoint | None = None
+        self._is_heard = True
+        self.fader = Fader(hue)
+        self.meter = LevelMeter(hue)
+        self.mute = _letter("M", f"Mute {name}", "Mute (M)")
+        self.solo = _letter("S", f"Solo {name}", "Solo (S)")
+        self._title = QLabel()
+        self._value = QLabel()
+        self._rank = QLabel(f"r{rank}" if rank else "")
+        self._usage = QLabel("–")
+        self._compose()
+        self._connect()
+        self._dress()
+        self._show_value(self.fader.level)
+
+    def set_state(self, *, fader: float, muted: bool, soloed: bool, heard: bool) -> None:
+        """Show what the desk says; ``heard`` is False when muted or silenced by another strip's solo."""
+        self.fader.set_level(fader)
+        self._show_value(fader)
+        for button, on in ((self.mute, muted), (self.solo, soloed)):
+            button.blockSignals(True)
+            button.setChecked(on)
+            button.blockSignals(False)
+        self._set_heard(heard)
+
+    def set_usage(self, share: float | None) -> None:
+        """The share of the words that were this expert's, 0..1; None when nobody has spoken yet."""
+        self.meter.set_share(share)
+        self._usage.setText("–" if share is None else f"{100 * share:.0f} %")
+
+    def _compose(self) -> None:
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFixedWidth(WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        for label in (self._title, self._value, self._rank, self._usage):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._title.setToolTip(self.name)
+        self._title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, BAR + 8, 8, 8)
+        column.setSpacing(4)
+        column.addWidget(self._title)
+        column.addWidget(self.fader, 1, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self._value)
+        column.addLayout(self._foot())
+        column.addWidget(self._usage)
+        column.addWidget(self.meter)
+        if self.hue == NULL_HUE:
+            self.fader.setEnabled(False)
+            self.fader.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self.fader.setToolTip("The null expert says nothing, so there is nothing to make louder.")
+            for part in (self.mute, self.solo):
+                part.setVisible(False)
+
+    def _foot(self) -> QHBoxLayout:
+        foot = QHBoxLayout()
+        foot.setSpacing(4)
+        foot.addWidget(self.mute)
+        foot.addWidget(self.solo)
+        foot.addWidget(self._rank, 1)
+        return foot
+
+    def _connect(self) -> None:
+        self.fader.moved.connect(self._show_value)
+        self.fader.moved.connect(self.fader_moved)
+        self.fader.released.connect(self.fader_released)
+        self.mute.toggled.connect(self.mute_toggled)
+        self.solo.toggled.connect(self.solo_toggled)
+        # Muting dims at once, without waiting for whoever owns the desk.
+        self.mute.toggled.connect(lambda on: self._set_heard(not on))
+        theme.changed.connect(self._dress)
+
+    def _dress(self) -> None:
+        self._title.setFont(theme.font(theme.tokens.small, strong=True))
+        for label in (self._value, self._rank, self._usage):
+            label.setFont(theme.font(theme.tokens.tiny))
+        metrics = QFontMetrics(self._title.font())
+        self._title.setText(metrics.elidedText(self.name, Qt.TextElideMode.ElideMiddle, WIDTH - 16))
+        self._tint()
+        self.update()
+
+    def _tint(self) -> None:
+        dim = theme.tokens.text_dim
+        self._title.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
+        self._value.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
+        for label in (self._rank, self._usage):
+            label.setStyleSheet(f"color: {dim}")
+
+    def _set_heard(self, heard: bool) -> None:
+        if heard != self._is_heard:
+            self._is_heard = heard
+            self.fader.set_dimmed(not heard)
+            self.meter.set_dimmed(not heard)
+            self._tint()
+            self.update()
+
+    def _show_value(self, level: float) -> None:
+        if self.hue == NULL_HUE:
+            self._value.setText("says nothing")
+            self.setAccessibleName("Null expert, says nothing")
+            return
+        self._value.setText(f"{level:.2f}")
+        self.setAccessibleName(f"{self.name}, {level:.2f}")
+        self.fader.setAccessibleName(f"Fader of {self.name}")
+        self.meter.setAccessibleName(f"Usage of {self.name}")
+
+    # keyboard and mouse on the strip itself
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if self.hue == NULL_HUE:
+            super().keyPressEvent(event)
+            return
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()), 0)
+        if step and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.move_wanted.emit(step)
+        elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.remove_wanted.emit()
+        elif event.key() == Qt.Key.Key_Space:
+            self.lift_wanted.emit()
+        elif event.key() == Qt.Key.Key_M:
+            self.mute.toggle()
+        elif event.key() == Qt.Key.Key_S and not event.modifiers():
+            self.solo.toggle()
+        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self.fader.setFocus(Qt.FocusReason.TabFocusReason)
+            QApplication.sendEvent(self.fader, event)
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self.hue == NULL_HUE:
+            return
+        menu = QMenu(self)
+        menu.addAction("Move left", lambda: self.move_wanted.emit(-1))
+        menu.addAction("Move right", lambda: self.move_wanted.emit(1))
+        menu.addAction("Set to 1.0", lambda: self.fader.setValue(100))
+        menu.addSeparator()
+        menu.addAction("Remove from desk", self.remove_wanted.emit)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(event.globalPos())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.hue != NULL_HUE:
+            self._press = event.position().toPoint()
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._press is None:
+            return
+        distance = (event.position().toPoint() - self._press).manhattanLength()
+        if distance >= QApplication.startDragDistance():
+            self._press = None
+            self.drag_wanted.emit()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._press = None
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH, 380)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        radius = theme.tokens.radius
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("surface"))
+        painter.drawRoundedRect(QRectF(self.rect()), radius, radius)
+        bar = QRectF(8, 6, self.width() - 16, BAR)
+        fill_hue(painter, bar, self.hue, 1.0 if self._is_heard else 0.25, BAR / 2)
+        if self.hasFocus():
+            focus_ring(painter, QRectF(self.rect()))
+        painter.end()
+
+
+def _letter(text: str, name: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setCheckable(True)
+    button.setFixedSize(24, 24)
+    button.setAccessibleName(name)
+    button.setToolTip(tip)
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button

@@ -1,0 +1,237 @@
+"""Live curves of one quantity: a ring buffer per series, painted at most twelve times a second.
+
+pyqtgraph is loaded when the first point arrives, not when the window is painted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from widgets.painting import hue_colour
+from widgets.theme import theme
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["CurvePlot", "Series"]
+
+CAPACITY = 16384
+SMOOTHING = 0.6
+REPAINT_MS = 80
+RAW_ALPHA = 0.3
+
+
+class Series:
+    """The newest CAPACITY points of one curve, raw and smoothed, always in one contiguous piece of memory.
+
+    Every point is written twice, half a buffer apart, so that the newest window never wraps around.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        import numpy as np
+
+        self._capacity = capacity
+        self._written = 0
+        self._rows: NDArray[np.float64] = np.empty((3, 2 * capacity))
+
+    def __len__(self) -> int:
+        return min(self._written, self._capacity)
+
+    def append(self, step: float, value: float) -> None:
+        """One more point; the smoothed one is 0.6 of the last smoothed one and 0.4 of ``value``."""
+        last = self._rows[2, (self._written - 1) % self._capacity] if self._written else value
+        point = (step, value, SMOOTHING * last + (1 - SMOOTHING) * value)
+        place = self._written % self._capacity
+        for row, number in zip(self._rows, point, strict=True):
+            row[place] = row[place + self._capacity] = number
+        self._written += 1
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """[3, n]: steps, values, smoothed values; a view, valid until the next ``append``."""
+        start = self._written % self._capacity if self._written > self._capacity else 0
+        return self._rows[:, start : start + len(self)]
+
+
+class CurvePlot(QWidget):
+    """``title`` with its ``unit`` above, "step" below. Series are added by appending to them."""
+
+    def __init__(self, title: str, unit: str, *, log: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title, self._unit = title, unit
+        self._series: dict[str, Series] = {}
+        self._hues: dict[str, int] = {}
+        self._curves: dict[str, tuple[Any, Any]] = {}
+        self._plot: Any = None
+        self._is_dirty = False
+        self._is_log = log
+        self._head = QLabel()
+        self._legend = QLabel()
+        self.log = QToolButton()
+        self._body = QVBoxLayout()
+        self._timer = QTimer(self, interval=REPAINT_MS, singleShot=True)
+        self._timer.timeout.connect(self._repaint)
+        self._compose()
+        theme.changed.connect(self._dress)
+        self._dress()
+
+    @property
+    def series(self) -> dict[str, Series]:
+        return self._series
+
+    def append(self, name: str, step: float, value: float) -> None:
+        """One more point of the curve ``name``."""
+        if name not in self._series:
+            self._series[name] = Series()
+        self._series[name].append(step, value)
+        self._touch()
+
+    def set_hues(self, hues: dict[str, int]) -> None:
+        """Experts' palette places for the series that are experts; others take the ink of the text."""
+        if hues != self._hues:
+            self._hues = dict(hues)
+            self._dress()
+
+    def clear(self) -> None:
+        for curves in self._curves.values():
+            for curve in curves:
+                self._plot.removeItem(curve)
+        self._series.clear()
+        self._curves.clear()
+        self._touch()
+
+    def _compose(self) -> None:
+        self.setAccessibleName(f"{self._title}, {self._unit}")
+        self.setMinimumSize(160, 110)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self.log.setText("log")
+        self.log.setCheckable(True)
+        self.log.setChecked(self._is_log)
+        self.log.setAccessibleName(f"Logarithmic {self._title.lower()}")
+        self.log.toggled.connect(self._set_log)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._head)
+        head.addWidget(self._legend, 1)
+        head.addWidget(self.log)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(head)
+        column.addLayout(self._body, 1)
+
+    def _touch(self) -> None:
+        self._is_dirty = True
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def showEvent(self, event: Any) -> None:
+        super().showEvent(event)
+        if self._is_dirty:
+            self._touch()
+
+    def _repaint(self) -> None:
+        if not self._is_dirty:
+            return
+        self._is_dirty = False
+        if self._plot is None:
+            if not self._series:
+                return
+            self._build()
+        for name, series in self._series.items():
+            raw, smooth = self._curves.get(name) or self._draw(name)
+            steps, values, smoothed = series.points
+            raw.setData(steps, values)
+            smooth.setData(steps, smoothed)
+        self._write_legend()
+
+    def _build(self) -> None:
+        import pyqtgraph
+
+        self._plot = pyqtgraph.PlotWidget()
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._plot.setAccessibleName(self.accessibleName())
+        self._plot.setMenuEnabled(False)
+        self._plot.hideButtons()
+        self._plot.setMouseEnabled(x=False, y=False)
+        item = self._plot.getPlotItem()
+        item.setLogMode(y=self._is_log)
+        item.showGrid(y=True, alpha=0.15)
+        item.getAxis("left").setWidth(44)
+        item.getAxis("bottom").setHeight(24)
+        self._body.addWidget(self._plot)
+        self._dress()
+
+    def _draw(self, name: str) -> tuple[Any, Any]:
+        curves = tuple(
+            self._plot.plot(
+                [], [], autoDownsample=True, downsampleMethod="peak", clipToView=True, skipFiniteCheck=True
+            )
+            for _ in range(2)
+        )
+        self._curves[name] = (curves[0], curves[1])
+        self._ink(name)
+        return self._curves[name]
+
+    def _ink(self, name: str) -> None:
+        if name not in self._curves:
+            return
+        raw, smooth = self._curves[name]
+        for curve, alpha in ((raw, RAW_ALPHA), (smooth, 1.0)):
+            curve.setPen(QPen(self._colour(name, alpha), 0))
+            curve.opts["pen"].setWidth(1)
+
+    def _colour(self, name: str, alpha: float = 1.0) -> Any:
+        return hue_colour(self._hues[name], alpha) if name in self._hues else theme.colour("accent", alpha)
+
+    def _set_log(self, on: bool) -> None:
+        self._is_log = on
+        if self._plot is not None:
+            self._plot.getPlotItem().setLogMode(y=on)
+            self._touch()
+
+    def _dress(self) -> None:
+        self._head.setFont(theme.font(theme.tokens.tiny, strong=True))
+        self._legend.setFont(theme.font(theme.tokens.tiny))
+        self._head.setText(f"{self._title}, {self._unit}")
+        if self._plot is not None:
+            self._plot.setBackground(theme.colour("surface", 0.0))
+            for side in ("left", "bottom"):
+                axis = self._plot.getPlotItem().getAxis(side)
+                axis.setPen(theme.colour("line"))
+                axis.setTextPen(theme.colour("text_dim"))
+                axis.setTickFont(theme.font(theme.tokens.tiny))
+            for name in self._curves:
+                self._ink(name)
+        self._write_legend()
+        self.update()
+
+    def _write_legend(self) -> None:
+        spans = []
+        for name, series in self._series.items():
+            value = series.points[2, -1]
+            ink = self._colour(name).name()
+            words = f"{name} {value:.2f}" if len(self._series) > 1 else f"{value:.3f}"
+            spans.append(f'<span style="color:{ink}">■</span> {words}')
+        self._legend.setText(" &nbsp;".join(spans))
+        latest = ", ".join(f"{name} {series.points[2, -1]:.3g}" for name, series in self._series.items())
+        self.setAccessibleDescription(latest)
+
+    def sizeHint(self) -> QSize:
+        return QSize(260, 150)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._plot is not None:
+            return
+        painter = QPainter(self)
+        painter.setPen(QPen(theme.colour("line"), 1))
+        area = self.rect().adjusted(44, 28, -4, -24)
+        painter.drawLine(area.topLeft(), area.bottomLeft())
+        painter.drawLine(area.bottomLeft(), area.bottomRight())
+        painter.end()

@@ -1,0 +1,441 @@
+"""Who spoke here, and how sure: a heat map of token x layer x projection.
+
+One column per token, one row per layer (or per layer and projection). A cell wears the hue of its loudest
+expert; its opacity is that expert's gate, from chance (all experts alike) to certainty: undecided cells fade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QFocusEvent,
+    QFontMetricsF,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
+
+from widgets.painting import fill_hue, focus_ring, hue_colour, is_patterned
+from widgets.theme import theme
+
+__all__ = ["EACH", "MEAN", "RoutingMap", "certainty"]
+
+MEAN = "mean"
+EACH = "each"
+SILENT = 0.14
+NARROWEST, WIDEST = 18.0, 40.0
+LOWEST, HIGHEST = 10, 26
+HEAD = 22
+PAD = 6.0
+
+
+def certainty(gate: NDArray[np.float32], experts: int) -> NDArray[np.float32]:
+    """0 where the loudest gate is what chance would give it among ``experts``, 1 where it has everything."""
+    chance = 1.0 / max(1, experts)
+    return np.clip((gate - chance) / max(1e-6, 1.0 - chance), 0.0, 1.0).astype(np.float32)
+
+
+class RoutingMap(QAbstractScrollArea):
+    """``cell_changed(text)``: what the cell under mouse or cursor says; ``token_selected(index)``: where.
+
+    Arrow keys move the cursor, Home and End along the tokens, Page Up and Page Down by four layers.
+    """
+
+    cell_changed = Signal(str)
+    token_selected = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tokens: list[str] = []
+        self._experts: list[str] = []
+        self._hues: list[int] = []
+        self._layers: list[int] = []
+        self._projections: list[str] = []
+        self._gates: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
+        self._rows: list[tuple[int, str]] = []
+        self._shown: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
+        self._silent: set[str] = set()
+        self._image = QImage()
+        self._edges: list[float] = [0.0]
+        self._start = 0
+        self._view = MEAN
+        self._cursor = (0, 0)
+        self._hover: tuple[int, int] | None = None
+        self._said = ""
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(200, 90)
+        self.viewport().setMouseTracking(True)
+        self.setAccessibleName("Routing map: who speaks at each token and layer")
+        theme.changed.connect(self._redraw)
+
+    # values in
+
+    def set_routing(
+        self,
+        tokens: Sequence[str],
+        layers: Sequence[int],
+        projections: Sequence[str],
+        experts: Sequence[str],
+        hues: Sequence[int],
+        gates: NDArray[np.float32],
+        start: int = 0,
+    ) -> None:
+        """Show ``gates`` [tokens, modules, experts]; module m is ``projections[m]`` of layer ``layers[m]``.
+
+        ``start`` is the first token of the answer; those before it were read, not written.
+        ValueError when the shapes do not agree.
+        """
+        if gates.shape != (len(tokens), len(layers), len(experts)) or len(layers) != len(projections):
+            raise ValueError(
+                f"gates {gates.shape} are not [{len(tokens)} tokens, {len(layers)} modules, "
+                f"{len(experts)} experts], with a layer and a projection for every module"
+            )
+        self._tokens, self._experts, self._hues = list(tokens), list(experts), list(hues)
+        self._layers, self._projections = list(layers), list(projections)
+        self._gates = gates.astype(np.float32, copy=False)
+        self._start = start
+        self._gather()
+
+    def clear(self) -> None:
+        self.set_routing([], [], [], [], [], np.zeros((0, 0, 0), np.float32))
+        self._say("")
+
+    def set_silent(self, experts: set[str]) -> None:
+        """Dim the cells led by experts that are muted now."""
+        if experts != self._silent:
+            self._silent = set(experts)
+            self._redraw()
+
+    def set_view(self, view: str) -> None:
+        """MEAN over the projections of a layer, EACH projection a row, or one projection by its name."""
+        if view != self._view:
+            self._view = view
+            self._gather()
+
+    def set_token(self, index: int) -> None:
+        """Move the cursor to a token, as when it was selected in the text."""
+        if 0 <= index < len(self._tokens) and index != self._cursor[0]:
+            self._move(index, self._cursor[1], announce=False)
+
+    @property
+    def projections(self) -> list[str]:
+        """The names that ``set_view`` knows for this routing, in the model's order."""
+        return list(dict.fromkeys(self._projections))
+
+    @property
+    def cell_text(self) -> str:
+        """What is said of the cell under the cursor."""
+        return self._read(self._cursor)
+
+    # rows
+
+    def _gather(self) -> None:
+        """Choose and average the modules that make up the rows."""
+        groups: dict[tuple[int, str], list[int]] = {}
+        for module, (layer, projection) in enumerate(zip(self._layers, self._projections, strict=True)):
+            if self._view == MEAN:
+                groups.setdefault((layer, ""), []).append(module)
+            elif self._view in (EACH, projection):
+                groups.setdefault((layer, projection), []).append(module)
+        self._rows = list(groups)
+        shape = (len(self._rows), len(self._tokens), len(self._experts))
+        self._shown = np.zeros(shape, np.float32)
+        for row, modules in enumerate(groups.values()):
+            self._shown[row] = self._gates[:, modules].mean(axis=1)
+        column, row = self._cursor
+        self._cursor = (min(column, max(0, shape[1] - 1)), min(row, max(0, shape[0] - 1)))
+        self._hover = None
+        self._measure()
+        self._redraw()
+
+    def _measure(self) -> None:
+        """Column edges in pixels: as wide as the token's text, stretched to the width there is."""
+        metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
+        widths = [max(NARROWEST, metrics.horizontalAdvance(_visible(token)) + 8) for token in self._tokens]
+        free = self.viewport().width() - self._label_width() - sum(widths)
+        if widths and free > 0:
+            spare = min(free / len(widths), WIDEST - NARROWEST)
+            widths = [width + spare for width in widths]
+        self._edges = [0.0]
+        for width in widths:
+            self._edges.append(self._edges[-1] + width)
+        self._update_bars()
+
+    def _redraw(self) -> None:
+        """Paint the rows into the image: one pixel per cell, scaled when shown."""
+        rows, tokens, experts = self._shown.shape
+        pixels = np.zeros((rows, max(1, tokens), 4), np.uint8)
+        if rows and tokens and experts:
+            leader = self._shown.argmax(axis=2)
+            alpha = certainty(self._shown.max(axis=2), experts)
+            colours = np.array([hue_colour(hue).getRgb()[:3] for hue in self._hues], np.uint8)
+            silent = np.array([name in self._silent for name in self._experts])
+            alpha = np.where(silent[leader], alpha * SILENT, alpha)
+            pixels[:, :, :3] = colours[leader]
+            pixels[:, :, 3] = np.round(255 * alpha)
+        self._pixels = pixels
+        self._image = QImage(
+            pixels.data, pixels.shape[1], pixels.shape[0], pixels.strides[0], QImage.Format.Format_RGBA8888
+        )
+        self._say(self._read(self._hover or self._cursor))
+        self.viewport().update()
+
+    # geometry
+
+    def _label_width(self) -> float:
+        metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
+        labels = [f"{layer} {projection}".strip() for layer, projection in self._rows]
+        return max((metrics.horizontalAdvance(label) for label in labels), default=0.0) + 2 * PAD
+
+    def _row_height(self) -> int:
+        if not self._rows:
+            return HIGHEST
+        return max(LOWEST, min(HIGHEST, (self.viewport().height() - HEAD) // len(self._rows)))
+
+    def _update_bars(self) -> None:
+        view = self.viewport().size()
+        wide = self._label_width() + self._edges[-1]
+        high = HEAD + len(self._rows) * self._row_height()
+        for bar, page, whole in (
+            (self.horizontalScrollBar(), view.width(), wide),
+            (self.verticalScrollBar(), view.height(), high),
+        ):
+            bar.setPageStep(page)
+            bar.setSingleStep(20)
+            bar.setRange(0, max(0, round(whole - page)))
+
+    def _origin(self) -> QPointF:
+        return QPointF(
+            self._label_width() - self.horizontalScrollBar().value(), HEAD - self.verticalScrollBar().value()
+        )
+
+    def cell_rect(self, token: int, row: int) -> QRectF:
+        """Where a cell is painted, in the viewport's pixels."""
+        origin, height = self._origin(), self._row_height()
+        left, right = self._edges[token], self._edges[token + 1]
+        return QRectF(origin.x() + left, origin.y() + row * height, right - left, height)
+
+    def cell_at(self, point: QPoint) -> tuple[int, int] | None:
+        origin = self._origin()
+        x, y = point.x() - origin.x(), point.y() - origin.y()
+        row = int(y // self._row_height())
+        if point.x() < self._label_width() or point.y() < HEAD or not 0 <= row < len(self._rows):
+            return None
+        column = int(np.searchsorted(self._edges, x, side="right")) - 1
+        return (column, row) if 0 <= column < len(self._tokens) else None
+
+    # words
+
+    def _read(self, cell: tuple[int, int]) -> str:
+        """ "reverse 0.93 · layer 3 o_proj · token 'c' · then sort 0.05"."""
+        token, row = cell
+        if row >= len(self._rows) or token >= len(self._tokens):
+            return ""
+        gates = self._shown[row, token]
+        order = np.argsort(gates)[::-1]
+        first = self._experts[order[0]]
+        layer, projection = self._rows[row]
+        words = [f"{first}{' (muted)' if first in self._silent else ''} {gates[order[0]]:.2f}"]
+        words.append(f"layer {layer} {projection or 'all projections'}")
+        words.append(f"token '{_visible(self._tokens[token])}'")
+        if len(order) > 1:
+            words.append(f"then {self._experts[order[1]]} {gates[order[1]]:.2f}")
+        return " · ".join(words)
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self.setAccessibleDescription(text)
+            self.cell_changed.emit(text)
+
+    def _move(self, token: int, row: int, *, announce: bool = True) -> None:
+        if not self._tokens or not self._rows:
+            return
+        token = max(0, min(token, len(self._tokens) - 1))
+        row = max(0, min(row, len(self._rows) - 1))
+        is_other = token != self._cursor[0]
+        self._cursor = (token, row)
+        self._hover = None
+        self._reveal()
+        self._say(self._read(self._cursor))
+        self.viewport().update()
+        if announce:
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self._said))
+            if is_other:
+                self.token_selected.emit(token)
+
+    def _reveal(self) -> None:
+        rect = self.cell_rect(*self._cursor)
+        across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        for bar, low, high, near, far in (
+            (across, rect.left(), rect.right(), self._label_width(), self.viewport().width()),
+            (down, rect.top(), rect.bottom(), HEAD, self.viewport().height()),
+        ):
+            if low < near:
+                bar.setValue(round(bar.value() + low - near))
+            elif high > far:
+                bar.setValue(round(bar.value() + high - far))
+
+    # events
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        token, row = self._cursor
+        key = Qt.Key
+        moves = {
+            key.Key_Left: (token - 1, row),
+            key.Key_Right: (token + 1, row),
+            key.Key_Up: (token, row - 1),
+            key.Key_Down: (token, row + 1),
+            key.Key_Home: (0, row),
+            key.Key_End: (len(self._tokens) - 1, row),
+            key.Key_PageUp: (token, row - 4),
+            key.Key_PageDown: (token, row + 4),
+        }
+        if Qt.Key(event.key()) in moves and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._move(*moves[Qt.Key(event.key())])
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        cell = self.cell_at(event.position().toPoint())
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:
+            is_other = cell[0] != self._cursor[0]
+            self._move(*cell, announce=False)
+            if is_other:
+                self.token_selected.emit(cell[0])
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._point_at(self.cell_at(event.position().toPoint()))
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Leave:
+            self._point_at(None)
+        return super().viewportEvent(event)
+
+    def _point_at(self, cell: tuple[int, int] | None) -> None:
+        if cell != self._hover:
+            self._hover = cell
+            self._say(self._read(cell or self._cursor))
+            self.viewport().update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._measure()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.viewport().update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(420, HEAD + 8 * HIGHEST)
+
+    # painting: cells, then what they are named by, then where mouse and keyboard are
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(theme.font(theme.tokens.tiny))
+        if self._rows and self._tokens:
+            self._paint_cells(painter)
+            self._paint_tokens(painter)
+            self._paint_rows(painter)
+            self._paint_cursor(painter)
+        if self.hasFocus():
+            focus_ring(painter, QRectF(self.viewport().rect()))
+        painter.end()
+
+    def _visible_columns(self) -> range:
+        offset = self.horizontalScrollBar().value()
+        width = self.viewport().width() - self._label_width()
+        first = int(np.searchsorted(self._edges, offset, side="right")) - 1
+        last = int(np.searchsorted(self._edges, offset + width, side="left"))
+        return range(max(0, first), min(len(self._tokens), last))
+
+    def _paint_cells(self, painter: QPainter) -> None:
+        height = self._row_height()
+        left = self._label_width()
+        painter.save()
+        painter.setClipRect(
+            QRectF(left, HEAD, self.viewport().width() - left, self.viewport().height() - HEAD)
+        )
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        for column in self._visible_columns():
+            rect = self.cell_rect(column, 0)
+            rect.setHeight(height * len(self._rows))
+            rect.setWidth(rect.width() - 1)
+            painter.fillRect(rect, theme.colour("raised"))
+            painter.drawImage(rect, self._image, QRectF(column, 0, 1, len(self._rows)))
+            self._paint_patterns(painter, column)
+        painter.setPen(QPen(theme.colour("surface"), 1))
+        for row in range(len(self._rows) + 1):
+            y = self._origin().y() + row * height - 0.5
+            painter.drawLine(QPointF(left, y), QPointF(self.viewport().width(), y))
+        painter.restore()
+
+    def _paint_patterns(self, painter: QPainter, column: int) -> None:
+        if not any(is_patterned(hue) for hue in self._hues):
+            return
+        for row in range(len(self._rows)):
+            hue = self._hues[int(self._shown[row, column].argmax())]
+            if is_patterned(hue):
+                fill_hue(painter, self.cell_rect(column, row), hue, self._pixels[row, column, 3] / 255)
+
+    def _paint_tokens(self, painter: QPainter) -> None:
+        left = self._label_width()
+        painter.save()
+        painter.setClipRect(QRectF(left, 0, self.viewport().width() - left, HEAD))
+        current = (self._hover or self._cursor)[0]
+        for column in self._visible_columns():
+            rect = self.cell_rect(column, 0)
+            head = QRectF(rect.left(), 0, rect.width() - 1, HEAD)
+            is_answer = column >= self._start
+            painter.setPen(theme.colour("text" if is_answer or column == current else "text_dim"))
+            painter.drawText(head, Qt.AlignmentFlag.AlignCenter, _visible(self._tokens[column]))
+        if 0 < self._start < len(self._tokens):
+            x = self.cell_rect(self._start, 0).left() - 1
+            painter.setPen(QPen(theme.colour("edge"), 1))
+            painter.drawLine(QPointF(x, 2), QPointF(x, HEAD - 2))
+        painter.restore()
+
+    def _paint_rows(self, painter: QPainter) -> None:
+        height = self._row_height()
+        stride = max(1, -(-12 // height))
+        painter.save()
+        painter.setClipRect(QRect(0, HEAD, round(self._label_width()), self.viewport().height() - HEAD))
+        current = (self._hover or self._cursor)[1]
+        for row, (layer, projection) in enumerate(self._rows):
+            if row % stride and row != current:
+                continue
+            rect = QRectF(0, self._origin().y() + row * height, self._label_width() - PAD, height)
+            painter.setPen(theme.colour("text" if row == current else "text_dim"))
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(rect, flags, f"{layer} {projection}".strip())
+        painter.restore()
+
+    def _paint_cursor(self, painter: QPainter) -> None:
+        if self._hover is not None:
+            painter.setPen(QPen(theme.colour("text"), 1))
+            painter.drawRect(self.cell_rect(*self._hover).adjusted(-0.5, -0.5, -0.5, -0.5))
+        if self.hasFocus():
+            focus_ring(painter, self.cell_rect(*self._cursor).adjusted(-1.5, -1.5, 0.5, 0.5), 3)
+
+
+def _visible(token: str) -> str:
+    """A token as it can be seen: spaces and line ends get a sign."""
+    return token.replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣") or "·"

@@ -1,0 +1,146 @@
+"""Streaming text whose tokens wear the colour of the expert that led them, the stronger the surer it was."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextOption
+from PySide6.QtWidgets import QFrame, QTextEdit, QWidget
+
+from widgets.painting import hue_colour
+from widgets.theme import theme
+
+__all__ = ["PLAIN", "TokenView"]
+
+PLAIN = -2
+TINT = 0.34
+SILENT_TINT = 0.12
+
+
+@dataclass
+class _Token:
+    start: int
+    hue: int
+    certainty: float
+
+
+class TokenView(QTextEdit):
+    """``token_selected(index)``: the cursor was put on a token, by mouse or keyboard.
+
+    New tokens are appended at the end and the view follows only a reader who is at the end.
+    """
+
+    token_selected = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tokens: list[_Token] = []
+        self._silent: set[int] = set()
+        self._marked = -1
+        self._is_faded = False
+        self._is_writing = False
+        self.setReadOnly(True)
+        self.setUndoRedoEnabled(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setTabChangesFocus(True)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.cursorPositionChanged.connect(self._cursor_moved)
+        theme.changed.connect(self._paint_all)
+
+    @property
+    def text(self) -> str:
+        return self.toPlainText()
+
+    def append_token(self, text: str, hue: int = PLAIN, certainty: float = 0.0) -> None:
+        """Add a token at the end. ``hue`` PLAIN: nobody is known to have led; ``certainty`` 0..1."""
+        if self._is_faded:
+            self.set_faded(False)
+        bar = self.verticalScrollBar()
+        is_at_end = bar.value() >= bar.maximum() - 2
+        end = QTextCursor(self.document())
+        end.movePosition(QTextCursor.MoveOperation.End)
+        token = _Token(end.position(), hue, certainty)
+        self._tokens.append(token)
+        self._is_writing = True
+        end.insertText(text, self._format(token, len(self._tokens) - 1))
+        self._is_writing = False
+        if is_at_end:
+            bar.setValue(bar.maximum())
+
+    def restart(self) -> None:
+        """Empty the view for the next answer."""
+        self._is_writing = True
+        self._tokens.clear()
+        self._marked = -1
+        self._is_faded = False
+        self.clear()
+        self._is_writing = False
+
+    def recolour(self, leaders: list[tuple[int, float]]) -> None:
+        """Other (hue, certainty) for the tokens already shown, as many as are given."""
+        for token, (hue, certainty) in zip(self._tokens, leaders, strict=False):
+            token.hue, token.certainty = hue, certainty
+        self._paint_all()
+
+    def set_silent(self, hues: set[int]) -> None:
+        """Fade the colours of experts that are not heard now."""
+        if hues != self._silent:
+            self._silent = set(hues)
+            self._paint_all()
+
+    def set_faded(self, faded: bool) -> None:
+        """Show that this text answers the question before the one now being asked."""
+        if faded != self._is_faded:
+            self._is_faded = faded
+            self._paint_all()
+
+    def mark(self, index: int) -> None:
+        """Outline one token without taking the keyboard (-1: none)."""
+        if index != self._marked:
+            before, self._marked = self._marked, index
+            for changed in (before, index):
+                if 0 <= changed < len(self._tokens):
+                    self._paint(changed)
+
+    def token_at(self, position: int) -> int:
+        """The token that holds the character at ``position``; -1 when there is none."""
+        return bisect_right([token.start for token in self._tokens], position) - 1
+
+    def _cursor_moved(self) -> None:
+        if self._is_writing or not self._tokens:
+            return
+        index = self.token_at(self.textCursor().position())
+        self.mark(index)
+        self.token_selected.emit(index)
+
+    def _format(self, token: _Token, index: int) -> QTextCharFormat:
+        style = QTextCharFormat()
+        style.setForeground(theme.colour("text_dim" if self._is_faded else "text"))
+        if token.hue != PLAIN and not self._is_faded:
+            is_silent = token.hue in self._silent
+            strength = SILENT_TINT if is_silent else max(0.15, token.certainty)
+            style.setBackground(hue_colour(token.hue, TINT * strength))
+            style.setUnderlineStyle(QTextCharFormat.UnderlineStyle.SingleUnderline)
+            style.setUnderlineColor(hue_colour(token.hue, strength))
+        if index == self._marked:
+            style.setBackground(theme.colour("accent"))
+            style.setForeground(theme.colour("on_accent"))
+        return style
+
+    def _paint(self, index: int) -> None:
+        token = self._tokens[index]
+        last = self.document().characterCount() - 1
+        end = self._tokens[index + 1].start if index + 1 < len(self._tokens) else last
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(token.start)
+        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+        cursor.setCharFormat(self._format(token, index))
+
+    def _paint_all(self) -> None:
+        for index in range(len(self._tokens)):
+            self._paint(index)
