@@ -192,7 +192,11 @@ class Bank:
             self._playing.end()
 
     def _hook(self, group: Group, site: Site) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-        place, last, alone = group.sites.index(site), group.sites[-1] is site, len(group.sites) == 1
+        place, last, alone = (
+            group.sites.index(site),
+            len(group.sites) > 1 and group.sites[-1] is site,
+            len(group.sites) == 1,
+        )
         d_out, dtype = site.d_out, site.B.dtype
 
         def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
@@ -204,16 +208,13 @@ class Bank:
                 h = group.h
             else:
                 h = gates.columns(group, x, self._prefix)
-                if self._inside and not alone:
+                if not alone and self._inside:
                     group.x, group.h = x, h
             if last:
                 group.x, group.h = None, ()
-            if output.dtype == dtype:
-                return torch.addmm(output.view(-1, d_out), h[place], site.B).view(output.shape)
-            return (
-                torch.addmm(output.view(-1, d_out).to(dtype), h[place], site.B)
-                .to(output.dtype)
-                .view(output.shape)
-            )
+            flat = output.view(-1, d_out)
+            if flat.dtype == dtype:
+                return torch.addmm(flat, h[place], site.B).view(output.shape)
+            return torch.addmm(flat.to(dtype), h[place], site.B).to(output.dtype).view(output.shape)
 
         return hook

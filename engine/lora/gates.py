@@ -27,13 +27,18 @@ __all__ = ["Gates", "Router", "Tape", "Voice"]
 class Voice(Protocol):
     """A router's say on one group: extra rows for the group's product, and what they mean."""
 
-    def rows(self) -> Tensor:
-        """[n, d_in], stacked under A_cat so that the logits ride in the same product."""
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many rows in each of the parts that the products come in."""
         ...
 
-    def __call__(self, logits: Tensor, prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
-        """From the extra products [B*T, n], one weight per (module, expert): [B*T, modules * experts],
-        float32.
+    def rows(self) -> Tensor:
+        """[sum of sizes, d_in], stacked under A_cat so that the logits ride in the same product."""
+        ...
+
+    def __call__(self, logits: Sequence[Tensor], prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
+        """From the extra products, one [B*T, size] for each of ``sizes``, one weight per (module, expert):
+        [B*T, modules * experts], float32.
 
         ``prefix`` is what the router remembers of the text (None if it does not), ``shape`` is (B, T).
         """
@@ -108,6 +113,7 @@ class Gates:
         self._levels = [self._new_levels(group, scaled) for group in groups]
         if router is not None:
             self._voices = [router.voice(group.modules) for group in groups]
+            self._sizes = [[group.A.shape[0], *self._voices[group.index].sizes] for group in groups]
         for expert in self._cells:
             self._write(expert)
 
@@ -178,17 +184,21 @@ class Gates:
 
     def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
         """g * (A_cat x) for each projection of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
-        A = group.A
-        flat = x.reshape(-1, x.shape[-1]).to(A.dtype)
+        index, dtype = group.index, group.A.dtype
+        flat = x.reshape(-1, x.shape[-1])
+        if flat.dtype != dtype:
+            flat = flat.to(dtype)
         if self.router is None:
-            h = linear(flat, A) * self._levels[group.index]
+            h = linear(flat, group.A) * self._levels[index]
         else:
-            rows = self._stacked(group) if self._live else self._stacks[group.index]
-            products = linear(flat, rows)
-            t, logits = torch.split(products, [A.shape[0], rows.shape[0] - A.shape[0]], dim=1)
+            voice = self._voices[index]
+            products = linear(flat, self._stacked(group) if self._live else self._stacks[index])
+            t, *logits = products.split_with_sizes(self._sizes[index], 1)
             shape = (x.shape[0], x.shape[1]) if x.dim() == 3 else (1, flat.shape[0])
-            weights = self._voices[group.index](logits.float(), prefix, shape)
+            weights = voice([part.float() for part in logits], prefix, shape)
             if self.tape is not None:
                 self.tape.note(group.modules, weights.view(*shape, len(group.sites), -1))
-            h = t * (weights.to(A.dtype) @ self._levels[group.index])
-        return torch.split(h, group.sizes, dim=1) if len(group.sizes) > 1 else (h,)
+            if dtype != torch.float32:
+                weights = weights.to(dtype)
+            h = t * torch.mm(weights, self._levels[index])
+        return h.split_with_sizes(group.sizes, 1) if len(group.sizes) > 1 else (h,)

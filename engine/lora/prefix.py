@@ -28,6 +28,16 @@ class Memory:
         self.count = count
         self.sums = sums
 
+    def sum(self, key: Hashable) -> Tensor:
+        """What ``key`` has summed so far, [B, n]."""
+        if key not in self.sums:
+            raise StudioError(
+                "failed",
+                "This cache was filled under another mix.",
+                "Read the prompt again with an empty cache.",
+            )
+        return self.sums[key]
+
     def pick(self, rows: Tensor) -> None:
         """Reorder, repeat or drop rows of the batch as the cache does."""
         self.sums = {key: value.index_select(0, rows.to(value.device)) for key, value in self.sums.items()}
@@ -88,40 +98,44 @@ class Prefix:
                 )
             self._past = past
 
-    def plus_mean(self, key: Hashable, local: Tensor, carried: Tensor) -> Tensor:
+    def plus_mean(self, key: Hashable, local: Tensor, carried: Tensor, shape: tuple[int, int]) -> Tensor:
         """``local`` plus the running mean of ``carried`` over the prefix, this token included, padding left
         out.
 
-        Both [B, T, n], float32; ``key`` names the caller's memory. The sum is kept for the next forward.
+        Both [B*T, n], float32, and so is the result; ``shape`` is (B, T). ``key`` names the caller's
+        memory: the sum is kept for the next forward.
         """
         if self._shape is None:
-            self._begin(carried.shape[0], carried.shape[1], carried.device)
-        if self._shape != carried.shape[:2]:
+            self._begin(*shape, carried.device)
+        elif self._shape != shape:
             raise StudioError(
                 "failed",
-                "A projection reads its tokens in another arrangement than the model does, "
-                "so a router with context cannot follow them.",
+                "A projection reads its tokens in another order than the model, so no router with context follows.",
                 "Use a router with local input.",
             )
-        if self._keep is not None:
-            carried = carried * self._keep
-        if carried.shape[1] > 1:
-            carried = carried.cumsum(1)
-        if self._past is not None:
-            if key not in self._past.sums:
-                raise StudioError(
-                    "failed",
-                    "This cache was filled under another mix.",
-                    "Read the whole prompt again with an empty cache.",
-                )
-            carried = carried + self._past.sums[key].unsqueeze(1)
-        self._sums[key] = carried[:, -1]
+        if shape[1] > 1:
+            carried = self._running_sum(key, carried, shape)
+        else:
+            if self._keep is not None:
+                carried = carried * self._keep
+            if self._past is not None:
+                carried = carried + self._past.sum(key)
+            self._sums[key] = carried
         if isinstance(self._share, float):
             return torch.add(local, carried, alpha=self._share)
         return torch.addcmul(local, carried, self._share)
 
+    def _running_sum(self, key: Hashable, carried: Tensor, shape: tuple[int, int]) -> Tensor:
+        if self._keep is not None:
+            carried = carried * self._keep
+        running = carried.view(*shape, -1).cumsum(1)
+        if self._past is not None:
+            running = running + self._past.sum(key).unsqueeze(1)
+        self._sums[key] = running[:, -1]
+        return running.view(carried.shape)
+
     def _begin(self, rows: int, tokens: int, device: torch.device) -> None:
-        """Set ``_keep`` [B, T, 1] (None: no padding) and ``_share``, one over the count of tokens so far."""
+        """Set ``_keep`` [B*T, 1] (None: no padding) and ``_share``, one over the count of tokens so far."""
         self._shape = (rows, tokens)
         seen = self._seen(tokens)
         before = self._past.count if self._past is not None else 0
@@ -131,15 +145,15 @@ class Prefix:
                 self._share = 1.0 / self._count
             else:
                 counts = torch.arange(before + 1, self._count + 1, device=device, dtype=torch.float32)
-                self._share = counts.reciprocal().view(1, tokens, 1)
+                self._share = counts.reciprocal().repeat(rows).unsqueeze(-1)
             return
         if seen is not None:
-            self._keep = seen.unsqueeze(-1)
+            self._keep = seen.reshape(-1, 1)
         else:
             seen = torch.ones(rows, tokens, device=device)
         counts = seen.cumsum(1) + (before if isinstance(before, int) else before.unsqueeze(1))
         self._count = counts[:, -1]
-        self._share = counts.clamp(min=1).reciprocal().unsqueeze(-1)
+        self._share = counts.clamp(min=1).reciprocal().view(-1, 1)
 
     def _seen(self, tokens: int) -> Tensor | None:
         """[B, T]: 1 for the tokens of this pass, 0 for padding; None when there is no padding."""

@@ -62,9 +62,10 @@ class Router(nn.Module):
         halves = 2 if input == "context" else 1
         shapes = [(halves, len(self.experts), d_in) for d_in, _ in layout.values()]
         self.V = nn.ParameterList([nn.Parameter(torch.zeros(shape)) for shape in shapes])
+        self._flat = tuple(self.V)  # walking a ParameterList for every token is slow
         if seed is not None:
             generator = torch.Generator().manual_seed(seed)
-            for V in self.V:
+            for V in self._flat:
                 V.data.normal_(0.0, 0.02, generator=generator)
         present = [[name in names or name == NULL for name in self.experts] for _, names in layout.values()]
         self.absent: Tensor
@@ -78,7 +79,7 @@ class Router(nn.Module):
     @property
     def size(self) -> int:
         """How many numbers are trained."""
-        return sum(V.numel() for V in self.V)
+        return sum(V.numel() for V in self._flat)
 
     def play(
         self,
@@ -101,11 +102,11 @@ class Router(nn.Module):
 
     def stamp(self) -> int:
         """Changes whenever the parameters have been written to."""
-        return sum(V._version for V in self.V)
+        return sum(V._version for V in self._flat)
 
     def learning(self) -> bool:
         """Whether the parameters want a gradient."""
-        return bool(self.V[0].requires_grad)
+        return bool(self._flat[0].requires_grad)
 
     def voice(self, modules: Sequence[str]) -> _Voice:
         """The say on a group of projections that read one input."""
@@ -120,7 +121,8 @@ class _Voice:
         self._V = [router.V[place] for place in places]
         self._count = (len(places), len(router.experts))
         self._key = (router.token, *places)
-        self._half = len(places) * len(router.experts)
+        half = len(places) * len(router.experts)
+        self.sizes = (half, half) if router.remembers else (half,)
         absent = router.absent[places]
         self._mask = absent.view(-1).float() * torch.finfo(torch.float32).min if bool(absent.any()) else None
 
@@ -129,25 +131,28 @@ class _Voice:
         rows = torch.stack(self._V, dim=1).flatten(0, 2)
         return rows if self._router.temperature == 1.0 else rows / self._router.temperature
 
-    def __call__(self, logits: Tensor, prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
-        router, half = self._router, self._half
-        if router.input == "context":
-            if prefix is None:
-                raise StudioError(
-                    "failed",
-                    "A mix with context was asked outside the model's own forward pass.",
-                    "Call the model that the bank is attached to.",
-                )
-            pair = logits.view(*shape, 2 * half)
-            logits = prefix.plus_mean(self._key, pair[..., :half], pair[..., half:])
+    def __call__(self, logits: Sequence[Tensor], prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
+        router, (modules, experts) = self._router, self._count
+        if len(logits) == 1:
+            z = logits[0]
+        elif prefix is not None:
+            z = prefix.plus_mean(self._key, logits[0], logits[1], shape)
+        else:
+            raise StudioError(
+                "failed",
+                "A mix with context was asked outside the model's own forward pass.",
+                "Call the model that the bank is attached to.",
+            )
         if self._mask is not None:
-            logits = logits + self._mask
-        p = logits.view(-1, *self._count).softmax(-1)
-        if router.mode == "topk" and router.top_k < self._count[1]:
+            z = z + self._mask
+        if modules > 1:
+            z = z.view(-1, modules, experts)
+        p = z.softmax(-1)
+        if router.mode == "topk" and router.top_k < experts:
             p = _keep_top(p, router.top_k, router.renormalise)
         if router.strength != 1.0:
             p = p * router.strength
-        return p.view(-1, half)
+        return p.view(-1, modules * experts) if modules > 1 else p
 
 
 def _keep_top(p: Tensor, k: int, renormalise: bool) -> Tensor:
