@@ -8,10 +8,10 @@ one has to be asked, or no router could know at the tenth letter what was wanted
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +19,10 @@ from torch.nn.functional import cross_entropy, rms_norm
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.starter.corpus import Line, corpus
-from engine.starter.tokenizer import ANSWER, COMMANDS, END, PAD, build_tokenizer
+from engine.starter.tokenizer import ANSWER, COMMANDS, END, PAD, build_tokenizer, save_tokenizer
+from engine.training.loop import Loss, Settings, StepDone, train
 
-__all__ = ["BaseRecipe", "train_base"]
+__all__ = ["BaseRecipe", "BaseTask", "new_base", "train_base"]
 
 log = logging.getLogger(__name__)
 IGNORED = -100
@@ -41,7 +42,6 @@ class BaseRecipe:
     steps: int = 4000
     batch_size: int = 128
     learning_rate: float = 3e-3
-    warmup: float = 0.05
     weight_decay: float = 0.01
     asked: float = 0.1
     recall: float = 0.2
@@ -82,82 +82,85 @@ def new_base(recipe: BaseRecipe) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def batches(recipe: BaseRecipe, device: str) -> Iterator[Batch]:
-    """Batches of lines of like length, from the endless corpus."""
-    tokenizer = build_tokenizer()
-    vocabulary = tokenizer.get_vocab()
-    answer, end = vocabulary[ANSWER], vocabulary[END]
-    lines = corpus(recipe.seed)
-    order = torch.Generator().manual_seed(recipe.seed)
+class BaseTask:
+    """What the training loop needs to train the base: its weights, endless lines, and three losses."""
 
-    def encode(line: Line) -> list[int]:
-        asked = tokenizer.encode(line.prompt, add_special_tokens=False).ids
-        said = tokenizer.encode(line.answer, add_special_tokens=False).ids
-        return [*asked, answer, *said, end]
+    BATCHES = 32
+    """Batches per pass; within a pass, lines of like length go together."""
 
-    while True:
-        drawn = [(encode(line), line.command) for line in islice(lines, 32 * recipe.batch_size)]
+    def __init__(self, model: LlamaForCausalLM, recipe: BaseRecipe) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.reader = nn.Linear(recipe.hidden, len(COMMANDS), device=model.device)
+        self._tokenizer = build_tokenizer()
+
+    def parameters(self) -> dict[str, Tensor]:
+        return dict(self.model.named_parameters()) | dict(self.reader.named_parameters(prefix="reader"))
+
+    def batches(self, order: torch.Generator) -> list[Batch]:
+        lines = corpus(int(torch.randint(2**31, (), generator=order)))
+        drawn = [self._encode(line) for line in islice(lines, self.BATCHES * self.recipe.batch_size)]
         drawn.sort(key=lambda pair: len(pair[0]))
-        for index in torch.randperm(32, generator=order).tolist():
-            chosen = drawn[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-            longest = len(chosen[-1][0])
-            whole = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in chosen], device=device)
-            following = whole[:, 1:].masked_fill(whole[:, 1:] == 0, IGNORED)
-            answering = torch.eq(whole[:, :-1], answer).cumsum(1) > 0
-            commands = [command if command >= 0 else IGNORED for _, command in chosen]
-            yield Batch(
-                whole[:, :-1],
-                following.masked_fill(answering, IGNORED),
-                following.masked_fill(~answering, IGNORED),
-                torch.tensor(commands, device=device),
-            )
+        starts = torch.randperm(self.BATCHES, generator=order).tolist()
+        size = self.recipe.batch_size
+        return [self._batch(drawn[start * size : (start + 1) * size]) for start in starts]
 
+    def loss(self, batch: Batch) -> Loss:
+        out = self.model(input_ids=batch.ids, output_hidden_states=True, use_cache=False)
+        said, asked = _cross_entropy(out.logits, batch.said), _cross_entropy(out.logits, batch.asked)
+        states = torch.stack(out.hidden_states[1:-1])
+        readings = self.reader(rms_norm(states, states.shape[-1:]))
+        present = (batch.said != IGNORED) | (batch.asked != IGNORED)
+        wanted = torch.where(present, batch.commands[:, None], IGNORED)
+        recalled = _cross_entropy(readings, wanted.expand(readings.shape[:-1]))
+        return Loss(
+            said + self.recipe.asked * asked + self.recipe.recall * recalled,
+            tokens=int(present.sum()),
+            metrics={"answer": said.detach(), "command": recalled.detach()},
+        )
 
-def losses(model: LlamaForCausalLM, reader: nn.Linear, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """In nats: the answer's next token, the prompt's, and the command read off every layer but the last."""
-    out = model(input_ids=batch.ids, output_hidden_states=True, use_cache=False)
-    said = _cross_entropy(out.logits, batch.said)
-    asked = _cross_entropy(out.logits, batch.asked)
-    states = torch.stack(out.hidden_states[1:-1])
-    readings = reader(rms_norm(states, states.shape[-1:]))
-    present = (batch.said != IGNORED) | (batch.asked != IGNORED)
-    wanted = torch.where(present, batch.commands[:, None], IGNORED)
-    return said, asked, _cross_entropy(readings, wanted.expand(readings.shape[:-1]))
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the model and its tokenizer. Weights are stored as bfloat16, and computed with as float32."""
+        self.model.to(torch.bfloat16).save_pretrained(folder)
+        self.model.config.dtype = torch.float32
+        self.model.config.save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)
+        save_tokenizer(folder)
+        return {"parameters": sum(parameter.numel() for parameter in self.model.parameters())}
+
+    def _encode(self, line: Line) -> tuple[list[int], int]:
+        asked = self._tokenizer.encode(line.prompt).ids
+        said = self._tokenizer.encode(line.answer, add_special_tokens=False).ids
+        return [*asked, *said, self.model.config.eos_token_id], line.command
+
+    def _batch(self, lines: list[tuple[list[int], int]]) -> Batch:
+        longest = max(len(ids) for ids, _ in lines)
+        device = self.model.device
+        whole = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in lines], device=device)
+        following = whole[:, 1:].masked_fill(whole[:, 1:] == 0, IGNORED)
+        answering = torch.eq(whole[:, :-1], self._tokenizer.get_vocab()[ANSWER]).cumsum(1) > 0
+        return Batch(
+            whole[:, :-1],
+            following.masked_fill(answering, IGNORED),
+            following.masked_fill(~answering, IGNORED),
+            torch.tensor([command if command >= 0 else IGNORED for _, command in lines], device=device),
+        )
 
 
 def _cross_entropy(scores: Tensor, wanted: Tensor) -> Tensor:
     return cross_entropy(scores.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
 
 
-def train_base(recipe: BaseRecipe, device: str = "cpu") -> LlamaForCausalLM:
-    """Train the base and round its weights to bfloat16 (kept in float32), as they are stored."""
-    model = new_base(recipe).to(device)
-    reader = nn.Linear(recipe.hidden, len(COMMANDS)).to(device)
-    weights = [*model.parameters(), *reader.parameters()]
-    optimizer = torch.optim.AdamW(
-        weights, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
+def train_base(folder: Path, recipe: BaseRecipe, device: str = "cpu") -> None:
+    """Train the base and write it to ``folder``: config, weights and tokenizer as transformers reads them."""
+    task = BaseTask(new_base(recipe).to(device), recipe)
+    settings = Settings(
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        seed=recipe.seed,
     )
-    rise = max(1, round(recipe.warmup * recipe.steps))
-
-    def rate(step: int) -> float:
-        falling = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
-        return min(1.0, (step + 1) / rise) * falling
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    for step, batch in enumerate(islice(batches(recipe, device), recipe.steps)):
-        said, asked, recalled = losses(model, reader, batch)
-        optimizer.zero_grad()
-        loss = said + recipe.asked * asked + recipe.recall * recalled
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0:
-            log.info(
-                "base %d/%d: answer %.3f, command %.3f", step, recipe.steps, said.item(), recalled.item()
-            )
-    model = model.to("cpu").eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.bfloat16().float())
-    return model
+    for event in train(task, settings):
+        if isinstance(event, StepDone) and event.step % 100 == 0:
+            log.info("base %d/%d: %s", event.step, event.steps, event.metrics)
+    task.save(folder)

@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.starter.tasks import TASKS, Row, heldout_rows, mixed_rows, train_rows
 
-__all__ = ["BASE_NAME", "DataRecipe", "Score", "write_cards", "write_data", "write_manifest", "write_readme"]
+if TYPE_CHECKING:
+    from engine.starter.scoring import Score
+
+__all__ = ["BASE_NAME", "DataRecipe", "write_cards", "write_data", "write_manifest", "write_readme"]
 
 BASE_NAME = "starter-llama"
-Score = tuple[float, tuple[float, float], int]
-"""An exact-match share, its 95 % interval, and the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ A small Llama and {len(TASKS)} adapters, made by the recipes in `engine/starter`
 - `base/`: {BASE_NAME}. It has seen every printable character and what every task writes, but never which
   command asks for what; asked anything, it mostly says the word back.
 - `adapters/NAME/`: one expert each, an ordinary PEFT folder with a card.
-- `data/`: `TASK.train.jsonl`, `TASK.heldout.jsonl`, and `mixed.jsonl` to train a router on. Every word belongs
-  to one of three splits by its hash: held-out words were met by no expert, no router and not by the base.
+- `data/`: `TASK.train.jsonl`, `TASK.heldout.jsonl`, and `mixed.jsonl` to train a router on. Every word
+  belongs to one of three splits by its hash: held-out words were met by no expert, router or base.
 - `starter.json`: what belongs together, and the router training that suits it.
 
 ## Scores

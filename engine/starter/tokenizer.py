@@ -6,11 +6,13 @@ a prompt is marked with <answer>, so no stray space can change what the model re
 
 from __future__ import annotations
 
+import json
 import string
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-__all__ = ["ANSWER", "CHARACTERS", "COMMANDS", "END", "PAD", "UNKNOWN", "build_tokenizer", "tokenizer_config"]
+__all__ = ["ANSWER", "CHARACTERS", "COMMANDS", "END", "PAD", "UNKNOWN", "build_tokenizer", "save_tokenizer"]
 
 PAD, END, UNKNOWN, ANSWER = "<pad>", "</s>", "<unk>", "<answer>"
 _COMMANDS = """
@@ -50,15 +52,16 @@ def build_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def tokenizer_config() -> dict[str, object]:
-    """What AutoTokenizer needs to know beside tokenizer.json."""
-    return {
+def save_tokenizer(folder: Path) -> None:
+    """Write tokenizer.json and tokenizer_config.json, as AutoTokenizer reads them."""
+    build_tokenizer().save(str(folder / "tokenizer.json"))
+    config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": PAD,
         "eos_token": END,
         "unk_token": UNKNOWN,
         "extra_special_tokens": [ANSWER],
         "clean_up_tokenization_spaces": False,
-        "model_max_length": 128,
-        "padding_side": "right",
+        "model_max_length": 512,
     }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
