@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["EngineProcess", "home_folder"]
+__all__ = ["ENGINE_THREADS", "SETTINGS", "EngineProcess", "home_folder"]
+
+SETTINGS = "window.ini"
+ENGINE_THREADS = "engine-threads"
 
 
 def home_folder(given: str | None = None) -> Path:
@@ -37,6 +41,7 @@ class EngineProcess:
         with (logs / "engine-start.log").open("wb") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "engine.supervisor", "--home", str(self.home)],
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -63,6 +68,13 @@ class EngineProcess:
         except FileNotFoundError:
             return ""
         return said[-4000:]
+
+    def _environment(self) -> dict[str, str]:
+        """This process's, with the number of threads that was chosen in the settings, if any."""
+        settings = configparser.RawConfigParser(strict=False)
+        settings.read(self.home / SETTINGS, encoding="utf-8")
+        threads = settings.getint("General", ENGINE_THREADS, fallback=0)
+        return os.environ | ({"ADAPTER_STUDIO_THREADS": str(threads)} if threads else {})
 
     def _lives(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.launch import EngineProcess, home_folder
+from app.launch import SETTINGS, EngineProcess, home_folder
 
 __all__ = ["main"]
 
@@ -51,7 +51,7 @@ def _open_window(home: Path, engine: EngineProcess) -> int:
     app.setApplicationDisplayName("Adapter Studio")
     app.setDesktopFileName("adapter-studio")
     app.setWindowIcon(QIcon(str(RESOURCES / "icons" / "app.svg")))
-    settings = QSettings(str(home / "window.ini"), QSettings.Format.IniFormat)
+    settings = QSettings(str(home / SETTINGS), QSettings.Format.IniFormat)
     theme.choice = settings.value("theme", "system")
     theme.motion_reduced = settings.value("reduced-motion", False, bool)
     theme.start(app)

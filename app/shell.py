@@ -29,7 +29,7 @@ from app.presenters.activity import Activity
 from app.presenters.frame import Frame
 from app.presenters.notice import Notice
 from widgets.finder import Finder, ShortcutSheet
-from widgets.icon_button import IconButton
+from widgets.icon_button import IconButton, WordButton
 from widgets.notice_bar import NoticeBar
 from widgets.status import StatusLine
 from widgets.theme import pixmap, theme
@@ -58,7 +58,7 @@ class Shell(QMainWindow):
         self._show_state()
         self._restore_place()
 
-    # --- building -----------------------------------------------------------------------------------------
+    # --- building ---
 
     def _build(self) -> None:
         self._title = QLabel(self)
@@ -114,7 +114,7 @@ class Shell(QMainWindow):
         self._base.setMinimumWidth(176)
         label = QLabel("Base", bar)
         label.setProperty("role", "dim")
-        self._find = IconButton("search", "Search  Ctrl+K", "search", bar, labelled=True)
+        self._find = WordButton("search", "Search  Ctrl+K", "search", bar)
         self._find.setAccessibleName("Search actions and pages")
         self._find.clicked.connect(self.find)
         row = QHBoxLayout(bar)
@@ -157,7 +157,7 @@ class Shell(QMainWindow):
         self.status.engine_pressed.connect(self._engine_pressed)
         self.status.job_pressed.connect(lambda: self.go("activity"))
 
-    # --- verbs --------------------------------------------------------------------------------------------
+    # --- verbs ---
 
     def arrive(self) -> None:
         """Show the page that was open last time."""
@@ -174,6 +174,8 @@ class Shell(QMainWindow):
         self.setWindowTitle(f"Adapter Studio - {page.title}")
         self._rail_group.buttons()[list(PAGES).index(name)].setChecked(True)
         self.settings.setValue("page", name)
+        if not self._rail_group.checkedButton().hasFocus() and (first := _first_focus(page.regions()[0])):
+            first.setFocus(Qt.FocusReason.ShortcutFocusReason)
         return page
 
     def page(self) -> Page:
@@ -206,7 +208,7 @@ class Shell(QMainWindow):
                 target.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 return
 
-    # --- inside -------------------------------------------------------------------------------------------
+    # --- inside ---
 
     def _open(self, name: str) -> Page:
         """A page that has not been visited before; its module is imported only now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from widgets.theme import pixmap, theme
 
@@ -27,13 +27,16 @@ class Empty(QWidget):
         text = QLabel(words, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         text.setProperty("role", "dim")
         text.setFixedWidth(420)
-        text.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.MinimumExpanding)
         column = QVBoxLayout(self)
         column.setSpacing(16)
         column.addStretch(2)
         column.addWidget(self._picture)
         column.addWidget(heading)
-        column.addWidget(text, 0, Qt.AlignmentFlag.AlignCenter)
+        middle = QHBoxLayout()  # an alignment instead would forget how high the wrapped words are
+        middle.addStretch(1)
+        middle.addWidget(text)
+        middle.addStretch(1)
+        column.addLayout(middle)
         if button:
             press = QPushButton(button, self, objectName=f"{name}-button", accessibleName=button)
             press.setProperty("role", "primary")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
+    QHeaderView,
     QLabel,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
+    QTreeWidget,
+    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
 __all__ = ["Finder", "ShortcutSheet"]
 
 WIDTH = 520
+ROW = 29
 
 
 class Sheet(QFrame):
@@ -62,7 +64,13 @@ class Finder(Sheet):
         self._field.setPlaceholderText("Find an action or a page")
         self._field.textChanged.connect(self._filter)
         self._field.installEventFilter(self)
-        self._list = QListWidget(self, objectName="finder-list", accessibleName="Actions found")
+        self._list = QTreeWidget(self, objectName="finder-list", accessibleName="Actions found")
+        self._list.setColumnCount(2)
+        self._list.setHeaderHidden(True)
+        self._list.setRootIsDecorated(False)
+        self._list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self._list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self._list.header().setStretchLastSection(False)
         self._list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._list.itemClicked.connect(self._run)
         column = QVBoxLayout(self)
@@ -83,8 +91,9 @@ class Finder(Sheet):
             self.put_away()
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()))
-            if step and self._list.count():
-                self._list.setCurrentRow((self._list.currentRow() + step) % self._list.count())
+            if step and self._list.topLevelItemCount():
+                row = self._list.indexOfTopLevelItem(self._list.currentItem()) + step
+                self._point_at(row % self._list.topLevelItemCount())
                 return True
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
                 self._run(self._list.currentItem())
@@ -98,17 +107,20 @@ class Finder(Sheet):
             words = action.text().replace("&", "")
             if all(word in words.lower() for word in wanted):
                 keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-                item = QListWidgetItem(action.icon(), f"{words}    {keys}" if keys else words, self._list)
-                item.setData(Qt.ItemDataRole.UserRole, action)
-                item.setSizeHint(QSize(0, 32))
-        self._list.setCurrentRow(0)
-        self._list.setFixedHeight(32 * min(max(self._list.count(), 1), 9) + 8)
+                item = QTreeWidgetItem(self._list, [words, keys])
+                item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight)
+                item.setData(0, Qt.ItemDataRole.UserRole, action)
+        self._point_at(0)
+        self._list.setFixedHeight(ROW * min(max(self._list.topLevelItemCount(), 1), 9) + 4)
         if self.isVisible():
             self.adjustSize()
 
-    def _run(self, item: QListWidgetItem | None) -> None:
+    def _point_at(self, row: int) -> None:
+        self._list.setCurrentItem(self._list.topLevelItem(row))
+
+    def _run(self, item: QTreeWidgetItem | None) -> None:
         if item is not None:
-            action = item.data(Qt.ItemDataRole.UserRole)
+            action = item.data(0, Qt.ItemDataRole.UserRole)
             self.put_away()
             action.trigger()
 

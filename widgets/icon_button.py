@@ -1,34 +1,26 @@
-"""A tool button whose drawing follows the theme, named for readers and keyboards."""
+"""Buttons whose drawings follow the theme, named for readers and keyboards."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QToolButton, QWidget
+from PySide6.QtWidgets import QPushButton, QToolButton, QWidget
 
 from widgets.theme import icon, theme
 
-__all__ = ["IconButton"]
+__all__ = ["IconButton", "WordButton"]
 
 
 class IconButton(QToolButton):
-    """An icon of ours; ``words`` is its tooltip and accessible name, and its text when ``labelled``."""
+    """An icon alone; ``words`` is its tooltip and its accessible name."""
 
-    def __init__(
-        self, drawing: str, words: str, name: str, parent: QWidget | None = None, *, labelled: bool = False
-    ) -> None:
+    def __init__(self, drawing: str, words: str, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._drawing = drawing
-        self._token = "text"
+        self._drawing, self._token = drawing, "text"
         self.setObjectName(name)
         self.setAccessibleName(words)
         self.setToolTip(words)
         self.setIconSize(QSize(20, 20))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        if labelled:
-            self.setText(words)
-            self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            self.setProperty("role", "button")
-            self.setIconSize(QSize(16, 16))
         self._tint()
         theme.changed.connect(self._tint)
 
@@ -40,3 +32,19 @@ class IconButton(QToolButton):
 
     def _tint(self) -> None:
         self.setIcon(icon(self._drawing, self._token))
+
+
+class WordButton(QPushButton):
+    """An icon beside words."""
+
+    def __init__(self, drawing: str, words: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(words, parent)
+        self._drawing = drawing
+        self.setObjectName(name)
+        self.setAccessibleName(words)
+        self.setIconSize(QSize(16, 16))
+        self._tint()
+        theme.changed.connect(self._tint)
+
+    def _tint(self) -> None:
+        self.setIcon(icon(self._drawing))

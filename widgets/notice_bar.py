@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from widgets.icon_button import IconButton
+from widgets.icon_button import IconButton, WordButton
 from widgets.theme import pixmap, theme
 
 __all__ = ["NoticeBar"]
@@ -42,7 +42,7 @@ class NoticeBar(QFrame):
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._action = QPushButton(self, objectName="notice-action")
         self._action.clicked.connect(self._run)
-        self._copy = IconButton("copy", "Copy details", "notice-copy", self, labelled=True)
+        self._copy = WordButton("copy", "Copy details", "notice-copy", self)
         self._copy.clicked.connect(self._copy_details)
         self._close = IconButton("close", "Dismiss this notice", "notice-close", self)
         self._close.setIconSize(QSize(16, 16))

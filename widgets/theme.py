@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, Signal
+from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, QTemporaryDir, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
@@ -62,8 +62,8 @@ class Tokens:
 
 LIGHT = Tokens(
     name="light",
-    ground="#efefec",
-    surface="#f8f8f6",
+    ground="#f3f3f1",
+    surface="#fafaf8",
     raised="#ffffff",
     line="#dcdcd7",
     edge="#85878a",
@@ -134,6 +134,7 @@ class Theme(QObject):
         self.choice: Choice = "system"
         self.motion_reduced = False
         self._app: QApplication | None = None
+        self._drawings = QTemporaryDir()
 
     def start(self, app: QApplication) -> None:
         """Dress ``app`` and follow the system from now on. A second call for the same one does nothing."""
@@ -201,7 +202,7 @@ class Theme(QObject):
         self.tokens = tokens
         if self._app is not None:
             self._app.setPalette(palette(tokens))
-            self._app.setStyleSheet(style_sheet(tokens))
+            self._app.setStyleSheet(style_sheet(tokens, Path(self._drawings.path())))
 
 
 theme = Theme()
@@ -241,10 +242,16 @@ def palette(tokens: Tokens) -> QPalette:
     return filled
 
 
-def style_sheet(tokens: Tokens) -> str:
-    """The one style sheet, ``resources/theme/studio.qss``, with its ``$tokens`` filled in."""
+def style_sheet(tokens: Tokens, drawings: Path) -> str:
+    """The one style sheet, ``resources/theme/studio.qss``, with its ``$tokens`` filled in.
+
+    A style sheet can name a picture only by its file, so the few it needs are tinted into ``drawings``.
+    """
     words = {name: str(value) for name, value in asdict(tokens).items() if name != "experts"}
-    words["icons"] = (RESOURCES / "icons").as_posix()
+    for name, colour in (("down", tokens.text_dim), ("up", tokens.text_dim), ("check", tokens.on_accent)):
+        file = drawings / f"{name}-{tokens.name}.svg"
+        file.write_text(_drawing(name, colour), encoding="utf-8")
+        words[f"{name}_drawing"] = file.as_posix()
     return Template((RESOURCES / "theme" / "studio.qss").read_text(encoding="utf-8")).substitute(words)
 
 
@@ -258,9 +265,13 @@ def pixmap(name: str, size: int, colour: str, ratio: float = 1.0) -> QPixmap:
     return _pixmap(name, size, colour, ratio)
 
 
+def _drawing(name: str, colour: str) -> str:
+    return (RESOURCES / "icons" / f"{name}.svg").read_text(encoding="utf-8").replace("currentColor", colour)
+
+
 @lru_cache(maxsize=512)
 def _pixmap(name: str, size: int, colour: str, ratio: float) -> QPixmap:
-    source = (RESOURCES / "icons" / f"{name}.svg").read_text(encoding="utf-8").replace("currentColor", colour)
+    source = _drawing(name, colour)
     picture = QPixmap(round(size * ratio), round(size * ratio))
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)

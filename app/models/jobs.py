@@ -1,0 +1,77 @@
+"""All jobs as rows: roles, words for states, and how far each is."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt
+
+from app.models.rows import Index, Rows
+from app.words import duration
+from engine.messages import Job
+from widgets.job_row import JobFace
+
+__all__ = ["MARKS", "JobRoles", "Jobs", "figures"]
+
+# state -> drawing, colour token, words
+MARKS = {
+    "queued": ("waiting", "text_dim", "Waiting for its turn"),
+    "running": ("play", "accent", "Running"),
+    "paused": ("pause", "text_dim", "Paused"),
+    "done": ("good", "good", "Done"),
+    "failed": ("bad", "bad", "Failed"),
+    "cancelled": ("stop", "text_dim", "Cancelled"),
+    "held": ("warn", "warn", "Held"),
+}
+
+
+class JobRoles(IntEnum):
+    ID = Qt.ItemDataRole.UserRole + 1
+    FACE = Qt.ItemDataRole.UserRole + 2
+
+
+class Jobs(Rows[Job]):
+    """Newest first, as the presenter keeps them."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(lambda job: job.id, parent)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        job = self.item(index)
+        if job is None:
+            return None
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
+                return job.name
+            case Qt.ItemDataRole.AccessibleDescriptionRole:
+                return f"{MARKS[job.state][2]}. {figures(job)}. {job.message}"
+            case JobRoles.ID:
+                return job.id
+            case JobRoles.FACE:
+                return _face(job)
+        return None
+
+
+def figures(job: Job) -> str:
+    """How far, and how long still or how long it took: "120 of 300   0:22 left"."""
+    steps = f"{job.step:,} of {job.steps:,}" if job.steps else ""
+    if job.state == "running" and job.seconds_left is not None:
+        time = f"{duration(job.seconds_left)} left"
+    else:
+        time = duration(job.seconds) if job.seconds else ""
+    return "   ".join(part for part in (steps, time) if part)
+
+
+def _face(job: Job) -> JobFace:
+    mark, token, words = MARKS[job.state]
+    said = job.error.message if job.error else job.message
+    moving = job.state in ("running", "paused", "queued")
+    return JobFace(
+        mark=mark,
+        token=token,
+        title=job.name,
+        words=said if said.startswith(words) else f"{words}: {said}" if said else words,
+        figures=figures(job),
+        share=job.step / job.steps if moving and job.steps else None,
+    )

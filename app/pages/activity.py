@@ -1,0 +1,216 @@
+"""The activity page: every job on the left; the chosen one's progress, curve, log and verbs on the right."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QPlainTextEdit,
+    QProgressBar,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.models.jobs import MARKS, JobRoles, Jobs, figures
+from app.pages.page import Page
+from app.presenters.activity import Activity, ActivityState, Curve
+from engine.messages import Error, Job
+from widgets.curve_plot import CurvePlot
+from widgets.empty import Empty
+from widgets.icon_button import WordButton
+from widgets.job_row import JobDelegate
+from widgets.verdict import Verdict
+
+__all__ = ["ActivityPage"]
+
+KINDS = {"lora": "Adapter training", "router": "Router training"}
+# state -> what can be done about a job in it
+VERBS = {
+    "queued": ("pause", "cancel"),
+    "running": ("pause", "keep", "cancel"),
+    "paused": ("resume", "cancel"),
+    "failed": ("resume", "remove"),
+    "held": ("resume", "cancel"),
+    "done": ("remove",),
+    "cancelled": ("remove",),
+}
+
+
+class ActivityPage(Page):
+    """Shows what the Activity presenter knows and passes its verbs on."""
+
+    def __init__(self, activity: Activity, parent: QWidget | None = None) -> None:
+        super().__init__("activity", "Activity", parent)
+        self.activity = activity
+        self.jobs = Jobs(self)
+        self._build()
+        activity.changed.connect(self._show_state)
+        self.list.selectionModel().currentChanged.connect(self._chosen)
+        self._show_state()
+
+    def regions(self) -> list[QWidget]:
+        return [self.list, self.details]
+
+    def _build(self) -> None:
+        self.list = QListView(self, objectName="activity-jobs", accessibleName="Jobs")
+        self.list.setModel(self.jobs)
+        self.list.setItemDelegate(JobDelegate(JobRoles.FACE, self.list))
+        self.list.setUniformItemSizes(True)
+        self.list.setMouseTracking(True)
+        self.list.setMinimumWidth(300)
+        self.details = JobDetails(self.activity, self)
+        self.details.setMinimumWidth(420)
+        splitter = QSplitter(Qt.Orientation.Horizontal, self, objectName="activity-splitter")
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(self.list)
+        splitter.addWidget(self.details)
+        splitter.setStretchFactor(1, 1)
+        splitter.setSizes([420, 800])
+        empty = Empty(
+            "activity",
+            "Nothing has run yet",
+            "Training appears here with its progress, its curve and its log. It goes on when you leave "
+            "the page, and is still here tomorrow.",
+            "",
+            "activity-empty",
+            self,
+        )
+        self._stack = QStackedWidget(self)
+        for widget in (QWidget(self), empty, splitter):
+            self._stack.addWidget(widget)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.addWidget(self._stack)
+
+    def _show_state(self) -> None:
+        state = self.activity.state
+        self._stack.setCurrentIndex(0 if not state.known else 2 if state.jobs else 1)
+        self.jobs.show(state.jobs)
+        if not state.chosen and state.jobs:
+            self.activity.choose((state.running or state.jobs[0]).id)
+            return
+        row = self.jobs.row_of(state.chosen)
+        if row >= 0 and self.list.currentIndex().row() != row:
+            self.list.setCurrentIndex(self.jobs.index(row))
+        self.details.show_state(state)
+
+    def _chosen(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.activity.choose(index.data(JobRoles.ID))
+
+
+class JobDetails(QWidget):
+    """One job. Its log grows at the end and never moves what was read."""
+
+    def __init__(self, activity: Activity, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._activity = activity
+        self._job = ""
+        self._lines = 0
+        self._drawn = 0
+        self._error: Error | None = None
+        self._build()
+
+    def _build(self) -> None:
+        self._name = QLabel(self, textFormat=Qt.TextFormat.PlainText)
+        self._name.setProperty("role", "title")
+        self._kind = QLabel(self)
+        self._kind.setProperty("role", "dim")
+        self._verdict = Verdict(self)
+        self._bar = QProgressBar(self, objectName="job-progress", textVisible=False)
+        self._bar.setAccessibleName("Progress of this job")
+        self._figures = QLabel(self)
+        self._figures.setProperty("role", "dim")
+        self._curve = CurvePlot("Loss", "nats", parent=self)
+        self._curve.setMinimumHeight(180)
+        self._log = QPlainTextEdit(self, objectName="job-log", accessibleName="Log", readOnly=True)
+        self._log.setMaximumBlockCount(2000)
+        self._log.setMinimumHeight(96)
+        self._log.setFrameShape(QFrame.Shape.NoFrame)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 16, 24, 16)
+        column.setSpacing(8)
+        for widget in (self._name, self._kind, self._verdict):
+            column.addWidget(widget)
+        column.addLayout(self._verbs())
+        progress = QHBoxLayout()
+        progress.setSpacing(12)
+        progress.addWidget(self._bar, 1)
+        progress.addWidget(self._figures)
+        column.addLayout(progress)
+        column.addWidget(self._curve, 3)
+        column.addWidget(self._log, 2)
+
+    def _verbs(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self._buttons: dict[str, WordButton] = {}
+        for verb, drawing, words, act in (
+            ("pause", "pause", "Pause", self._activity.pause),
+            ("resume", "play", "Resume", self._activity.resume),
+            ("keep", "keep", "Stop and keep", self._activity.keep),
+            ("cancel", "stop", "Cancel", self._activity.cancel),
+            ("remove", "trash", "Remove", self._activity.remove),
+        ):
+            button = WordButton(drawing, words, f"job-{verb}", self)
+            button.clicked.connect(lambda _=False, act=act: act(self._job))
+            self._buttons[verb] = button
+            row.addWidget(button)
+        self._copy = WordButton("copy", "Copy details", "job-copy", self)
+        self._copy.clicked.connect(self._copy_details)
+        row.addWidget(self._copy)
+        row.addStretch(1)
+        return row
+
+    def show_state(self, state: ActivityState) -> None:
+        job = state.job
+        if job is None:
+            return
+        if job.id != self._job:
+            self._job, self._lines, self._drawn = job.id, 0, 0
+            self._log.clear()
+            self._curve.clear()
+        self._show_job(job)
+        self._show_curve(state.curve)
+        for line in state.log[self._lines :]:
+            when = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
+            self._log.appendPlainText(f"{when}  {line.text}")
+        self._lines = len(state.log)
+
+    def _show_job(self, job: Job) -> None:
+        self._name.setText(job.name)
+        started = datetime.fromtimestamp(job.created).strftime("%d %b %Y, %H:%M") if job.created else ""
+        again = f", attempt {job.attempt + 1}" if job.attempt else ""
+        self._kind.setText(f"{KINDS.get(job.kind, job.kind)} on {job.spec.base}, {started}{again}")
+        mark, token, words = MARKS[job.state]
+        said = f"{job.error.message} {job.error.hint}" if job.error else job.message
+        whole = said if said.startswith(words) else f"{words}. {said}".strip()
+        self._verdict.say(token, whole, mark)
+        self._error = job.error
+        self._copy.setVisible(job.error is not None)
+        self._bar.setRange(0, max(job.steps, 1))
+        self._bar.setValue(job.step)
+        self._figures.setText(figures(job))
+        for verb, button in self._buttons.items():
+            button.setVisible(verb in VERBS[job.state])
+
+    def _show_curve(self, curve: Curve) -> None:
+        losses = curve.series.get("loss", ())
+        for step, loss in list(zip(curve.steps, losses, strict=False))[self._drawn :]:
+            if loss is not None:
+                self._curve.append("loss", step, loss)
+        self._drawn = len(losses)
+
+    def _copy_details(self) -> None:
+        if self._error is not None:
+            error = self._error
+            parts = (error.message, error.hint, error.detail, self._log.toPlainText())
+            QGuiApplication.clipboard().setText("\n\n".join(part for part in parts if part))

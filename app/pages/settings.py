@@ -1,0 +1,215 @@
+"""The settings page: look, motion, engine threads, the home folder, the doctor, and what this program is."""
+
+from __future__ import annotations
+
+import os
+from typing import get_args
+
+from PySide6.QtCore import QSettings, Qt, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.client import Client
+from app.launch import ENGINE_THREADS
+from app.pages.page import Page
+from app.presenters.settings import Settings
+from engine.messages import Check
+from widgets.icon_button import WordButton
+from widgets.theme import Choice, theme
+from widgets.verdict import Verdict
+
+__all__ = ["SettingsPage"]
+
+WORDS = {"system": "As the system", "light": "Light", "dark": "Dark", "contrast": "High contrast"}
+WIDTH = 760
+
+
+class SettingsPage(Page):
+    """Every choice takes effect at once and is written to the window's own file in the home."""
+
+    def __init__(self, client: Client, store: QSettings, parent: QWidget | None = None) -> None:
+        super().__init__("settings", "Settings", parent)
+        self._store = store
+        self.settings = Settings(client, self)
+        self.settings.changed.connect(self._show_state)
+        self.settings.noticed.connect(self.noticed)
+        self._build()
+        self._show_state()
+
+    def regions(self) -> list[QWidget]:
+        return [self._look, self._engine, self._doctor, self._about]
+
+    def _build(self) -> None:
+        sheet = QWidget(self)
+        sheet.setMaximumWidth(WIDTH)
+        column = QVBoxLayout(sheet)
+        column.setContentsMargins(24, 24, 24, 24)
+        column.setSpacing(24)
+        self._look = self._section("Look", self._look_rows())
+        self._engine = self._section("Engine", self._engine_rows())
+        self._doctor = self._doctor_section()
+        self._about = self._about_section()
+        for section in (self._look, self._engine, self._doctor, self._about):
+            column.addWidget(section)
+        column.addStretch(1)
+        area = QScrollArea(self, widgetResizable=True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        holder = QWidget(area)
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(sheet)
+        row.addStretch(1)
+        area.setWidget(holder)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.addWidget(area)
+
+    # --- the sections ---
+
+    def _section(self, title: str, rows: list[tuple[str, str, QWidget]]) -> QWidget:
+        section = QWidget(self)
+        grid = QGridLayout(section)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(12)
+        grid.setColumnStretch(0, 1)
+        grid.setColumnMinimumWidth(0, 280)
+        heading = QLabel(title, section)
+        heading.setProperty("role", "heading")
+        grid.addWidget(heading, 0, 0, 1, 2)
+        line = QFrame(section)
+        line.setProperty("role", "line")
+        grid.addWidget(line, 1, 0, 1, 2)
+        for place, (words, why, control) in enumerate(rows, start=2):
+            told = QLabel(words, section)
+            hint = QLabel(why, section, wordWrap=True)
+            hint.setProperty("role", "tiny")
+            text = QVBoxLayout()
+            text.setSpacing(2)
+            text.addWidget(told)
+            text.addWidget(hint)
+            grid.addLayout(text, place, 0)
+            grid.addWidget(control, place, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return section
+
+    def _look_rows(self) -> list[tuple[str, str, QWidget]]:
+        choices = QWidget(self)
+        row = QHBoxLayout(choices)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        group = QButtonGroup(self)
+        for choice in get_args(Choice):
+            button = QPushButton(WORDS[choice], choices, objectName=f"theme-{choice}", checkable=True)
+            button.setAccessibleName(f"Theme: {WORDS[choice]}")
+            button.setProperty("role", "choice")
+            button.setChecked(choice == theme.choice)
+            button.clicked.connect(lambda _=False, choice=choice: self._choose_theme(choice))
+            group.addButton(button)
+            row.addWidget(button)
+        motion = QCheckBox("", self, objectName="reduced-motion", accessibleName="Reduce motion")
+        motion.setChecked(theme.motion_reduced)
+        motion.toggled.connect(self._reduce_motion)
+        return [
+            ("Theme", "Light, dark and contrast can follow the system.", choices),
+            ("Reduce motion", "Nothing moves on its own.", motion),
+        ]
+
+    def _engine_rows(self) -> list[tuple[str, str, QWidget]]:
+        threads = QSpinBox(self, objectName="engine-threads", accessibleName="Engine threads")
+        threads.setRange(0, os.cpu_count() or 1)
+        threads.setSpecialValueText("Automatic")
+        threads.setValue(int(self._store.value(ENGINE_THREADS, 0)))
+        threads.setMinimumWidth(120)
+        threads.valueChanged.connect(lambda number: self._store.setValue(ENGINE_THREADS, number))
+        self._home = QLabel(self, textFormat=Qt.TextFormat.PlainText)
+        self._home.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._show_home = WordButton("folder", "Show folder", "show-home", self)
+        self._show_home.clicked.connect(self._open_home)
+        home = QWidget(self)
+        row = QHBoxLayout(home)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._home)
+        row.addWidget(self._show_home)
+        return [
+            ("Threads", "Of the processor; from the engine's next start.", threads),
+            ("Home folder", "Library, jobs, logs and settings lie here.", home),
+        ]
+
+    def _doctor_section(self) -> QWidget:
+        again = QPushButton("Check again", self, objectName="doctor-again", accessibleName="Check again")
+        again.clicked.connect(self.settings.examine)
+        self._again = again
+        section = self._section("What works here", [])
+        grid = section.layout()
+        grid.addWidget(again, 0, 1, Qt.AlignmentFlag.AlignRight)
+        self._checks = QVBoxLayout()
+        self._checks.setSpacing(12)
+        grid.addLayout(self._checks, 2, 0, 1, 2)
+        return section
+
+    def _about_section(self) -> QWidget:
+        section = self._section("About", [])
+        self._version = QLabel(section)
+        words = QLabel(
+            "Apache License 2.0. The font is Inter, under the SIL Open Font License 1.1; Qt is used under "
+            "the LGPL 3 through PySide6.",
+            section,
+            wordWrap=True,
+        )
+        words.setProperty("role", "dim")
+        section.layout().addWidget(self._version, 2, 0, 1, 2)
+        section.layout().addWidget(words, 3, 0, 1, 2)
+        return section
+
+    # --- acting and showing ---
+
+    def _choose_theme(self, choice: Choice) -> None:
+        theme.choose(choice)
+        self._store.setValue("theme", choice)
+
+    def _reduce_motion(self, reduced: bool) -> None:
+        theme.reduce_motion(reduced)
+        self._store.setValue("reduced-motion", reduced)
+
+    def _open_home(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(self.settings.state.home))
+
+    def _show_state(self) -> None:
+        state = self.settings.state
+        self._home.setText(state.home)
+        self._show_home.setEnabled(bool(state.home))
+        self._version.setText(f"Adapter Studio {state.version}".strip())
+        self._again.setEnabled(not state.examining)
+        self._again.setText("Checking" if state.examining else "Check again")
+        while entry := self._checks.takeAt(0):
+            entry.widget().deleteLater()
+        for check in state.checks:
+            self._checks.addWidget(_line(check, self))
+
+
+def _line(check: Check, parent: QWidget) -> QWidget:
+    line = QWidget(parent)
+    column = QVBoxLayout(line)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(2)
+    verdict = Verdict(line, quiet=True)
+    verdict.say("good" if check.ok else "warn", f"{check.name}: {check.detail}")
+    column.addWidget(verdict)
+    if check.hint and not check.ok:
+        hint = QLabel(check.hint, line, wordWrap=True)
+        hint.setProperty("role", "tiny")
+        hint.setContentsMargins(26, 0, 0, 0)
+        column.addWidget(hint)
+    return line

@@ -1,0 +1,96 @@
+"""A card in a list: a coloured edge with its word, a title, a few lines. Painted, so thousands scroll freely.
+
+Painting order: the card's surface, the verdict's edge, the outline, the title, the lines, the verdict's mark
+and word, and last the focus ring. Everything comes from one CardFace, so the model stays free of colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetrics, QPainter, QPainterPath, QPen
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from widgets.theme import pixmap, theme
+
+__all__ = ["CardDelegate", "CardFace"]
+
+HEIGHT = 132
+GAP = 12
+EDGE = 4
+
+
+@dataclass(frozen=True)
+class CardFace:
+    """``verdict`` is the word on the edge and ``token`` its colour (good, warn, bad or text_dim)."""
+
+    title: str
+    lines: tuple[str, ...]
+    verdict: str
+    token: str
+
+
+class CardDelegate(QStyledItemDelegate):
+    """Paints the CardFace that the model answers for ``role``; all cards are ``width`` wide."""
+
+    def __init__(self, role: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._role = role
+        self.width = 240
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return QSize(self.width, HEIGHT + GAP)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        face: CardFace = index.data(self._role)
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
+        focused = bool(option.state & QStyle.StateFlag.State_HasFocus)
+        tokens = theme.tokens
+        body = QRectF(option.rect).adjusted(GAP / 2 + 0.5, GAP / 2 + 0.5, -GAP / 2 - 0.5, -GAP / 2 - 0.5)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        outline = QPainterPath()
+        outline.addRoundedRect(body, tokens.radius, tokens.radius)
+        painter.fillPath(outline, theme.colour("raised"))
+        painter.save()
+        painter.setClipPath(outline)
+        edge = QRectF(body.left(), body.top(), EDGE, body.height())
+        painter.fillRect(edge, theme.colour(face.token))
+        painter.restore()
+        pen = QPen(theme.colour("accent" if chosen else "edge" if hovered else "line"), 2 if chosen else 1)
+        painter.setPen(pen)
+        painter.drawPath(outline)
+        self._words(painter, body.adjusted(EDGE + 12, 12, -12, -10), face)
+        if focused:
+            painter.setPen(QPen(theme.colour("focus"), 2))
+            painter.drawRoundedRect(body.adjusted(-3, -3, 3, 3), tokens.radius + 2, tokens.radius + 2)
+        painter.restore()
+
+    def _words(self, painter: QPainter, room: QRectF, face: CardFace) -> None:
+        tokens = theme.tokens
+        title, small = theme.font(tokens.body, strong=True), theme.font(tokens.tiny)
+        line = QFontMetrics(small).height() + 3
+        painter.setFont(title)
+        painter.setPen(theme.colour("text"))
+        painter.drawText(room, Qt.AlignmentFlag.AlignTop, _fit(face.title, title, room.width()))
+        painter.setFont(small)
+        painter.setPen(theme.colour("text_dim"))
+        top = room.top() + QFontMetrics(title).height() + 6
+        for words in face.lines:
+            where = QRectF(room.left(), top, room.width(), line)
+            painter.drawText(where, Qt.AlignmentFlag.AlignTop, _fit(words, small, room.width()))
+            top += line
+        foot = QRectF(room.left(), room.bottom() - 16, room.width(), 16)
+        mark = {"good": "good", "warn": "warn", "bad": "bad"}.get(face.token, "info")
+        ratio = painter.device().devicePixelRatioF()
+        painter.drawPixmap(foot.topLeft(), pixmap(mark, 16, getattr(tokens, face.token), ratio))
+        painter.setPen(theme.colour(face.token))
+        painter.drawText(foot.adjusted(21, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, face.verdict)
+
+
+def _fit(words: str, font: object, width: float) -> str:
+    return QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, int(width))  # type: ignore[arg-type]
