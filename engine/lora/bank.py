@@ -214,6 +214,9 @@ class Bank:
                 group.x, group.h = None, ()
             flat = output.view(-1, d_out)
             if flat.dtype == dtype:
+                if not torch.is_grad_enabled():  # the output is this call's own tensor: add to it in place
+                    flat.addmm_(h[place], site.B)
+                    return None
                 return torch.addmm(flat, h[place], site.B).view(output.shape)
             return torch.addmm(flat.to(dtype), h[place], site.B).to(output.dtype).view(output.shape)
 

@@ -15,7 +15,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from engine.formats.errors import StudioError
 from engine.lora.prefix import Prefix
@@ -105,7 +104,7 @@ class Gates:
         self.tape: Tape | None = None
         self._groups = groups
         self._voices: list[Voice] = []
-        self._stacks = [group.A for group in groups]
+        self._stacks = [group.A.t() for group in groups]  # [d_in, R]; with a router [d_in, R + its rows]
         self._live = False
         self._stamp: int | None = None
         # (levels of an expert's columns on one site, scale): what a fader or a rank writes to
@@ -180,7 +179,7 @@ class Gates:
             self.tape.close()
 
     def _stacked(self, group: Group) -> Tensor:
-        return torch.cat([group.A, self._voices[group.index].rows().to(group.A)])
+        return torch.cat([group.A, self._voices[group.index].rows().to(group.A)]).t()
 
     def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
         """g * (A_cat x) for each projection of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
@@ -189,13 +188,15 @@ class Gates:
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
-            h = linear(flat, group.A) * self._levels[index]
+            h = torch.mm(flat, self._stacks[index]) * self._levels[index]
         else:
             voice = self._voices[index]
-            products = linear(flat, self._stacked(group) if self._live else self._stacks[index])
+            products = torch.mm(flat, self._stacked(group) if self._live else self._stacks[index])
             t, *logits = products.split_with_sizes(self._sizes[index], 1)
             shape = (x.shape[0], x.shape[1]) if x.dim() == 3 else (1, flat.shape[0])
-            weights = voice([part.float() for part in logits], prefix, shape)
+            if dtype != torch.float32:
+                logits = [part.float() for part in logits]
+            weights = voice(logits, prefix, shape)
             if self.tape is not None:
                 self.tape.note(group.modules, weights.view(*shape, len(group.sites), -1))
             if dtype != torch.float32:

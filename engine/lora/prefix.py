@@ -110,7 +110,7 @@ class Prefix:
         elif self._shape != shape:
             raise StudioError(
                 "failed",
-                "A projection reads its tokens in another order than the model, so no router with context follows.",
+                "A projection reads its tokens in another order than the model does.",
                 "Use a router with local input.",
             )
         if shape[1] > 1:
