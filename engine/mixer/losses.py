@@ -38,7 +38,8 @@ def routing(gates: Tensor, mask: Tensor | None = None) -> Routing:
     """Statistics of ``gates`` [B, T, modules, E] (a tape's) over the tokens where ``mask`` [B, T] is not
     zero."""
     p = gates.flatten(0, 1) if mask is None else gates[mask.bool()]
-    entropy = torch.special.entr(p).sum(-1).mean()
+    # Bounded below, because the slope of p log p has no end at 0, where a masked or beaten expert ends up.
+    entropy = -(p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(-1).mean()
     load = p.mean(0)
     with torch.no_grad():
         share = torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).to(p.dtype).mean(0)
