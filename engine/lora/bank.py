@@ -103,7 +103,7 @@ class Bank:
         for name in ranks or {}:
             self._know(name)
         with torch.no_grad():
-            return Gates(self._groups, weights, ranks or {}, router, scaled=self._trainable)
+            return Gates(self._groups, weights, ranks or {}, router, trainable=self._trainable)
 
     def activate(self, weights: Mapping[str, float]) -> None:
         """Play ``weights`` without a router; ``{}`` is the base. Ranks set by ``set_rank`` stay."""

@@ -96,12 +96,13 @@ class Gates:
         weights: Mapping[str, float],
         ranks: Mapping[str, int | None],
         router: Router | None,
-        scaled: bool,
+        trainable: bool,
     ) -> None:
         self.weights = dict(weights)
         self.ranks = dict(ranks)
         self.router = router
         self.tape: Tape | None = None
+        self._trainable = trainable
         self._groups = groups
         self._voices: list[Voice] = []
         self._stacks = [group.A.t() for group in groups]  # [d_in, R]; with a router [d_in, R + its rows]
@@ -109,12 +110,13 @@ class Gates:
         self._stamp: int | None = None
         # (levels of an expert's columns on one site, scale): what a fader or a rank writes to
         self._cells: dict[str, list[tuple[Tensor, float]]] = {}
-        self._levels = [self._new_levels(group, scaled) for group in groups]
+        self._levels = [self._new_levels(group) for group in groups]
         if router is not None:
             self._voices = [router.voice(group.modules) for group in groups]
             self._sizes = [[group.A.shape[0], *self._voices[group.index].sizes] for group in groups]
         for expert in self._cells:
             self._write(expert)
+        self.begin()
 
     @property
     def silent(self) -> bool:
@@ -136,7 +138,7 @@ class Gates:
         self.ranks[expert] = rank
         self._write(expert)
 
-    def _new_levels(self, group: Group, scaled: bool) -> Tensor:
+    def _new_levels(self, group: Group) -> Tensor:
         """[1, R] without a router; with one [modules * experts, R], which spreads its weights over the
         columns."""
         experts = tuple(self.router.experts) if self.router is not None else ()
@@ -152,7 +154,7 @@ class Gates:
                     )
                 row = place * len(experts) + experts.index(name) if experts else 0
                 view = levels[row, cell.start : cell.stop]
-                self._cells.setdefault(name, []).append((view, cell.scale if scaled else 1.0))
+                self._cells.setdefault(name, []).append((view, cell.scale if self._trainable else 1.0))
         return levels
 
     def _write(self, expert: str) -> None:
@@ -166,7 +168,7 @@ class Gates:
         """A forward begins: see whether the router has changed since its rows were stacked."""
         if self.router is None:
             return
-        self._live = torch.is_grad_enabled() and self.router.learning()
+        self._live = torch.is_grad_enabled() and (self._trainable or self.router.learning())
         stamp = self.router.stamp()
         if not self._live and stamp != self._stamp:
             with torch.inference_mode(False), torch.no_grad():
@@ -188,7 +190,8 @@ class Gates:
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
-            h = torch.mm(flat, self._stacks[index]) * self._levels[index]
+            rows = group.A.t() if self._trainable else self._stacks[index]
+            h = torch.mm(flat, rows) * self._levels[index]
         else:
             voice = self._voices[index]
             products = torch.mm(flat, self._stacked(group) if self._live else self._stacks[index])
