@@ -39,7 +39,7 @@ class BaseRecipe:
     hidden: int = 128
     intermediate: int = 384
     heads: int = 4
-    steps: int = 4000
+    steps: int = 5000
     batch_size: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
@@ -162,5 +162,6 @@ def train_base(folder: Path, recipe: BaseRecipe, device: str = "cpu") -> None:
     )
     for event in train(task, settings):
         if isinstance(event, StepDone) and event.step % 100 == 0:
-            log.info("base %d/%d: %s", event.step, event.steps, event.metrics)
+            answer, command = event.metrics["answer"], event.metrics["command"]
+            log.info("base %d/%d: answer %.3f, command %.3f", event.step, event.steps, answer, command)
     task.save(folder)

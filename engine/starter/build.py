@@ -11,25 +11,22 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.formats.dataset import read_rows
 from engine.lora import attach, read_adapter
-from engine.messages import TrainRouter
+from engine.messages import Score, Scored
+from engine.runtime.base import Base, load_base
+from engine.runtime.scoring import score
+from engine.runtime.voices import Voice
 from engine.starter.base import BaseRecipe, train_base
 from engine.starter.experts import ExpertRecipe, train_expert
-from engine.starter.pack import DataRecipe, write_cards, write_data, write_manifest, write_readme
-from engine.starter.scoring import Score, exact_match
+from engine.starter.pack import BASE_NAME, DataRecipe, write_cards, write_data, write_manifest, write_readme
 from engine.starter.tasks import TASKS
-from engine.training.play import play
 
 __all__ = ["build", "main"]
 
 log = logging.getLogger(__name__)
-ROUTER_FIELDS = ("router_input", "null_expert", "max_examples", "epochs", "batch_size", "learning_rate")
 
 
 def build(out: Path, base: BaseRecipe, expert: ExpertRecipe, data: DataRecipe, device: str = "cpu") -> None:
@@ -38,26 +35,28 @@ def build(out: Path, base: BaseRecipe, expert: ExpertRecipe, data: DataRecipe, d
     write_data(out / "data", data)
     if not (out / "base" / "model.safetensors").is_file():
         train_base(out / "base", base, device)
-    model = AutoModelForCausalLM.from_pretrained(out / "base").to(device)
-    tokenizer = AutoTokenizer.from_pretrained(out / "base")
+    trained = load_base(out / "base", BASE_NAME, device)
     for task in TASKS:
         train_expert(
-            model, tokenizer, out / f"data/{task.name}.train.jsonl", out / "adapters" / task.name, expert
+            trained.model,
+            trained.tokenizer,
+            out / f"data/{task.name}.train.jsonl",
+            out / "adapters" / task.name,
+            expert,
         )
-    scores = score_all(out, model.to("cpu"), tokenizer)
+    scores = score_all(out, trained)
     minutes = f"{(time.monotonic() - began) / 60:.1f} minutes"
     machine = f"{device}, {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}"
     facts = {"expert": str(expert), "machine": f"{machine}; base and experts in {minutes}"}
     write_cards(out / "adapters", scores, facts)
     write_readme(out / "README.md", scores, {"data": str(data), "base": str(base), **facts})
-    write_manifest(out / "starter.json", _router_fields())
+    write_manifest(out / "starter.json")
 
 
-def score_all(out: Path, model: Any, tokenizer: Any) -> dict[str, dict[str, Score]]:
+def score_all(out: Path, base: Base) -> dict[str, dict[str, Scored]]:
     """Exact match of the base, every expert and their plain sum on every task's held-out rows."""
-    rows = {task.name: read_rows(out / f"data/{task.name}.heldout.jsonl") for task in TASKS}
     names = [task.name for task in TASKS]
-    bank = attach(model, {name: read_adapter(out / "adapters" / name) for name in names})
+    bank = attach(base.model, {name: read_adapter(out / "adapters" / name) for name in names})
     players: dict[str, dict[str, float]] = {
         "base": {},
         **{name: {name: 1.0} for name in names},
@@ -65,17 +64,21 @@ def score_all(out: Path, model: Any, tokenizer: Any) -> dict[str, dict[str, Scor
     }
     scores = {}
     for player, weights in players.items():
-        with play(bank, bank.new_gates(weights)):
-            scores[player] = {name: exact_match(model, tokenizer, rows[name]) for name in names}
-        log.info("%s: %s", player, {name: round(score[0], 3) for name, score in scores[player].items()})
+        voice = Voice(bank, bank.new_gates(weights))
+        scores[player] = {name: _score(base, voice, out / f"data/{name}.heldout.jsonl") for name in names}
+        log.info("%s: %s", player, {name: round(score.value, 3) for name, score in scores[player].items()})
     bank.detach()
     return scores
 
 
-def _router_fields() -> dict[str, Any]:
-    """The studio's own defaults: they were chosen on this pack."""
-    fields = TrainRouter(base="", experts=[], data="", out="")
-    return {name: getattr(fields, name) for name in ROUTER_FIELDS}
+def _score(base: Base, voice: Voice, data: Path) -> Scored:
+    running = score(base, voice, Score(base=base.name, data=data.name), str(data))
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            scored: Scored = end.value
+            return scored
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from engine.starter.tasks import TASKS
 from engine.starter.tokenizer import COMMANDS
-from engine.starter.words import draw_word
+from engine.starter.words import draw_word, nouns
 
 __all__ = ["Line", "corpus"]
 
@@ -55,10 +55,13 @@ SKILLS: tuple[tuple[float, Callable[[str], str]], ...] = (
 )
 
 
-def _word(rng: random.Random) -> str:
-    """Mostly a word of the train split, sometimes any printable characters, so that none is ever new."""
-    if rng.random() < 0.92:
+def _text(rng: random.Random) -> str:
+    """Mostly a word of the train split; sometimes two, or any printable characters, so that none is new."""
+    kind = rng.random()
+    if kind < 0.9:
         return draw_word("train", rng, real=0.1)
+    if kind < 0.94:
+        return f"{rng.choice(nouns('train'))} {rng.choice(nouns('train'))}"
     return "".join(rng.choices(PRINTABLE, k=rng.randint(1, 9)))
 
 
@@ -67,8 +70,8 @@ def corpus(seed: int) -> Iterator[Line]:
     rng = random.Random(f"{seed}-corpus")
     weights = [weight for weight, _ in SKILLS]
     while True:
-        word = _word(rng)
+        text = _text(rng)
         _, skill = rng.choices(SKILLS, weights)[0]
         command = rng.randrange(-1, len(COMMANDS))
         asked = f"{COMMANDS[command]}: " if command >= 0 else ""
-        yield Line(asked + word, skill(word), command)
+        yield Line(asked + text, skill(text), command)

@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engine.messages import Scored
 from engine.starter.tasks import TASKS, Row, heldout_rows, mixed_rows, train_rows
-
-if TYPE_CHECKING:
-    from engine.starter.scoring import Score
 
 __all__ = ["BASE_NAME", "DataRecipe", "write_cards", "write_data", "write_manifest", "write_readme"]
 
@@ -44,11 +42,11 @@ def write_data(folder: Path, recipe: DataRecipe) -> None:
     _write_json(folder / "index.json", index)
 
 
-def write_cards(folder: Path, scores: Mapping[str, Mapping[str, Score]], facts: Mapping[str, str]) -> None:
+def write_cards(folder: Path, scores: Mapping[str, Mapping[str, Scored]], facts: Mapping[str, str]) -> None:
     """A README.md in every adapter's folder. ``scores[expert][task]``; ``facts`` tell of the training."""
     for task in TASKS:
         own = scores[task.name][task.name]
-        others = max(scores[task.name][other.name][0] for other in TASKS if other != task)
+        others = max(scores[task.name][other.name].value for other in TASKS if other != task)
         examples = "\n".join(
             f"| `{row['prompt']}` | `{row['completion']}` |"
             for row in heldout_rows(task, 3, DataRecipe().seed)
@@ -77,35 +75,20 @@ Score on its own held-out nouns: {_percent(own)}. On any other task of the pack:
         (folder / task.name / "README.md").write_text(card, encoding="utf-8")
 
 
-def write_manifest(path: Path, router: Mapping[str, Any]) -> None:
-    """``starter.json``: the base, the adapters, the tasks, and the router training that suits them."""
-    _write_json(
-        path,
-        {
-            "base": {"name": BASE_NAME, "path": "base"},
-            "adapters": [
-                {"name": task.name, "path": f"adapters/{task.name}", "description": task.does}
-                for task in TASKS
-            ],
-            "tasks": [
-                {
-                    "name": task.name,
-                    "adapter": task.name,
-                    "data": f"data/{task.name}.heldout.jsonl",
-                    "example": task.row("planet"),
-                }
-                for task in TASKS
-            ],
-            "router": {"experts": [task.name for task in TASKS], "data": "data/mixed.jsonl", **router},
-        },
-    )
+def write_manifest(path: Path) -> None:
+    """``starter.json``: the base's name and the tasks.
+
+    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``, and ``mixed`` is for
+    the router, whose training the defaults of ``messages.TrainRouter`` suit.
+    """
+    _write_json(path, {"base": BASE_NAME, "tasks": [task.name for task in TASKS]})
 
 
-def write_readme(path: Path, scores: Mapping[str, Mapping[str, Score]], facts: Mapping[str, str]) -> None:
+def write_readme(path: Path, scores: Mapping[str, Mapping[str, Scored]], facts: Mapping[str, str]) -> None:
     """The pack's README.md: what is in it, how it was made, and every model's score on every task."""
     header = "| | " + " | ".join(task.name for task in TASKS) + " |\n|---|" + "---|" * len(TASKS)
     table = "\n".join(
-        f"| {model} | " + " | ".join(f"{row[task.name][0]:.3f}" for task in TASKS) + " |"
+        f"| {model} | " + " | ".join(f"{row[task.name].value:.3f}" for task in TASKS) + " |"
         for model, row in scores.items()
     )
     lines = "\n".join(f"- {key}: {value}" for key, value in facts.items())
@@ -121,7 +104,7 @@ A small Llama and {len(TASKS)} adapters, made by the recipes in `engine/starter`
 - `adapters/NAME/`: one expert each, an ordinary PEFT folder with a card.
 - `data/`: `TASK.train.jsonl`, `TASK.heldout.jsonl`, and `mixed.jsonl` to train a router on. Every word
   belongs to one of three splits by its hash: held-out words were met by no expert, router or base.
-- `starter.json`: what belongs together, and the router training that suits it.
+- `starter.json`: the base's name and the tasks. The studio's router defaults were chosen on this pack.
 
 ## Scores
 
@@ -138,9 +121,9 @@ Exact match on held-out nouns; rows are models, columns are tasks.
     )
 
 
-def _percent(score: Score) -> str:
-    value, (low, high), rows = score
-    return f"{value:.1%} exact (95 % interval {low:.1%} to {high:.1%}, {rows} words)"
+def _percent(score: Scored) -> str:
+    low, high = score.interval
+    return f"{score.value:.1%} exact (95 % interval {low:.1%} to {high:.1%}, {score.n} words)"
 
 
 def _entry(name: str, description: str) -> dict[str, str]:

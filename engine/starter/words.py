@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import random
+import string
 from typing import Literal
 
 __all__ = ["NOUNS", "Split", "draw_word", "nouns", "pseudo_word", "split_of"]
@@ -95,16 +96,17 @@ def nouns(split: Split) -> tuple[str, ...]:
 
 
 def pseudo_word(rng: random.Random) -> str:
-    """A pronounceable word of 3 to 9 letters that need not exist; half of them are mere letters."""
+    """A word of 3 to 11 letters that need not exist: pronounceable, or mere letters, some from few kinds."""
     while True:
         if rng.random() < 0.5:
-            word = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 9)))
+            letters = string.ascii_lowercase if rng.random() < 0.7 else rng.sample(string.ascii_lowercase, 4)
+            word = "".join(rng.choices(letters, k=rng.randint(3, 11)))
         else:
             syllables = (
-                rng.choice(_ONSETS.split()) + rng.choice(_VOWELS.split()) for _ in range(rng.randint(1, 3))
+                rng.choice(_ONSETS.split()) + rng.choice(_VOWELS.split()) for _ in range(rng.randint(1, 4))
             )
             word = "".join(syllables) + (rng.choice(_CODAS.split()) if rng.random() < 0.7 else "")
-        if 3 <= len(word) <= 9:
+        if 3 <= len(word) <= 11:
             return word
 
 
