@@ -78,8 +78,8 @@ Score on its own held-out nouns: {_percent(own)}. On any other task of the pack:
 def write_manifest(path: Path) -> None:
     """``starter.json``: the base's name and the tasks.
 
-    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``, and ``mixed`` is for
-    the router, whose training the defaults of ``messages.TrainRouter`` suit.
+    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``; ``mixed`` is for a
+    router, whose training the defaults of ``messages.TrainRouter`` suit.
     """
     _write_json(path, {"base": BASE_NAME, "tasks": [task.name for task in TASKS]})
 
