@@ -1,0 +1,1 @@
+"""The torch-free process: server, store, library, job queue, runtime processes, doctor."""

@@ -1,0 +1,64 @@
+"""Start the engine: ``python -m engine.supervisor --home DIR [--detach] [--threads N]``.
+
+Prints one line of JSON on stdout: the announcement when clients may connect, or ``{"error": ...}`` and exit
+status 1 when it could not start. Everything else goes to ``logs/engine.log`` in the home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+
+import msgspec
+
+from engine.formats.errors import StudioError
+from engine.supervisor.home import Announcement, Home, find_home
+from engine.supervisor.server import Engine
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="engine.supervisor", description="The engine of Adapter Studio.")
+    parser.add_argument("--home", help="the studio's folder")
+    parser.add_argument("--detach", action="store_true", help="outlive the terminal and every client")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each runtime (default 1)")
+    options = parser.parse_args()
+    home = find_home(options.home)
+    if options.detach:
+        with contextlib.suppress(PermissionError):  # already the leader of its own session
+            os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(_serve(home, options.detach, max(1, options.threads)))
+    except StudioError as error:
+        print(msgspec.json.encode({"error": error.as_message()}).decode(), flush=True)
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(home: Home, detached: bool, threads: int) -> None:
+    home.prepare()
+    handler = logging.handlers.RotatingFileHandler(
+        home.logs / "engine.log", maxBytes=1_000_000, backupCount=5, encoding="utf-8"
+    )
+    logging.basicConfig(
+        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    engine = Engine(home, detached=detached, threads=threads)
+    await engine.run(_say)
+
+
+def _say(announcement: Announcement) -> None:
+    # Whoever started the engine may have stopped listening.
+    with contextlib.suppress(BrokenPipeError):
+        print(msgspec.json.encode(announcement).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What works on this machine, and what to do about what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import apsw
+import psutil
+
+from engine.messages import Check
+from engine.supervisor.home import Home
+
+__all__ = ["examine"]
+
+GIGABYTE = 1 << 30
+
+_TORCH = """
+import torch
+if torch.cuda.is_available():
+    gpu = torch.cuda.get_device_properties(0)
+    print(f"yes|{gpu.name}, {gpu.total_memory / 2**30:.0f} GB, torch {torch.__version__}")
+elif torch.backends.mps.is_available():
+    print(f"yes|Apple GPU, torch {torch.__version__}")
+else:
+    print(f"no|torch {torch.__version__} sees no GPU")
+"""
+
+_MICROPHONE = """
+import sounddevice
+inputs = [device["name"] for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
+print(("yes|" + ", ".join(inputs)) if inputs else "no|no input device")
+"""
+
+_HUB = """
+from huggingface_hub import HfApi, constants
+from huggingface_hub.utils import get_session
+answer = get_session().get(constants.ENDPOINT + "/api/models?limit=1", timeout=5)
+print(f"{'yes' if answer.status_code == 200 else 'no'}|{constants.ENDPOINT} answered {answer.status_code}")
+"""
+
+_KEYRING = """
+import keyring
+name = type(keyring.get_keyring()).__module__
+print(f"{'no' if name.endswith(('fail', 'null')) else 'yes'}|{name}")
+"""
+
+
+async def examine(home: Home) -> list[Check]:
+    """All checks. What could hang or crash runs in a child with a time limit, never in this process."""
+    return list(
+        await asyncio.gather(
+            _ask("gpu", _TORCH, 90.0, "Everything works on the processor too, only slower."),
+            asyncio.to_thread(_camera),
+            _ask("microphone", _MICROPHONE, 10.0, "Connect one; pip install sounddevice if it is missing."),
+            _ask("hub", _HUB, 10.0, "Only searching and downloading need it; everything else works offline."),
+            _ask(
+                "keyring", _KEYRING, 10.0, "Without one a Hub token cannot be kept safely between sessions."
+            ),
+            asyncio.to_thread(_display),
+            asyncio.to_thread(_disk, home),
+            asyncio.to_thread(_database),
+            asyncio.to_thread(_memory),
+        )
+    )
+
+
+async def _ask(name: str, script: str, seconds: float, hint: str) -> Check:
+    """Run a script that prints "yes|detail" or "no|detail"; its last error line counts as a no."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", script),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await asyncio.wait_for(child.communicate(), seconds)
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+        return Check(name=name, ok=False, detail=f"no answer within {seconds:.0f} s", hint=hint)
+    verdict, _, detail = output.decode(errors="replace").strip().partition("|")
+    if not detail:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        detail = lines[-1][:300] if lines else f"exit code {child.returncode}"
+    ok = verdict == "yes"
+    return Check(name=name, ok=ok, detail=detail, hint="" if ok else hint)
+
+
+def _camera() -> Check:
+    if sys.platform != "linux":
+        return Check(name="camera", ok=False, detail="can only be looked for on Linux", hint="Try recording.")
+    cameras = sorted(str(path) for path in Path("/dev").glob("video*"))
+    if not cameras:
+        return Check(name="camera", ok=False, detail="no /dev/video device", hint="Connect a camera.")
+    usable = [camera for camera in cameras if os.access(camera, os.R_OK | os.W_OK)]
+    hint = "" if usable else "Add yourself to the group video, then log in again."
+    return Check(name="camera", ok=bool(usable), detail=", ".join(usable or cameras), hint=hint)
+
+
+def _display() -> Check:
+    if sys.platform in ("darwin", "win32"):
+        return Check(name="display", ok=True, detail=sys.platform)
+    found = [name for name in ("WAYLAND_DISPLAY", "DISPLAY") if os.environ.get(name)]
+    detail = (
+        ", ".join(f"{name}={os.environ[name]}" for name in found) or "neither DISPLAY nor WAYLAND_DISPLAY"
+    )
+    hint = "" if found else "The commands work without a window."
+    return Check(name="display", ok=bool(found), detail=detail, hint=hint)
+
+
+def _disk(home: Home) -> Check:
+    free = shutil.disk_usage(home.root).free
+    hint = "" if free >= GIGABYTE else "Free some space: checkpoints and downloads need it."
+    return Check(name="disk", ok=free >= GIGABYTE, detail=f"{free / GIGABYTE:.1f} GB free", hint=hint)
+
+
+def _database() -> Check:
+    return Check(name="sqlite", ok=True, detail=f"{apsw.sqlite_lib_version()}, WAL, synchronous=FULL")
+
+
+def _memory() -> Check:
+    memory = psutil.virtual_memory()
+    enough = memory.available >= GIGABYTE
+    detail = f"{memory.available / GIGABYTE:.1f} of {memory.total / GIGABYTE:.1f} GB available"
+    return Check(name="memory", ok=enough, detail=detail, hint="" if enough else "Close other programs.")

@@ -1,0 +1,440 @@
+"""The library: adapters, bases and mixes, how they come in, are checked, leave and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import logging
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS, fingerprint, inspect_folder, read_folder
+from engine.formats.errors import StudioError
+from engine.formats.files import atomic_folder, explain_os_error, sha256_file, sync_folder, write_file
+from engine.formats.mix_file import MIXER, read_mix_card
+from engine.messages import AdapterCard, BaseCard, MixCard, Verification
+from engine.supervisor.bases import read_base
+from engine.supervisor.home import Home
+from engine.supervisor.starter import Starter
+from engine.supervisor.store import Entry, Store
+
+__all__ = ["Library", "check_name"]
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["adapters", "bases", "mixes"]
+Card = TypeVar("Card", AdapterCard, BaseCard, MixCard)
+
+ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, "README.md")
+"""All that is ever taken from an adapter's folder."""
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+
+
+def check_name(name: str) -> str:
+    """``name`` if it can be a folder's name on every system, else StudioError("usage")."""
+    if not _NAME.fullmatch(name):
+        raise StudioError(
+            "usage",
+            f"“{name[:80]}” cannot be a name here.",
+            "Use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
+        )
+    return name
+
+
+class Library:
+    """All cards, kept in the store; the files lie in the home, of the starter pack where it is installed.
+
+    ``changed(kind)`` is called after every change.
+    """
+
+    def __init__(self, home: Home, store: Store, starter: Starter, changed: Callable[[Kind], None]) -> None:
+        self._home = home
+        self._store = store
+        self.starter = starter
+        self._changed = changed
+        self._moving = asyncio.Lock()
+
+    # --- looking ---
+
+    def adapters(self) -> list[AdapterCard]:
+        return [
+            msgspec.structs.replace(card, missing=not Path(card.path, WEIGHTS).is_file())
+            for card in self._cards("adapters", AdapterCard)
+        ]
+
+    def bases(self) -> list[BaseCard]:
+        return self._cards("bases", BaseCard)
+
+    def mixes(self) -> list[MixCard]:
+        return [
+            msgspec.structs.replace(card, missing=not Path(card.path, MIXER).is_file())
+            for card in self._cards("mixes", MixCard)
+        ]
+
+    def adapter(self, name: str) -> AdapterCard:
+        """The adapter of this name, its files in place; StudioError("missing") otherwise."""
+        card = _find(self.adapters(), name, "adapter", "`adapter-studio adapters list` shows what is there.")
+        if card.missing:
+            raise _files_gone("adapter", name)
+        return card
+
+    def base(self, name: str) -> BaseCard:
+        card = _find(self.bases(), name, "base model", "Add it with `adapter-studio bases add FOLDER`.")
+        if not Path(card.path, "config.json").is_file():
+            raise _files_gone("base model", name)
+        return card
+
+    def mix(self, name: str) -> MixCard:
+        card = _find(self.mixes(), name, "mix", "Train one with `adapter-studio mix train`.")
+        if card.missing:
+            raise _files_gone("mix", name)
+        return card
+
+    def data(self, name_or_path: str) -> Path:
+        """The file behind ``--data``, a starter set's name or a path. StudioError("data") if neither."""
+        if known := self.starter.data(name_or_path):
+            return known
+        path = Path(name_or_path).expanduser()
+        if path.is_file():
+            return path.absolute()
+        raise StudioError(
+            "data",
+            f"There is no data file “{name_or_path}”, nor a starter data set of that name.",
+            "Give the path of a .jsonl, .csv or .parquet file. Sets on the Hub must be downloaded first.",
+        )
+
+    def check_free(self, kind: Kind, name: str) -> None:
+        """StudioError("usage") unless a new adapter, base or mix may be called ``name``."""
+        check_name(name)
+        what = {"adapters": "an adapter", "bases": "a base model", "mixes": "a mix"}[kind]
+        for entry in self._store.entries(kind):
+            if entry.card.name.casefold() == name.casefold():
+                hint = "Choose another name, or remove that one first."
+                if entry.removed:
+                    hint = "It was removed and can be brought back; or choose another name."
+                raise StudioError("usage", f"There already is {what} called {entry.card.name}.", hint)
+
+    def _cards(self, kind: Kind, card: type[Card]) -> list[Card]:
+        return [
+            entry.card
+            for entry in self._store.entries(kind)
+            if not entry.removed and isinstance(entry.card, card)
+        ]
+
+    def _entry(self, kind: str, name: str) -> Entry | None:
+        return next((entry for entry in self._store.entries(kind) if entry.card.name == name), None)
+
+    # --- adapters ---
+
+    async def import_adapter(self, path: str, name: str | None) -> AdapterCard:
+        """Copy a PEFT folder into the home, look at the copy, and keep it if it is sound."""
+        source = _adapter_folder(path)
+        chosen = check_name(name) if name else _name_from(source)
+        async with self._moving:
+            self.check_free("adapters", chosen)
+            await asyncio.to_thread(read_folder, source)
+            self._refuse_twin(await asyncio.to_thread(fingerprint, source))
+            target = self._home.adapters / chosen
+            await asyncio.to_thread(_copy_adapter, source, target, self._home.tmp)
+            card = await asyncio.to_thread(self._card, target, "import")
+            self._keep("adapters", card, await asyncio.to_thread(_hashes, target))
+        return card
+
+    def _refuse_twin(self, sha256: str) -> None:
+        for entry in self._store.entries("adapters"):
+            if isinstance(entry.card, AdapterCard) and entry.card.sha256 == sha256:
+                raise StudioError(
+                    "adapter",
+                    f"The same weights are already in the library as {entry.card.name}.",
+                    f"Use {entry.card.name}" + (", after bringing it back." if entry.removed else "."),
+                )
+
+    def _card(self, folder: Path, source: str) -> AdapterCard:
+        read_folder(folder)  # which raises where inspect_folder would only say "refuse"
+        inspection = inspect_folder(folder)
+        description, license_ = _read_readme(folder / "README.md")
+        return AdapterCard(
+            name=folder.name,
+            path=str(folder),
+            base=self._known_base(inspection.base),
+            kind=inspection.kind,
+            rank=inspection.rank,
+            alpha=inspection.alpha,
+            targets=inspection.targets,
+            tensors=inspection.tensors,
+            bytes=inspection.bytes,
+            source=source,
+            description=description,
+            license=license_,
+            sha256=fingerprint(folder),
+        )
+
+    def _known_base(self, wish: str) -> str:
+        """An adapter names its base by a path or a repository; our own name for it when we have it."""
+        for base in self.bases():
+            if wish in (base.name, base.path) or (wish and Path(wish).name == base.name):
+                return base.name
+        return wish
+
+    def _keep(self, kind: Kind, card: AdapterCard | BaseCard | MixCard, files: dict[str, str]) -> None:
+        self._store.save_entry(kind, Entry(card=card, files=files))
+        self._changed(kind)
+
+    async def verify(self, name: str | None) -> list[Verification]:
+        """Compare files with the hashes taken when they came in."""
+        if name is not None:
+            self.adapter(name)
+        entries = [entry for entry in self._store.entries("adapters") if not entry.removed]
+        chosen = [entry for entry in entries if name in (None, entry.card.name)]
+        return [await asyncio.to_thread(_verify, entry) for entry in chosen]
+
+    async def remove_adapter(self, name: str) -> str:
+        """Move an adapter to the trash (a starter adapter is only hidden). Returns where it lies now."""
+        async with self._moving:
+            return await self._remove("adapters", self._home.adapters, name, "adapter")
+
+    async def remove_mix(self, name: str) -> str:
+        async with self._moving:
+            return await self._remove("mixes", self._home.mixes, name, "mix")
+
+    async def _remove(self, kind: Kind, room: Path, name: str, what: str) -> str:
+        entry = self._entry(kind, name)
+        if entry is None or entry.removed:
+            raise StudioError("missing", f"There is no {what} called {name}.")
+        folder = Path(entry.card.path)
+        if not folder.is_relative_to(room):
+            self._store.save_entry(kind, msgspec.structs.replace(entry, removed=True))
+        else:
+            bin_ = self._home.trash / f"{kind}-{name}-{time.time_ns()}"
+            if folder.exists():
+                await asyncio.to_thread(_move, folder, bin_, f"removing {name}")
+            folder = bin_
+            card = msgspec.structs.replace(entry.card, path=str(bin_))
+            self._store.save_entry(f"trash/{kind}", msgspec.structs.replace(entry, card=card))
+            self._store.drop_entry(kind, name)
+        self._changed(kind)
+        return str(folder)
+
+    async def restore_adapter(self, name: str) -> AdapterCard:
+        """Bring a removed adapter back from the trash."""
+        async with self._moving:
+            hidden = self._entry("adapters", name)
+            if hidden is not None and hidden.removed:
+                self._store.save_entry("adapters", msgspec.structs.replace(hidden, removed=False))
+                self._changed("adapters")
+                return self.adapter(name)
+            trashed = self._entry("trash/adapters", name)
+            if trashed is None or not Path(trashed.card.path).is_dir():
+                raise StudioError("missing", f"There is no removed adapter called {name}.")
+            self.check_free("adapters", name)
+            target = self._home.adapters / name
+            await asyncio.to_thread(_move, Path(trashed.card.path), target, f"bringing {name} back")
+            assert isinstance(trashed.card, AdapterCard)
+            card = msgspec.structs.replace(trashed.card, path=str(target))
+            self._keep("adapters", card, trashed.files)
+            self._store.drop_entry("trash/adapters", name)
+        return card
+
+    async def export_adapter(self, name: str, folder: str, rank: int | None) -> str:
+        """Write an adapter as an ordinary PEFT folder, all of it or its best ``rank`` columns."""
+        card = self.adapter(name)
+        target = Path(folder).expanduser().absolute()
+        if target.exists():
+            raise StudioError(
+                "usage", f"{target} already exists.", "Choose a folder that does not exist yet."
+            )
+        if rank is not None and not 1 <= rank <= card.rank:
+            raise StudioError(
+                "usage", f"{name} has ranks 1 to {card.rank}, not {rank}.", "Choose one of these."
+            )
+        if rank is None:
+            await asyncio.to_thread(_copy_adapter, Path(card.path), target, None)
+        else:
+            await _export_at_rank(Path(card.path), target, rank)
+        return str(target)
+
+    # --- bases ---
+
+    async def add_base(self, path: str, name: str | None) -> BaseCard:
+        """Register a base model where it lies; it is not copied."""
+        folder = Path(path).expanduser().absolute()
+        if not folder.is_dir():
+            hub = re.fullmatch(r"[\w.-]+/[\w.-]+", path)
+            raise StudioError(
+                "base",
+                f"There is no folder {path}.",
+                f"To use a model of the Hub, download it first: hf download {path}. Then give the folder."
+                if hub
+                else "Give the folder of a transformers model.",
+            )
+        async with self._moving:
+            chosen = check_name(name) if name else _name_from(folder)
+            self.check_free("bases", chosen)
+            card = await asyncio.to_thread(read_base, folder, chosen)
+            # Its only trace besides the database, from which a damaged one is rebuilt.
+            note = self._home.bases / f"{chosen}.json"
+            await asyncio.to_thread(write_file, note, msgspec.json.encode(card))
+            self._keep("bases", card, {})
+        return card
+
+    # --- what jobs made ---
+
+    async def adopt(self, kind: Literal["adapters", "mixes"], folder: Path, name: str) -> None:
+        """Move a finished result into the library under ``name``; doing it twice is doing it once."""
+        room = self._home.adapters if kind == "adapters" else self._home.mixes
+        target = room / name
+        async with self._moving:
+            if folder.exists():
+                await asyncio.to_thread(_move, folder, target, f"saving {name}")
+            await self._register(kind, target, "training")
+
+    async def _register(self, kind: Literal["adapters", "mixes"], folder: Path, source: str) -> None:
+        card: AdapterCard | MixCard
+        if kind == "adapters":
+            card = await asyncio.to_thread(self._card, folder, source)
+        else:
+            card = await asyncio.to_thread(read_mix_card, folder)
+        self._keep(kind, card, await asyncio.to_thread(_hashes, folder))
+
+    async def take_stock(self) -> list[str]:
+        """At the start: register the starter pack and what lies in the home without being in the store.
+
+        Returns a sentence for each folder that could not be taken in.
+        """
+        complaints: list[str] = []
+        named = self.starter.base
+        if named and self._entry("bases", named) is None:
+            base = await asyncio.to_thread(read_base, self.starter.base_folder, named, "starter")
+            self._keep("bases", base, {})
+        for note in sorted(self._home.bases.glob("*.json")):
+            if self._entry("bases", note.stem) is None:
+                self._keep("bases", msgspec.json.decode(note.read_bytes(), type=BaseCard), {})
+        places = [("adapters", folder, "starter") for folder in self.starter.adapters()]
+        places += [("adapters", folder, "import") for folder in _folders(self._home.adapters)]
+        places += [("mixes", folder, "training") for folder in _folders(self._home.mixes)]
+        for kind, folder, source in places:
+            assert kind in ("adapters", "mixes")
+            entry = self._entry(kind, folder.name)
+            if entry is not None and entry.card.path == str(folder):
+                continue
+            try:
+                await self._register(kind, folder, source)  # type: ignore[arg-type]
+            except (StudioError, OSError) as error:
+                log.warning("%s was left out of the library: %s", folder, error)
+                complaints.append(f"{folder.name} could not be taken into the library: {error}")
+        return complaints
+
+
+def _find(cards: list[Card], name: str, what: str, hint: str) -> Card:
+    for card in cards:
+        if card.name == name:
+            return card
+    near = difflib.get_close_matches(name, [card.name for card in cards], n=1)
+    raise StudioError(
+        "missing",
+        f"There is no {what} called {name}.",
+        f"Did you mean {near[0]}?" if near else hint,
+    )
+
+
+def _files_gone(what: str, name: str) -> StudioError:
+    return StudioError(
+        "missing",
+        f"The files of the {what} {name} are not where they were.",
+        "Put them back (is a disk unplugged?), or remove it from the library.",
+    )
+
+
+def _folders(room: Path) -> list[Path]:
+    return sorted(path for path in room.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _name_from(folder: Path) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip(".-")[:64]
+    return check_name(name)
+
+
+def _adapter_folder(path: str) -> Path:
+    folder = Path(path).expanduser().absolute()
+    if folder.is_file() and folder.name in ADAPTER_FILES:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise StudioError(
+            "missing", f"There is no folder {path}.", "Give the folder that PEFT wrote the adapter to."
+        )
+    return folder
+
+
+def _copy_adapter(source: Path, target: Path, tmp: Path | None) -> None:
+    """Copy the files of an adapter, and look at what arrived rather than at what was there before."""
+    with atomic_folder(target, tmp=tmp, doing="copying the adapter") as work:
+        for name in ADAPTER_FILES:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, work / name)
+        read_folder(work)
+
+
+def _move(source: Path, target: Path, doing: str) -> None:
+    try:
+        source.rename(target)
+        sync_folder(target.parent)
+        sync_folder(source.parent)
+    except OSError as error:
+        raise explain_os_error(error, doing) from error
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def _verify(entry: Entry) -> Verification:
+    folder, name = Path(entry.card.path), entry.card.name
+    for file, expected in entry.files.items():
+        if not (folder / file).is_file():
+            return Verification(name=name, ok=False, detail=f"{file} is missing.")
+        if sha256_file(folder / file) != expected:
+            return Verification(name=name, ok=False, detail=f"{file} is not what it was when it came in.")
+    return Verification(name=name, ok=True, detail=f"{len(entry.files)} files unchanged.")
+
+
+def _read_readme(path: Path) -> tuple[str, str]:
+    """The first paragraph and the licence of a model card, "" where it has none."""
+    if not path.is_file():
+        return "", ""
+    text = path.read_bytes()[:65536].decode(errors="replace")
+    front, body = "", text
+    if text.startswith("---\n") and (end := text.find("\n---", 4)) > 0:
+        front, body = text[4:end], text[end + 4 :]
+    license_ = re.search(r"^license:\s*(\S+)", front, re.MULTILINE)
+    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", body)]
+    words = next((part for part in paragraphs if part and not part.startswith(("#", "<", "|", "`"))), "")
+    return " ".join(words.split())[:300], license_.group(1) if license_ else ""
+
+
+async def _export_at_rank(source: Path, target: Path, rank: int) -> None:
+    """Ordering an adapter's columns needs torch, which this process does without: a child does it."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "engine.lora.export", str(source), str(target), str(rank)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await child.communicate()
+    if child.returncode != 0:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        raise StudioError(
+            "failed",
+            f"The adapter could not be written at rank {rank}.",
+            lines[-1] if lines else "",
+            "\n".join(lines),
+        )

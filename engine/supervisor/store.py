@@ -1,0 +1,311 @@
+"""The record of everything: jobs, curves, events, logs and the library, in one SQLite file with one writer.
+
+A commit that returned is on the disk (WAL with synchronous=FULL, read back). A damaged file is set aside,
+never deleted; what the last backup and the jobs' own folders still know is put into a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from engine.formats.errors import StudioError
+from engine.formats.files import sync_file, sync_folder
+from engine.messages import (
+    AdapterCard,
+    BaseCard,
+    Event,
+    EventBody,
+    Job,
+    LogLine,
+    Metrics,
+    MixCard,
+)
+
+__all__ = ["Entry", "Record", "Store", "open_store"]
+
+log = logging.getLogger(__name__)
+
+OLDEST_SQLITE = (3, 51, 3)
+"""Older ones may lose committed pages when a WAL is reset while several connections are open."""
+
+KEPT_EVENTS = 5000
+
+MIGRATIONS = (
+    """
+    CREATE TABLE jobs (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE metrics (job TEXT NOT NULL, step INTEGER NOT NULL, row TEXT NOT NULL,
+                          PRIMARY KEY (job, step)) STRICT, WITHOUT ROWID;
+    CREATE TABLE logs (id INTEGER PRIMARY KEY, job TEXT NOT NULL, line TEXT NOT NULL) STRICT;
+    CREATE INDEX logs_of_job ON logs (job);
+    CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
+    CREATE TABLE library (kind TEXT NOT NULL, name TEXT NOT NULL, entry TEXT NOT NULL,
+                          PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;
+    """,
+)
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A job as the store keeps it.
+
+    ``paths`` has the snapshot of its data; ``number`` is its place in the queue; ``epoch`` the fence.
+    ``crashes`` counts runtimes it took down without getting past step ``furthest`` in between. ``checkpoint``
+    is the newest committed one; ``output`` a finished result that is on its way into the library.
+    """
+
+    job: Job
+    paths: dict[str, str]
+    number: int
+    epoch: int = 0
+    crashes: int = 0
+    furthest: int = 0
+    checkpoint: str | None = None
+    output: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing in the library: its card, the sha256 of each file, and whether the person removed it."""
+
+    card: AdapterCard | BaseCard | MixCard
+    files: dict[str, str] = {}
+    removed: bool = False
+
+
+_event_body = msgspec.msgpack.Decoder(EventBody)
+_record = msgspec.json.Decoder(Record)
+_entry = msgspec.json.Decoder(Entry)
+_line = msgspec.json.Decoder(LogLine)
+_row = msgspec.json.Decoder(dict[str, float])
+
+
+class Store:
+    """One open database. Every method that writes returns after the commit, or raises StudioError."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = apsw.Connection(str(path))
+        self._db.set_busy_timeout(2000)
+        self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
+        if self._pragma("journal_mode") != "wal" or self._pragma("synchronous") != 2:
+            raise StudioError(
+                "database",
+                "The database cannot be kept durably on this disk.",
+                "Choose a home on a local disk with --home.",
+                str(path),
+            )
+        if (verdict := self._pragma("integrity_check")) != "ok":
+            raise apsw.CorruptError(str(verdict))
+        self._migrate()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _pragma(self, name: str) -> object:
+        return self._db.execute(f"PRAGMA {name}").fetchall()[0][0]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._db.execute(query, values).fetchall()
+
+    def _migrate(self) -> None:
+        version = self._pragma("user_version")
+        assert isinstance(version, int)
+        if version > len(MIGRATIONS):
+            raise StudioError(
+                "database",
+                "This folder was written by a newer Adapter Studio.",
+                "Update the program, or choose another home with --home.",
+            )
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            with self._writing():
+                self._db.execute(f"{script}; PRAGMA user_version={number}")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction; SQLite's refusals as sentences."""
+        try:
+            with self._db:
+                yield
+        except apsw.FullError as error:
+            raise StudioError(
+                "disk",
+                "The disk is full, so nothing new could be recorded.",
+                "Free some space; the engine goes on as soon as there is room.",
+                str(error),
+            ) from error
+        except (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+            raise StudioError(
+                "disk",
+                "The disk refused to record this.",
+                "Check the disk that holds the studio's folder, then try again.",
+                str(error),
+            ) from error
+        except apsw.CorruptError as error:
+            raise StudioError(
+                "database",
+                "The database has been damaged while the engine was running.",
+                "Restart the engine: it sets the damaged file aside and goes on with the last backup.",
+                str(error),
+            ) from error
+
+    # --- jobs ---
+
+    def save_job(self, record: Record) -> None:
+        with self._writing():
+            self._db.execute(
+                "INSERT OR REPLACE INTO jobs (id, record) VALUES (?, ?)",
+                (record.job.id, msgspec.json.encode(record).decode()),
+            )
+
+    def jobs(self) -> list[Record]:
+        """All jobs in the order in which they came."""
+        records = [_record.decode(text) for (text,) in self._db.execute("SELECT record FROM jobs")]
+        return sorted(records, key=lambda record: record.number)
+
+    def drop_job(self, job: str) -> None:
+        with self._writing():
+            self._db.execute("DELETE FROM metrics WHERE job=?", (job,))
+            self._db.execute("DELETE FROM logs WHERE job=?", (job,))
+            self._db.execute("DELETE FROM jobs WHERE id=?", (job,))
+
+    # --- curves and logs ---
+
+    def add_metrics(self, rows: Iterable[tuple[str, int, dict[str, float]]]) -> None:
+        """Record (job, step, values). A step that is repeated after a resume replaces what was there."""
+        with self._writing():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO metrics (job, step, row) VALUES (?, ?, ?)",
+                [(job, step, msgspec.json.encode(values).decode()) for job, step, values in rows],
+            )
+
+    def metrics(self, job: str, since: int) -> Metrics:
+        rows = self._rows("SELECT step, row FROM metrics WHERE job=? AND step>=? ORDER BY step", job, since)
+        values = [_row.decode(text) for _, text in rows]
+        names = list(dict.fromkeys(name for row in values for name in row))
+        series = {name: [row.get(name) for row in values] for name in names}
+        return Metrics(id=job, steps=[step for step, _ in rows], series=series)
+
+    def add_log(self, job: str, lines: Iterable[LogLine]) -> None:
+        with self._writing():
+            self._db.executemany(
+                "INSERT INTO logs (job, line) VALUES (?, ?)",
+                [(job, msgspec.json.encode(line).decode()) for line in lines],
+            )
+
+    def log(self, job: str) -> list[LogLine]:
+        rows = self._db.execute("SELECT line FROM logs WHERE job=? ORDER BY id", (job,))
+        return [_line.decode(text) for (text,) in rows]
+
+    # --- events ---
+
+    def add_events(self, events: Iterable[Event]) -> None:
+        with self._writing():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO events (number, body) VALUES (?, ?)",
+                [(event.number, msgspec.msgpack.encode(event.body)) for event in events],
+            )
+            self._db.execute(
+                "DELETE FROM events WHERE number <= (SELECT max(number) FROM events) - ?", (KEPT_EVENTS,)
+            )
+
+    def events(self, since: int) -> list[Event]:
+        rows = self._db.execute("SELECT number, body FROM events WHERE number>? ORDER BY number", (since,))
+        return [Event(number=number, body=_event_body.decode(body)) for number, body in rows]
+
+    def last_event(self) -> int:
+        """The highest number ever given, also when its event has been forgotten since."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name='events'")
+        return int(rows[0][0]) if rows else 0
+
+    # --- library ---
+
+    def save_entry(self, kind: str, entry: Entry) -> None:
+        with self._writing():
+            self._db.execute(
+                "INSERT OR REPLACE INTO library (kind, name, entry) VALUES (?, ?, ?)",
+                (kind, entry.card.name, msgspec.json.encode(entry).decode()),
+            )
+
+    def drop_entry(self, kind: str, name: str) -> None:
+        with self._writing():
+            self._db.execute("DELETE FROM library WHERE kind=? AND name=?", (kind, name))
+
+    def entries(self, kind: str) -> list[Entry]:
+        rows = self._db.execute("SELECT entry FROM library WHERE kind=? ORDER BY name", (kind,))
+        return [_entry.decode(text) for (text,) in rows]
+
+    # --- backup ---
+
+    def back_up(self, target: Path) -> None:
+        """Write a whole, compact copy to ``target``; the previous one stays until the new one is complete."""
+        work = target.with_suffix(".new")
+        work.unlink(missing_ok=True)
+        try:
+            self._db.execute("VACUUM INTO ?", (str(work),))
+        except apsw.Error as error:
+            work.unlink(missing_ok=True)
+            raise StudioError(
+                "disk", "The backup of the database could not be written.", "Free some space.", str(error)
+            ) from error
+        sync_file(work)
+        work.replace(target)
+        sync_folder(target.parent)
+
+
+def open_store(database: Path, backup: Path) -> tuple[Store, str]:
+    """Open the database, or put a damaged one aside and start from the backup or anew.
+
+    Returns the store and the sentence to tell the person ("" when all was well). StudioError("database") when
+    SQLite is too old, or the file comes from a newer program.
+    """
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SQLITE:
+        raise StudioError(
+            "database",
+            f"SQLite {apsw.sqlite_lib_version()} can lose committed data.",
+            "Install a newer apsw: pip install --upgrade apsw.",
+        )
+    try:
+        return Store(database), ""
+    except (apsw.CorruptError, apsw.NotADBError, msgspec.DecodeError) as error:
+        log.error("the database is damaged: %s", error)
+    aside = _set_aside(database)
+    restored = _restore(backup, database)
+    source = "the last backup and the jobs' folders" if restored else "the adapters' and jobs' folders"
+    return Store(database), (
+        f"The studio's database was damaged. It was set aside as {aside.name} and rebuilt from {source}."
+    )
+
+
+def _set_aside(database: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = database.with_name(f"{database.name}.damaged-{stamp}")
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = database.with_name(f"{database.name}.damaged-{stamp}-{count}")
+    for suffix in ("", "-wal", "-shm"):
+        part = database.with_name(database.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _restore(backup: Path, database: Path) -> bool:
+    """Put a good backup in the database's place. False when there is none."""
+    if not backup.exists():
+        return False
+    shutil.copyfile(backup, database)
+    try:
+        Store(database).close()
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        log.error("the backup is damaged too: %s", error)
+        _set_aside(database)
+        return False
+    return True
