@@ -99,6 +99,9 @@ class ChannelStrip(QWidget):
             self.fader.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self.fader.setToolTip("The null expert says nothing, so there is nothing to make louder.")
             for part in (self.mute, self.solo):
+                keep_place = part.sizePolicy()
+                keep_place.setRetainSizeWhenHidden(True)
+                part.setSizePolicy(keep_place)
                 part.setVisible(False)
 
     def _foot(self) -> QHBoxLayout:
@@ -130,6 +133,8 @@ class ChannelStrip(QWidget):
 
     def _tint(self) -> None:
         dim = theme.tokens.text_dim
+        for button in (self.mute, self.solo):
+            button.setStyleSheet(_letter_style())
         self._title.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
         self._value.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
         for label in (self._rank, self._usage):
@@ -145,7 +150,7 @@ class ChannelStrip(QWidget):
 
     def _show_value(self, level: float) -> None:
         if self.hue == NULL_HUE:
-            self._value.setText("says nothing")
+            self._value.setText("silence")
             self.setAccessibleName("Null expert, says nothing")
             return
         self._value.setText(f"{level:.2f}")
@@ -219,6 +224,17 @@ class ChannelStrip(QWidget):
         if self.hasFocus():
             focus_ring(painter, QRectF(self.rect()))
         painter.end()
+
+
+def _letter_style() -> str:
+    tokens = theme.tokens
+    return (
+        f"QToolButton {{ padding: 0; border: 1px solid {tokens.line}; border-radius: 4px; font-weight: 600;"
+        f" color: {tokens.text_dim} }}"
+        f"QToolButton:hover {{ border-color: {tokens.edge} }}"
+        f"QToolButton:checked {{ background: {tokens.text}; color: {tokens.surface} }}"
+        f"QToolButton:focus {{ border: 2px solid {tokens.focus}; padding: 0 }}"
+    )
 
 
 def _letter(text: str, name: str, tip: str) -> QToolButton:

@@ -5,6 +5,7 @@ pyqtgraph is loaded when the first point arrives, not when the window is painted
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt, QTimer
@@ -59,9 +60,11 @@ class Series:
 
 
 class CurvePlot(QWidget):
-    """``title`` with its ``unit`` above, "step" below. Series are added by appending to them."""
+    """``title`` and ``unit`` above, steps below; ``floor`` is the least value. Appending adds series."""
 
-    def __init__(self, title: str, unit: str, *, log: bool = False, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, title: str, unit: str, *, floor: float | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._title, self._unit = title, unit
         self._series: dict[str, Series] = {}
@@ -69,8 +72,10 @@ class CurvePlot(QWidget):
         self._curves: dict[str, tuple[Any, Any]] = {}
         self._plot: Any = None
         self._is_dirty = False
-        self._is_log = log
+        self._is_log = False
+        self._floor = floor
         self._head = QLabel()
+        self._latest = QLabel()
         self._legend = QLabel()
         self.log = QToolButton()
         self._body = QVBoxLayout()
@@ -112,18 +117,20 @@ class CurvePlot(QWidget):
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self.log.setText("log")
         self.log.setCheckable(True)
-        self.log.setChecked(self._is_log)
         self.log.setAccessibleName(f"Logarithmic {self._title.lower()}")
         self.log.toggled.connect(self._set_log)
+        self.log.setFixedHeight(20)
         head = QHBoxLayout()
-        head.setSpacing(8)
+        head.setSpacing(4)
         head.addWidget(self._head)
-        head.addWidget(self._legend, 1)
+        head.addStretch(1)
+        head.addWidget(self._latest)
         head.addWidget(self.log)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addLayout(head)
+        column.addWidget(self._legend)
         column.addLayout(self._body, 1)
 
     def _touch(self) -> None:
@@ -149,6 +156,9 @@ class CurvePlot(QWidget):
             steps, values, smoothed = series.points
             raw.setData(steps, values)
             smooth.setData(steps, smoothed)
+        if self._floor is not None and self._series:
+            top = max(series.points[1].max() for series in self._series.values())
+            self._plot.getPlotItem().setYRange(self._floor, max(top, self._floor + 1e-3))
         self._write_legend()
 
     def _build(self) -> None:
@@ -163,19 +173,18 @@ class CurvePlot(QWidget):
         item = self._plot.getPlotItem()
         item.setLogMode(y=self._is_log)
         item.showGrid(y=True, alpha=0.15)
-        item.getAxis("left").setWidth(44)
-        item.getAxis("bottom").setHeight(24)
+        item.getAxis("left").setWidth(36)
+        item.getAxis("bottom").setHeight(20)
         self._body.addWidget(self._plot)
         self._dress()
 
     def _draw(self, name: str) -> tuple[Any, Any]:
-        curves = tuple(
-            self._plot.plot(
-                [], [], autoDownsample=True, downsampleMethod="peak", clipToView=True, skipFiniteCheck=True
-            )
-            for _ in range(2)
-        )
-        self._curves[name] = (curves[0], curves[1])
+        curves = (self._plot.plot([], []), self._plot.plot([], []))
+        for curve in curves:
+            curve.setDownsampling(auto=True, method="peak")
+            curve.setClipToView(True)
+            curve.setSkipFiniteCheck(True)
+        self._curves[name] = curves
         self._ink(name)
         return self._curves[name]
 
@@ -184,8 +193,10 @@ class CurvePlot(QWidget):
             return
         raw, smooth = self._curves[name]
         for curve, alpha in ((raw, RAW_ALPHA), (smooth, 1.0)):
-            curve.setPen(QPen(self._colour(name, alpha), 0))
-            curve.opts["pen"].setWidth(1)
+            # Cosmetic and exactly 1 wide: anything else falls off Qt's fast path.
+            pen = QPen(self._colour(name, alpha), 1)
+            pen.setCosmetic(True)
+            curve.setPen(pen)
 
     def _colour(self, name: str, alpha: float = 1.0) -> Any:
         return hue_colour(self._hues[name], alpha) if name in self._hues else theme.colour("accent", alpha)
@@ -197,9 +208,15 @@ class CurvePlot(QWidget):
             self._touch()
 
     def _dress(self) -> None:
-        self._head.setFont(theme.font(theme.tokens.tiny, strong=True))
-        self._legend.setFont(theme.font(theme.tokens.tiny))
-        self._head.setText(f"{self._title}, {self._unit}")
+        tokens = theme.tokens
+        for label in (self._head, self._legend, self._latest):
+            label.setStyleSheet(f"font-size: {tokens.tiny}px")
+        self.log.setStyleSheet(
+            f"QToolButton {{ font-size: {tokens.tiny}px; padding: 0 4px; color: {tokens.text_dim} }}"
+            f"QToolButton:checked {{ color: {tokens.accent}; border-color: {tokens.accent} }}"
+        )
+        unit = f'<span style="color:{tokens.text_dim}">{self._unit}</span>'
+        self._head.setText(f'<span style="font-weight:600">{self._title}</span> {unit}')
         if self._plot is not None:
             self._plot.setBackground(theme.colour("surface", 0.0))
             for side in ("left", "bottom"):
@@ -213,13 +230,15 @@ class CurvePlot(QWidget):
         self.update()
 
     def _write_legend(self) -> None:
-        spans = []
-        for name, series in self._series.items():
-            value = series.points[2, -1]
-            ink = self._colour(name).name()
-            words = f"{name} {value:.2f}" if len(self._series) > 1 else f"{value:.3f}"
-            spans.append(f'<span style="color:{ink}">■</span> {words}')
-        self._legend.setText(" &nbsp;".join(spans))
+        is_many = len(self._series) > 1
+        spans = [
+            f'<span style="color:{self._colour(name).name()}">■</span>&nbsp;{escape(name)}'
+            for name in self._series
+        ]
+        self._legend.setVisible(is_many)
+        self._legend.setText("&ensp;".join(spans) if is_many else "")
+        newest = [f"{series.points[2, -1]:.3f}" for series in self._series.values()]
+        self._latest.setText(newest[0] if len(newest) == 1 else "")
         latest = ", ".join(f"{name} {series.points[2, -1]:.3g}" for name, series in self._series.items())
         self.setAccessibleDescription(latest)
 
@@ -231,7 +250,7 @@ class CurvePlot(QWidget):
             return
         painter = QPainter(self)
         painter.setPen(QPen(theme.colour("line"), 1))
-        area = self.rect().adjusted(44, 28, -4, -24)
+        area = self.rect().adjusted(36, 28, -4, -20)
         painter.drawLine(area.topLeft(), area.bottomLeft())
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.end()

@@ -24,6 +24,8 @@ class LevelMeter(QProgressBar):
         self._dimmed = False
         self.setRange(0, 100)
         self.setTextVisible(False)
+        # Progress bars at large are thinner; this one is read from across the desk.
+        self.setStyleSheet("LevelMeter { min-height: 9px; max-height: 9px }")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme.changed.connect(self.update)
 

@@ -33,11 +33,12 @@ __all__ = ["EACH", "MEAN", "RoutingMap", "certainty"]
 
 MEAN = "mean"
 EACH = "each"
-SILENT = 0.14
-NARROWEST, WIDEST = 18.0, 40.0
-LOWEST, HIGHEST = 10, 26
+SILENT = 0.2
+NARROWEST, WIDEST = 14.0, 40.0
+LOWEST, HIGHEST = 10, 34
 HEAD = 22
 PAD = 6.0
+CORNER = "layer"
 
 
 def certainty(gate: NDArray[np.float32], experts: int) -> NDArray[np.float32]:
@@ -77,6 +78,7 @@ class RoutingMap(QAbstractScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(200, 90)
         self.viewport().setMouseTracking(True)
+        self.viewport().setAutoFillBackground(False)
         self.setAccessibleName("Routing map: who speaks at each token and layer")
         theme.changed.connect(self._redraw)
 
@@ -163,7 +165,7 @@ class RoutingMap(QAbstractScrollArea):
     def _measure(self) -> None:
         """Column edges in pixels: as wide as the token's text, stretched to the width there is."""
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        widths = [max(NARROWEST, metrics.horizontalAdvance(_visible(token)) + 8) for token in self._tokens]
+        widths = [max(NARROWEST, metrics.horizontalAdvance(_visible(token)) + 6) for token in self._tokens]
         free = self.viewport().width() - self._label_width() - sum(widths)
         if widths and free > 0:
             spare = min(free / len(widths), WIDEST - NARROWEST)
@@ -196,7 +198,7 @@ class RoutingMap(QAbstractScrollArea):
 
     def _label_width(self) -> float:
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        labels = [f"{layer} {projection}".strip() for layer, projection in self._rows]
+        labels = [CORNER, *(f"{layer} {projection}".strip() for layer, projection in self._rows)]
         return max((metrics.horizontalAdvance(label) for label in labels), default=0.0) + 2 * PAD
 
     def _row_height(self) -> int:
@@ -407,6 +409,10 @@ class RoutingMap(QAbstractScrollArea):
             is_answer = column >= self._start
             painter.setPen(theme.colour("text" if is_answer or column == current else "text_dim"))
             painter.drawText(head, Qt.AlignmentFlag.AlignCenter, _visible(self._tokens[column]))
+        painter.setClipping(False)
+        painter.setPen(theme.colour("text_dim"))
+        corner = QRectF(0, 0, left - PAD, HEAD)
+        painter.drawText(corner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, CORNER)
         if 0 < self._start < len(self._tokens):
             x = self.cell_rect(self._start, 0).left() - 1
             painter.setPen(QPen(theme.colour("edge"), 1))

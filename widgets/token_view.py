@@ -50,7 +50,9 @@ class TokenView(QTextEdit):
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.cursorPositionChanged.connect(self._cursor_moved)
-        theme.changed.connect(self._paint_all)
+        self.document().setDocumentMargin(2)
+        theme.changed.connect(self._dress)
+        self._dress()
 
     @property
     def text(self) -> str:
@@ -131,6 +133,15 @@ class TokenView(QTextEdit):
             style.setBackground(theme.colour("accent"))
             style.setForeground(theme.colour("on_accent"))
         return style
+
+    def _dress(self) -> None:
+        tokens = theme.tokens
+        self.setStyleSheet(
+            f"TokenView {{ background: transparent; border: 2px solid transparent; padding: 0;"
+            f" border-radius: {tokens.radius}px; font-size: {tokens.body}px }}"
+            f"TokenView:focus {{ border-color: {tokens.focus} }}"
+        )
+        self._paint_all()
 
     def _paint(self, index: int) -> None:
         token = self._tokens[index]

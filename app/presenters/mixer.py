@@ -42,7 +42,7 @@ from engine.messages import (
 __all__ = ["LOAD", "NULL", "Mixer"]
 
 NULL = "null"
-LOAD = "load/"
+LOAD = "load."
 SETTLE_MS = 50
 PASSES = 12
 MAX_NEW_TOKENS = 64
@@ -97,6 +97,7 @@ class Mixer(QObject):
         self.training.found.connect(self._found_training)
         self.training.finished.connect(self._trained)
         self.training.changed.connect(self._remember_training)
+        self.training.curve_grew.connect(self._measure_load)
         self.answers.changed.connect(self._answered)
 
     # what there is
@@ -439,6 +440,12 @@ class Mixer(QObject):
         elif job.state == "done" and isinstance(job.spec, TrainRouter):
             name = job.spec.out
             self._list_mixes(then=lambda: self._take_up(name))
+
+    def _measure_load(self, _: int, metrics: dict[str, float]) -> None:
+        load = {name.removeprefix(LOAD): share for name, share in metrics.items() if name.startswith(LOAD)}
+        if load:
+            self.usage = load
+            self.usage_changed.emit()
 
     def _take_up(self, name: str) -> None:
         card = self.mixes.get(name)

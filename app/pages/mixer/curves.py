@@ -19,9 +19,9 @@ class Curves(QWidget):
         self._mixer = mixer
         self.setObjectName("mixer.curves")
         self.setAccessibleName("Training curves")
-        self.loss = CurvePlot("Loss", "nats per token")
-        self.entropy = CurvePlot("Entropy", "nats")
-        self.load = CurvePlot("Load", "share")
+        self.loss = CurvePlot("Loss", "nats by step")
+        self.entropy = CurvePlot("Gate entropy", "nats by step", floor=0.0)
+        self.load = CurvePlot("Load", "share by step", floor=0.0)
         self.load.log.hide()
         self.entropy.log.hide()
         for name in ("loss", "entropy", "load"):
@@ -35,7 +35,7 @@ class Curves(QWidget):
     def _compose(self) -> None:
         plots = QWidget()
         row = QHBoxLayout(plots)
-        row.setContentsMargins(8, 8, 8, 8)
+        row.setContentsMargins(16, 8, 16, 8)
         row.setSpacing(16)
         for plot in (self.loss, self.entropy, self.load):
             row.addWidget(plot, 1)

@@ -70,7 +70,8 @@ class MixerPage(Page):
         split.setStretchFactor(0, 0)
         split.setStretchFactor(1, 3)
         split.setStretchFactor(2, 2)
-        split.setSizes([176, 680, 370])
+        split.setSizes([160, 678, 386])
+        desk.setSizes([520, 180])
         for splitter in (desk, split):
             splitter.setChildrenCollapsible(False)
         column = QVBoxLayout(self)

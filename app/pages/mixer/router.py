@@ -43,7 +43,7 @@ class RouterPanel(QFrame):
         self.setObjectName("mixer.router")
         self.setAccessibleName("Router")
         self.setAcceptDrops(True)
-        self.setFixedWidth(248)
+        self.setFixedWidth(224)
         self._build_playing()
         self._build_learning()
         self._build_training()
@@ -62,7 +62,10 @@ class RouterPanel(QFrame):
             button.setAccessibleName(words)
             self._modes.addButton(button)
         self.k = QSpinBox(
-            objectName="mixer.router.k", accessibleName="Experts per token", minimum=1, maximum=16
+            objectName="mixer.router.k",
+            accessibleName="Experts heard per token",
+            minimum=1,
+            maximum=16,
         )
         self.strength = QDoubleSpinBox(
             objectName="mixer.router.strength",
@@ -80,7 +83,10 @@ class RouterPanel(QFrame):
         for name, words in INPUTS.items():
             self.input.addItem(words, name)
         self.passes = QSpinBox(
-            objectName="mixer.router.passes", accessibleName="Passes over the data", minimum=1, maximum=100
+            objectName="mixer.router.passes",
+            accessibleName="Passes over the data",
+            minimum=1,
+            maximum=100,
         )
         self.train = QPushButton("Train router", objectName="mixer.router.train")
         self.train.setProperty("role", "primary")
@@ -111,12 +117,12 @@ class RouterPanel(QFrame):
         modes.addWidget(self.soft, 1)
         modes.addWidget(self.topk, 1)
         column.addLayout(modes)
-        column.addLayout(_rows({"Experts per token": self.k, "Strength": self.strength}))
+        column.addLayout(_rows({"Experts heard": self.k, "Strength": self.strength}))
         column.addSpacing(8)
         column.addWidget(_heading("Training"))
         column.addWidget(self.data)
         column.addWidget(self.input)
-        column.addLayout(_rows({"Passes over the data": self.passes}))
+        column.addLayout(_rows({"Passes": self.passes}))
         column.addStretch(1)
         column.addWidget(self._why)
         column.addWidget(self.train)
@@ -283,7 +289,7 @@ def _rows(fields: dict[str, QWidget]) -> QGridLayout:
         label = QLabel(words)
         label.setBuddy(field)
         label.setProperty("role", "dim")
-        field.setFixedWidth(84)
+        field.setFixedWidth(76)
         grid.addWidget(label, row, 0)
         grid.addWidget(field, row, 1)
     return grid

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from app.presenters.answers import BASE, MIX, Answer, Spoken
 from app.presenters.mixer import Mixer
 from engine.messages import Routing
+from widgets.painting import fill_hue
 from widgets.routing_map import EACH, MEAN, RoutingMap, certainty
 from widgets.theme import theme
 from widgets.token_view import PLAIN, TokenView
@@ -29,6 +31,7 @@ from widgets.token_view import PLAIN, TokenView
 __all__ = ["Score"]
 
 EXAMPLES = 3
+CHIP = "QPushButton { padding: 2px 8px; min-height: 18px } QPushButton:focus { padding: 1px 7px }"
 LAYER = re.compile(r"\.(\d+)\.")
 
 
@@ -47,9 +50,12 @@ class Score(QWidget):
         self._compare = QHBoxLayout()
         self._columns = QHBoxLayout()
         self.answers: dict[str, AnswerColumn] = {}
+        self._tried: list[str] = []
         self.map = RoutingMap()
         self.map.setObjectName("mixer.map")
         self._view = QComboBox(objectName="mixer.map.view", accessibleName="Projections shown")
+        self._view.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._view.hide()
         self._readout = QLabel(objectName="mixer.map.readout", wordWrap=True)
         self._compose()
         self._connect()
@@ -62,7 +68,7 @@ class Score(QWidget):
         line.addWidget(self.ask)
         for row in (self._examples, self._compare):
             row.setSpacing(4)
-        self._columns.setSpacing(0)
+        self._columns.setSpacing(12)
         top = QWidget()
         column = QVBoxLayout(top)
         column.setContentsMargins(16, 16, 16, 8)
@@ -75,8 +81,7 @@ class Score(QWidget):
         split.setChildrenCollapsible(False)
         split.addWidget(top)
         split.addWidget(self._map_side())
-        split.setStretchFactor(0, 1)
-        split.setStretchFactor(1, 1)
+        split.setSizes([330, 370])
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(split)
@@ -160,6 +165,7 @@ class Score(QWidget):
         self._show_examples()
         self._show_compare()
         for pane, column in self.answers.items():
+            column.set_hue(None if pane in (BASE, MIX) else mixer.hue(pane.partition(":")[2]))
             if pane == MIX:
                 column.set_title(
                     "mix" if mixer.plays_mix else "sum", mixer.desk.mix if mixer.plays_mix else ""
@@ -175,6 +181,7 @@ class Score(QWidget):
         )
         if mixer.routing is not None and not mixer.plays_mix:
             self._map_stack.setCurrentIndex(0)
+            self._view.hide()
 
     def _show_examples(self) -> None:
         tasks: dict[str, str] = {}
@@ -184,18 +191,35 @@ class Score(QWidget):
             if not experts or task in experts or not any(e in prompt for e in experts):
                 tasks.setdefault(task, prompt)
         own = [prompt for task, prompt in tasks.items() if task in experts]
-        wanted = (own or list(tasks.values()))[:EXAMPLES]
-        if [self._examples.itemAt(i).widget().text() for i in range(self._examples.count() - 1)] == wanted:
+        wanted = self._fitting((own or list(tasks.values()))[:EXAMPLES])
+        if self._tried == wanted:
             return
+        self._tried = wanted
         _empty(self._examples)
+        if wanted:
+            self._examples.addWidget(_label("Try"))
         for prompt in wanted:
             chip = QPushButton(prompt)
-            chip.setProperty("role", "quiet")
+            chip.setStyleSheet(CHIP)
             chip.setAccessibleName(f"Ask: {prompt}")
-            chip.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            chip.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
             chip.clicked.connect(lambda _=False, prompt=prompt: self._try(prompt))
-            self._examples.addWidget(chip, 1)
-        self._examples.addStretch(0)
+            self._examples.addWidget(chip)
+        self._examples.addStretch(1)
+
+    def _fitting(self, prompts: list[str]) -> list[str]:
+        """As many of ``prompts`` as stand side by side in the width there is."""
+        room = self.width() - 2 * 16 - 50
+        fitting = []
+        for prompt in prompts:
+            room -= self.fontMetrics().horizontalAdvance(prompt) + 24
+            if room >= 0:
+                fitting.append(prompt)
+        return fitting
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_examples()
 
     def _try(self, prompt: str) -> None:
         self.prompt.setText(prompt)
@@ -205,11 +229,11 @@ class Score(QWidget):
         _empty(self._compare)
         if not self._mixer.desk.strips:
             return
-        label = QLabel("Beside the mix")
-        label.setProperty("role", "tiny")
-        self._compare.addWidget(label)
+        self._compare.addWidget(_label("Compare"))
         for name in self._mixer.desk.experts:
             chip = QPushButton(name, checkable=True, objectName=f"mixer.compare.{name}")
+            chip.setStyleSheet(CHIP)
+            chip.setIcon(_dot(self._mixer.hue(name)))
             chip.setAccessibleName(f"Show the answer of {name} alone")
             chip.setChecked(name in self._mixer.compared)
             chip.toggled.connect(lambda on, name=name: self._mixer.compare(name, on))
@@ -248,6 +272,7 @@ class Score(QWidget):
 
     def _show_routing(self, routing: Routing | None) -> None:
         self._map_stack.setCurrentIndex(1 if routing is not None else 0)
+        self._view.setVisible(routing is not None)
         if routing is None:
             self.map.clear()
             return
@@ -293,13 +318,29 @@ class AnswerColumn(QWidget):
         self._note.setProperty("role", "tiny")
         self.text = TokenView()
         self.text.setAccessibleName(f"Answer of {name}")
+        self._hue: int | None = None
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 8, 0)
+        column.setContentsMargins(0, 8, 0, 0)
         column.setSpacing(2)
         column.addWidget(self._title)
         column.addWidget(self.text, 1)
         column.addWidget(self._note)
         self.setMinimumWidth(84)
+
+    def set_hue(self, hue: int | None) -> None:
+        """The colour of the line above: an expert's, or None for an answer that is nobody's own."""
+        if hue != self._hue:
+            self._hue = hue
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        line = QRectF(0, 0, self.width(), 2)
+        if self._hue is None:
+            painter.fillRect(line, theme.colour("line"))
+        else:
+            fill_hue(painter, line, self._hue)
+        painter.end()
 
     def set_title(self, words: str, tip: str = "") -> None:
         self._title.setText(words)
@@ -317,6 +358,24 @@ class AnswerColumn(QWidget):
                 self._note.setText(f"{answer.speed:.0f} tokens/s" if answer.speed else "")
             case _:
                 self._note.setText("")
+
+
+def _label(words: str) -> QLabel:
+    label = QLabel(words)
+    label.setProperty("role", "tiny")
+    label.setFixedWidth(50)
+    return label
+
+
+def _dot(hue: int) -> QIcon:
+    """A small disc in an expert's colour, hatched where its strip is."""
+    picture = QPixmap(24, 24)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    fill_hue(painter, QRectF(2, 2, 20, 20), hue, 1.0, 10.0)
+    painter.end()
+    return QIcon(picture)
 
 
 def _empty(row: QHBoxLayout) -> None:

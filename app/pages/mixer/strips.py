@@ -17,7 +17,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
 )
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.models.shelf import ADAPTER_MIME, adapter_mime
 from app.presenters.mixer import NULL, Mixer
@@ -293,12 +293,14 @@ class Strips(QWidget):
         return float(strip.mapTo(self, strip.rect().topRight()).x()) + GAP / 2 + 1
 
 
-class _DropSlot(QPushButton):
+class _DropSlot(QAbstractButton):
     """The empty place at the end of the desk; pressing it leads to the shelf."""
 
     def __init__(self) -> None:
         super().__init__()
         self._is_lit = False
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setObjectName("mixer.desk.drop")
         self.setAccessibleName("Empty channel: choose an adapter from the shelf")
         self.setToolTip("Drop an adapter here, or press to go to the shelf")

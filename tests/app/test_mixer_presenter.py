@@ -1,0 +1,603 @@
+"""The mixer's presenter against a scripted engine: desk, undo, answers that are never stale, training."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QSettings
+
+from app.presenters.answers import BASE, MIX, Spoken, expert_pane
+from app.presenters.desk import Desk, History
+from app.presenters.mixer import Mixer
+from engine.messages import (
+    Adapters,
+    CancelJob,
+    CheckData,
+    DataSets,
+    Generate,
+    Generated,
+    Job,
+    JobChanged,
+    JobProgress,
+    Jobs,
+    LibraryChanged,
+    ListAdapters,
+    ListData,
+    ListJobs,
+    ListMixes,
+    Metrics,
+    Mixes,
+    PauseJob,
+    ReadMetrics,
+    ResumeJob,
+    Routing,
+    SubmitJob,
+    Token,
+    WarmUp,
+)
+
+spec = importlib.util.spec_from_file_location(
+    "scripted_client", Path(__file__).with_name("scripted_client.py")
+)
+scripted = importlib.util.module_from_spec(spec)
+sys.modules["scripted_client"] = scripted
+spec.loader.exec_module(scripted)
+adapter, data_set, mix = scripted.adapter, scripted.data_set, scripted.mix
+
+NAMES = ["reverse", "sort", "plural"]
+
+
+@pytest.fixture
+def client(qapp):
+    return scripted.ScriptedClient()
+
+
+@pytest.fixture
+def mixer(client):
+    return connected(client)
+
+
+def connected(client, store=None, mixes=(), jobs=()):
+    mixer = Mixer(client, store)
+    cards = [adapter(name) for name in [*NAMES, "upper"]] + [adapter("foreign", base="other-base")]
+    client.answer_all(ListAdapters, Adapters(adapters=cards))
+    client.answer_all(ListMixes, Mixes(mixes=list(mixes)))
+    client.answer_all(ListData, DataSets(sets=[data_set("reverse.train", 1500), data_set("mixed")]))
+    client.answer_all(ListJobs, Jobs(jobs=list(jobs)))
+    mixer.notices = []
+    mixer.noticed.connect(mixer.notices.append)
+    return mixer
+
+
+def lay(mixer):
+    for name in NAMES:
+        mixer.drop(name)
+
+
+def settled(qtbot, mixer):
+    qtbot.waitUntil(lambda: not mixer._settle.isActive(), timeout=2000)
+
+
+def generated(text="x", routing=None):
+    return Generated(
+        text=text,
+        tokens=len(text),
+        tokens_per_second=100.0,
+        first_token_seconds=0.1,
+        prompt_tokens=2,
+        routing=routing,
+    )
+
+
+def call_of(client, pane_weight):
+    return next(call for call in client.asked(Generate) if pane_weight(call.body))
+
+
+# --- the desk ---
+
+
+def test_drop_places_colours_and_says_so(client, mixer):
+    said = []
+    mixer.announced.connect(said.append)
+    assert mixer.drop("reverse")
+    assert mixer.drop("sort")
+    assert mixer.drop("plural", 0)
+    assert mixer.desk.experts == ["plural", "reverse", "sort"]
+    assert [mixer.hue(name) for name in ("reverse", "sort", "plural")] == [0, 1, 2]
+    assert said[-1] == "plural on the desk, channel 1 of 3"
+    assert client.last(WarmUp).body.base == scripted.BASE
+
+
+def test_colours_follow_the_expert_and_are_reused_when_free(mixer):
+    lay(mixer)
+    mixer.move("plural", 0)
+    assert [mixer.hue(name) for name in NAMES] == [0, 1, 2]
+    mixer.remove("sort")
+    mixer.drop("upper")
+    assert mixer.hue("upper") == 1
+
+
+@pytest.mark.parametrize(
+    ("slot", "order"),
+    [
+        (0, ["sort", "reverse", "plural"]),
+        (1, ["reverse", "sort", "plural"]),
+        (2, ["reverse", "sort", "plural"]),
+        (3, ["reverse", "plural", "sort"]),
+        (99, ["reverse", "plural", "sort"]),
+    ],
+)
+def test_move_puts_a_strip_before_the_one_in_the_slot(mixer, slot, order):
+    lay(mixer)
+    mixer.move("sort", slot)
+    assert mixer.desk.experts == order
+
+
+def test_nudge_moves_by_places(mixer):
+    lay(mixer)
+    mixer.nudge("reverse", 1)
+    assert mixer.desk.experts == ["sort", "reverse", "plural"]
+    mixer.nudge("reverse", -1)
+    assert mixer.desk.experts == NAMES
+    mixer.nudge("reverse", -1)
+    assert mixer.desk.experts == NAMES
+
+
+def test_an_adapter_for_another_base_is_refused_with_a_next_step(mixer):
+    mixer.drop("reverse")
+    assert not mixer.drop("foreign")
+    assert mixer.desk.experts == ["reverse"]
+    assert "other-base" in mixer.notices[-1].message
+    assert mixer.notices[-1].hint
+
+
+def test_unknown_adapter_is_refused(mixer):
+    assert not mixer.drop("nobody")
+    assert "nobody" in mixer.notices[-1].message
+
+
+def test_mute_and_solo_are_weights(mixer):
+    lay(mixer)
+    mixer.set_fader("sort", 0.6)
+    assert mixer.desk.weights() == {"reverse": 1.0, "sort": 0.6, "plural": 1.0}
+    mixer.mute("reverse", True)
+    assert mixer.desk.weights() == {"reverse": 0.0, "sort": 0.6, "plural": 1.0}
+    mixer.solo("sort", True)
+    assert mixer.desk.weights() == {"reverse": 0.0, "sort": 0.6, "plural": 0.0}
+    assert mixer.silent == {"reverse", "plural"}
+    mixer.set_fader("sort", 7.0)
+    assert mixer.desk.weights()["sort"] == 2.0
+
+
+def test_undo_and_redo_of_everything_a_hand_did(mixer):
+    lay(mixer)
+    mixer.set_fader("sort", 0.9)
+    mixer.set_fader("sort", 0.5)
+    mixer.release_fader()
+    mixer.set_fader("sort", 0.4)
+    mixer.mute("plural", True)
+    mixer.remove("reverse")
+    final = mixer.desk
+    seen = [mixer.undo_label]
+    for _ in range(4):
+        mixer.undo()
+        seen.append(mixer.undo_label)
+    assert seen == ["Remove reverse", "Mute plural", "Fader of sort", "Fader of sort", "Add plural"]
+    assert mixer.desk.weights() == {"reverse": 1.0, "sort": 1.0, "plural": 1.0}
+    for _ in range(4):
+        mixer.redo()
+    assert mixer.desk == final
+    mixer.redo()
+    assert mixer.desk == final
+
+
+def test_a_new_step_ends_what_could_be_redone(mixer):
+    lay(mixer)
+    mixer.undo()
+    mixer.mute("sort", True)
+    assert mixer.redo_label == ""
+
+
+def test_history_keeps_its_limit():
+    history = History(Desk(), limit=3)
+    for number in range(6):
+        history.record(Desk(base=str(number)), str(number))
+    assert [history.undo() for _ in range(5)] == [True, True, True, False, False]
+    assert history.desk.base == "2"
+
+
+def test_values_equal_to_the_old_emit_nothing(mixer):
+    lay(mixer)
+    changes = []
+    mixer.desk_changed.connect(lambda: changes.append(1))
+    mixer.set_fader("sort", 1.0)
+    mixer.mute("sort", False)
+    mixer.move("sort", 1)
+    assert changes == []
+
+
+def test_an_adapter_that_leaves_the_library_leaves_the_desk(client, mixer):
+    lay(mixer)
+    client.tell(LibraryChanged(what="adapters"))
+    client.answer_all(ListAdapters, Adapters(adapters=[adapter("reverse"), adapter("plural")]))
+    assert mixer.desk.experts == ["reverse", "plural"]
+    assert "sort" in mixer.notices[-1].message
+
+
+def test_the_desk_is_there_again_after_a_restart(client, tmp_path):
+    store = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+    first = connected(client, store)
+    lay(first)
+    first.set_fader("sort", 0.3)
+    again = connected(scripted.ScriptedClient(), store)
+    assert again.desk == first.desk
+    store.setValue("mixer/desk", "{broken")
+    assert connected(scripted.ScriptedClient(), store).desk.strips == ()
+
+
+# --- data ---
+
+
+def test_the_widest_starter_set_is_chosen_and_others_can_be(client, mixer):
+    assert mixer.data.name == "mixed"
+    mixer.choose_data("data/reverse.train.jsonl")
+    assert mixer.data.rows == 1500
+    assert mixer.examples[0] == ("reverse: planet", "tenalp")
+    mixer.undo()
+    assert mixer.data.name == "mixed"
+
+
+def test_a_file_is_read_before_it_is_taken(client, mixer):
+    mixer.choose_data("/home/someone/own.jsonl")
+    assert mixer.data.name == "mixed"
+    call = client.last(CheckData)
+    assert call.body.path == "/home/someone/own.jsonl"
+    client.fail(call, "data", "Line 7 is not JSON.", "Mend the line.")
+    assert (mixer.notices[-1].message, mixer.notices[-1].hint) == ("Line 7 is not JSON.", "Mend the line.")
+    assert mixer.data.name == "mixed"
+    mixer.choose_data("/home/someone/own.jsonl")
+    client.answer(client.last(CheckData), data_set("own", 12))
+    assert mixer.data.name == "own"
+    assert mixer.desk.data == "/home/someone/own.jsonl"
+
+
+# --- answers ---
+
+
+def ask(client, qtbot, mixer, prompt="reverse: abc"):
+    settled(qtbot, mixer)
+    mixer.ask(prompt)
+    return {
+        tuple((part.name, part.weight) for part in call.body.parts): call for call in client.asked(Generate)
+    }
+
+
+def test_base_expert_and_sum_are_asked_at_once(client, qtbot, mixer):
+    lay(mixer)
+    mixer.set_fader("sort", 0.5)
+    calls = ask(client, qtbot, mixer)
+    assert set(calls) == {
+        (),
+        (("reverse", 1.0),),
+        (("reverse", 1.0), ("sort", 0.5), ("plural", 1.0)),
+    }
+    assert all(call.body.mixing is None for call in calls.values())
+    assert "Static faders" in mixer.sound
+
+
+def test_tokens_stream_into_their_own_pane_interleaved(client, qtbot, mixer):
+    lay(mixer)
+    calls = ask(client, qtbot, mixer)
+    base, expert = calls[()], calls[(("reverse", 1.0),)]
+    for index, (one, other) in enumerate(zip("abc", "cba", strict=True)):
+        client.progress(base, Token(index=index, text=one))
+        client.progress(expert, Token(index=index, text=other))
+    client.answer(base, generated("abc"))
+    assert mixer.answers.answer(BASE).text == "abc"
+    assert mixer.answers.answer(expert_pane("reverse")).text == "cba"
+    assert mixer.answers.answer(BASE).state == "done"
+    assert mixer.answers.answer(expert_pane("reverse")).state == "streaming"
+
+
+def test_no_pane_ever_shows_a_token_of_a_stale_question(client, qtbot, mixer):
+    lay(mixer)
+    old = ask(client, qtbot, mixer, "first")
+    spoken = []
+    mixer.answers.spoke.connect(lambda pane, token: spoken.append((pane, token.text)))
+    client.progress(old[()], Token(index=0, text="old"))
+    new = {tuple(p.name for p in c.body.parts): c for c in []}
+    mixer.ask("second")
+    assert {call.id for call in old.values()} <= set(client.cancelled)
+    new = {
+        tuple(p.name for p in call.body.parts): call
+        for call in client.asked(Generate)
+        if call.body.prompt == "second"
+    }
+    client.progress(old[()], Token(index=1, text="OLD"))
+    assert mixer.answers.answer(BASE).text == "old", "still readable"
+    assert mixer.answers.answer(BASE).stale
+    client.progress(new[()], Token(index=0, text="new"))
+    client.progress(old[()], Token(index=2, text="OLD"))
+    client.answer(old[()], generated("oldOLD"))
+    client.fail(old[(("reverse", 1.0),)], "cancelled")
+    assert mixer.answers.answer(BASE).text == "new"
+    assert not mixer.answers.answer(BASE).stale
+    assert mixer.answers.answer(expert_pane("reverse")).state == "waiting"
+    assert (BASE, "OLD") not in spoken
+    assert mixer.notices == []
+
+
+def test_a_moved_fader_asks_the_mix_again_once_and_only_the_mix(client, qtbot, mixer):
+    lay(mixer)
+    for call in ask(client, qtbot, mixer).values():
+        client.answer(call, generated())
+    for level in (0.9, 0.8, 0.7, 0.6):
+        mixer.set_fader("sort", level)
+    assert client.asked(Generate) == []
+    settled(qtbot, mixer)
+    (again,) = client.asked(Generate)
+    assert [part.weight for part in again.body.parts] == [1.0, 0.6, 1.0]
+    mixer.set_fader("sort", 0.5)
+    settled(qtbot, mixer)
+    assert again.id in client.cancelled
+    assert [part.weight for part in client.last(Generate).body.parts] == [1.0, 0.5, 1.0]
+
+
+def test_an_adapter_called_mix_has_a_pane_of_its_own(client, qtbot, mixer):
+    assert expert_pane("mix") != MIX
+    assert expert_pane("base") != BASE
+
+
+def test_compare_adds_and_removes_panes(client, qtbot, mixer):
+    lay(mixer)
+    ask(client, qtbot, mixer)
+    assert mixer.panes == [BASE, expert_pane("reverse"), MIX]
+    mixer.compare("sort", True)
+    assert mixer.panes == [BASE, expert_pane("reverse"), expert_pane("sort"), MIX]
+    assert [part.name for part in client.last(Generate).body.parts] == ["sort"]
+    mixer.compare("reverse", False)
+    assert mixer.panes == [BASE, expert_pane("sort"), MIX]
+
+
+def test_failure_is_shown_in_its_pane_and_asked_again_when_the_engine_is_back(client, qtbot, mixer):
+    lay(mixer)
+    calls = ask(client, qtbot, mixer)
+    client.fail(calls[()], "crashed", "The engine stopped.", "It starts again.")
+    assert mixer.answers.answer(BASE).error.message == "The engine stopped."
+    client.welcomed.emit()
+    assert [call for call in client.asked(Generate) if not call.body.parts]
+    assert mixer.answers.answer(BASE).state == "waiting"
+
+
+# --- the mix ---
+
+
+GATES = [[[0.1, 0.2, 0.1, 0.6]] * 2, [[0.7, 0.1, 0.1, 0.1]] * 2, [[0.9, 0.05, 0.03, 0.02]] * 2]
+ROUTING = Routing(
+    tokens=["a", "b", "c"], modules=["l.0.q_proj", "l.0.o_proj"], experts=[*NAMES, "null"], gates=GATES
+)
+
+
+@pytest.fixture
+def mixed(client):
+    mixer = connected(client, mixes=[mix("mix-1", NAMES, {"reverse": 0.5, "null": 0.5})])
+    mixer.open_mix("mix-1")
+    return mixer
+
+
+def test_opening_a_mix_lays_out_its_experts(client, mixed):
+    assert mixed.desk.experts == NAMES
+    assert mixed.plays_mix
+    assert mixed.has_null
+    assert mixed.usage == {"reverse": 0.5, "null": 0.5}
+    assert "mix-1 plays" in mixed.sound
+    mixed.undo()
+    assert mixed.desk.strips == ()
+
+
+def test_faders_mute_and_solo_play_over_the_mix(client, qtbot, mixed):
+    mixed.set_fader("sort", 1.5)
+    mixed.mute("plural", True)
+    mixed.set_router(mode="topk", top_k=2, strength=1.2)
+    calls = ask(client, qtbot, mixed)
+    call = calls[(("reverse", 1.0), ("sort", 1.5), ("plural", 0.0))]
+    mixing = call.body.mixing
+    assert (mixing.name, mixing.mode, mixing.top_k, mixing.strength) == ("mix-1", "topk", 2, 1.2)
+    assert call.body.record
+
+
+def test_an_expert_taken_off_the_desk_is_silent_and_it_says_so(client, qtbot, mixed):
+    mixed.remove("plural")
+    assert mixed.plays_mix
+    assert "plural silent" in mixed.sound
+    calls = ask(client, qtbot, mixed)
+    assert (("reverse", 1.0), ("sort", 1.0), ("plural", 0.0)) in calls
+
+
+def test_a_stranger_on_the_desk_means_static_faders_and_it_says_so(client, qtbot, mixed):
+    mixed.drop("upper")
+    assert not mixed.plays_mix
+    assert "trained without upper" in mixed.sound
+    calls = ask(client, qtbot, mixed)
+    assert all(call.body.mixing is None for call in calls.values())
+
+
+def test_who_spoke_and_how_much(client, qtbot, mixed):
+    spoken = []
+    mixed.answers.spoke.connect(lambda pane, token: spoken.append((pane, token)))
+    call = next(call for call in ask(client, qtbot, mixed).values() if call.body.mixing)
+    client.progress(call, Token(index=0, text="c", gates=GATES[2]))
+    assert spoken == [(MIX, Spoken("c", 0, pytest.approx(0.9)))]
+    client.answer(call, generated("c", ROUTING))
+    assert mixed.voices == [*NAMES, "null"]
+    assert mixed.usage["reverse"] == pytest.approx((0.1 + 0.7 + 0.9) / 3)
+    assert mixed.usage["null"] == pytest.approx((0.6 + 0.1 + 0.02) / 3)
+    mixed.mute("reverse", True)
+    assert mixed.silent == {"reverse"}
+
+
+# --- training ---
+
+
+def submitted(client, mixer, **changes):
+    mixer.train()
+    call = client.last(SubmitJob)
+    fields = dict(
+        id=call.body.id,
+        kind="router",
+        name=call.body.spec.out,
+        state="running",
+        step=0,
+        steps=100,
+        message="",
+        spec=call.body.spec,
+        created=1.0,
+    )
+    job = Job(**(fields | changes))
+    client.answer(call, job)
+    return job
+
+
+def became(client, job, **changes):
+    import msgspec
+
+    job = msgspec.structs.replace(job, **changes)
+    client.tell(JobChanged(job=job))
+    return job
+
+
+def progress(job, step, **metrics):
+    return JobProgress(id=job.id, step=step, steps=100, message="", seconds_left=9.0, metrics=metrics)
+
+
+def test_training_wants_two_experts_and_data(client, mixer):
+    mixer.train()
+    assert client.asked(SubmitJob) == []
+    assert mixer.notices[-1].hint == "Put at least two adapters on the desk."
+    lay(mixer)
+    assert mixer.why_not_train == ""
+
+
+def test_training_is_submitted_as_the_desk_says(client, mixer):
+    lay(mixer)
+    mixer.set_router(router_input="local")
+    mixer.set_passes(3)
+    spec = submitted(client, mixer).spec
+    assert (spec.experts, spec.base, spec.out) == (NAMES, scripted.BASE, "mix-1")
+    assert (spec.router_input, spec.epochs, spec.data) == ("local", 3, "data/mixed.jsonl")
+    assert mixer.why_not_train == "A router is being trained."
+
+
+def test_curves_grow_from_gauges_and_usage_follows_the_load(client, mixer):
+    lay(mixer)
+    job = submitted(client, mixer)
+    points = []
+    mixer.training.curve_grew.connect(lambda step, metrics: points.append((step, metrics["loss"])))
+    client.measure(progress(job, 1, loss=2.0, **{"load.sort": 0.4}))
+    client.measure(progress(job, 4, loss=1.5, **{"load.sort": 0.6}))
+    client.measure(
+        JobProgress(id="other", step=9, steps=9, message="", seconds_left=None, metrics={"loss": 0.0})
+    )
+    assert points == [(1, 2.0), (4, 1.5)]
+    assert mixer.training.job.step == 4
+    assert mixer.usage == {"sort": 0.6}
+
+
+def test_a_trained_router_is_taken_up_and_undo_takes_it_back(client, mixer):
+    lay(mixer)
+    job = submitted(client, mixer)
+    became(client, job, state="done", step=100)
+    client.answer_all(ListMixes, Mixes(mixes=[mix("mix-1", NAMES, {"sort": 1.0})]))
+    assert mixer.desk.mix == "mix-1"
+    assert mixer.plays_mix
+    read = client.last(ReadMetrics)
+    client.answer(read, Metrics(id=job.id, steps=[1, 2], series={"loss": [2.0, None]}))
+    assert mixer.training.curve == {"loss": [(1, 2.0)]}
+    mixer.undo()
+    assert not mixer.plays_mix
+    mixer.train()
+    assert client.last(SubmitJob).body.spec.out == "mix-2"
+
+
+def test_a_desk_that_changed_meanwhile_is_left_alone(client, mixer):
+    lay(mixer)
+    job = submitted(client, mixer)
+    mixer.drop("upper")
+    became(client, job, state="done", step=100)
+    client.answer_all(ListMixes, Mixes(mixes=[mix("mix-1", NAMES)]))
+    assert mixer.desk.mix == ""
+
+
+def test_steering(client, mixer):
+    lay(mixer)
+    job = submitted(client, mixer)
+    mixer.pause()
+    assert client.last(PauseJob).body.id == job.id
+    job = became(client, job, state="paused")
+    mixer.resume()
+    assert client.last(ResumeJob).body.id == job.id
+    mixer.stop_and_keep()
+    assert client.last(CancelJob).body.keep
+    mixer.cancel()
+    assert not client.last(CancelJob).body.keep
+    became(client, job, state="cancelled")
+    assert mixer.why_not_train == ""
+
+
+def test_a_failed_training_says_why(client, mixer):
+    from engine.messages import Error
+
+    lay(mixer)
+    job = submitted(client, mixer)
+    became(
+        client, job, state="failed", error=Error(code="disk", message="The disk is full.", hint="Make room.")
+    )
+    assert mixer.notices[-1].message == "The disk is full."
+
+
+def test_a_refused_submission_says_why(client, mixer):
+    lay(mixer)
+    mixer.train()
+    client.fail(client.last(SubmitJob), "disk", "The disk is full.", "Make room.")
+    assert mixer.notices[-1].message == "The disk is full."
+    assert not mixer.training.is_open
+
+
+def test_a_training_is_found_again_by_a_new_window(client, mixer, tmp_path):
+    lay(mixer)
+    job = submitted(client, mixer)
+    second = scripted.ScriptedClient()
+    again = connected(second, jobs=[job])
+    assert again.desk.experts == NAMES
+    assert again.training.job == job
+    second.measure(progress(job, 7, loss=1.0))
+    assert again.training.curve["loss"] == [(7, 1.0)]
+
+
+def test_a_training_that_ended_while_the_window_was_closed_is_taken_up(client, tmp_path):
+    store = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+    first = connected(client, store)
+    lay(first)
+    job = submitted(client, first)
+    import msgspec
+
+    ended = msgspec.structs.replace(job, state="done", step=100)
+    second = scripted.ScriptedClient()
+    again = connected(second, store, jobs=[ended])
+    second.answer_all(ListMixes, Mixes(mixes=[mix("mix-1", NAMES)]))
+    assert again.desk.mix == "mix-1"
+
+
+def test_a_crash_of_the_engine_keeps_the_training(client, mixer):
+    lay(mixer)
+    job = submitted(client, mixer)
+    client.measure(progress(job, 30, loss=1.0))
+    client.welcomed.emit()
+    import msgspec
+
+    client.answer_all(ListJobs, Jobs(jobs=[msgspec.structs.replace(job, step=25, attempt=1)]))
+    assert mixer.training.is_open
+    assert mixer.training.job.attempt == 1
