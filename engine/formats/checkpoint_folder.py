@@ -8,6 +8,7 @@ numbers only: nothing in it can run.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def write_checkpoint(folder: Path, epoch: int, step: int, job_hash: str, content
         (work / STATE).write_bytes(content)
         (work / MANIFEST).write_bytes(msgspec.json.encode(manifest))
     return target
+
+
+def remove_old_checkpoints(folder: Path, epoch: int, keep: int) -> None:
+    """Keep the newest ``keep`` of starts up to ``epoch``; what a killed start left half written goes too."""
+    for old in checkpoint_folders(folder, epoch)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    for leftover in folder.glob(".checkpoint-*"):
+        if leftover.name < f".{_name(epoch + 1, 0)}":
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read_checkpoint(folder: Path) -> FoundCheckpoint:

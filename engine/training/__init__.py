@@ -10,10 +10,12 @@ A method brings a Task; everything else is here. Usable without the studio:
 
 from engine.training.checkpoint import Checkpoints
 from engine.training.loop import CheckpointDone, Loss, Mailbox, MicroStepDone, Settings, StepDone, Task, train
+from engine.training.lora_task import LoraTask
 
 __all__ = [
     "CheckpointDone",
     "Checkpoints",
+    "LoraTask",
     "Loss",
     "Mailbox",
     "MicroStepDone",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
 from torch import Tensor
 
-from engine.formats.checkpoint_folder import checkpoint_folders, read_checkpoint, write_checkpoint
+from engine.formats.checkpoint_folder import (
+    checkpoint_folders,
+    read_checkpoint,
+    remove_old_checkpoints,
+    write_checkpoint,
+)
 from engine.formats.errors import StudioError
 
 __all__ = ["Checkpoint", "Checkpoints"]
@@ -48,10 +52,7 @@ class Checkpoints:
             {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         )
         target = write_checkpoint(self.folder, self.epoch, step, self.job_hash, content)
-        for old in checkpoint_folders(self.folder, self.epoch)[self.keep :]:
-            shutil.rmtree(old, ignore_errors=True)
-        for leftover in self.folder.glob(".checkpoint-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        remove_old_checkpoints(self.folder, self.epoch, self.keep)
         return target
 
     def newest(self, named: Path | None = None) -> Checkpoint | None:

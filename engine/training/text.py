@@ -30,7 +30,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded ids [rows, length], which of them are real, and which positions predict a learned token.
+    """Right-padded ids [rows, length]; which are real; which predict a learned token; how many are real.
 
     No attention mask is needed: in a causal model a real token never sees the padding behind it.
     """
@@ -38,12 +38,12 @@ class Batch:
     ids: Tensor
     real: Tensor
     learned: Tensor
+    read: int
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """Token ids of a prompt as a model reads it: with the tokenizer's opening token, without its closing
-    one.
-    """
+    """Token ids of a prompt as a model reads it: with an opening token if the tokenizer has one, left
+    open."""
     ids: list[int] = tokenizer(prompt).input_ids
     end = tokenizer.eos_token_id
     if ids and ids[-1] == end != tokenizer.bos_token_id:
@@ -102,14 +102,14 @@ def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> 
     position = torch.arange(ids.shape[1])
     real = position < lengths[:, None]
     learned = (position >= asked[:, None] - 1) & (position < lengths[:, None] - 1)
-    return Batch(ids.to(device), real.to(device), learned.to(device))
+    return Batch(ids.to(device), real.to(device), learned.to(device), int(lengths.sum()))
 
 
 def completion_loss(logits: Tensor, batch: Batch, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats of the tokens after the ``learned`` positions. ``logits`` is [rows, length,
-    vocabulary].
+    """Cross-entropy in nats of the tokens that follow the learned positions.
 
-    With ``reduction`` "none" one number per learned token, row after row.
+    ``logits`` is [rows, length, vocabulary]. With ``reduction`` "none" one number per learned token, row by
+    row.
     """
     targets = batch.ids.roll(-1, dims=1)[batch.learned]
     return functional.cross_entropy(logits[batch.learned].float(), targets, reduction=reduction)

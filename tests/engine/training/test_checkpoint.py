@@ -45,6 +45,9 @@ def test_a_process_of_an_earlier_start_removes_and_reads_nothing_of_a_later_one(
         early.write(step, TENSORS)
     assert late.newest().folder == newest
     assert early.newest().step == 22
+    (tmp_path / ".checkpoint-000005-000000010.abc").mkdir()
+    early.write(23, TENSORS)
+    assert (tmp_path / ".checkpoint-000005-000000010.abc").is_dir()
 
 
 def mutations(content):

@@ -1,0 +1,56 @@
+"""python -m engine.runtime: one process that holds one base model and works for the supervisor that started
+it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Start, tell the supervisor, and work until killed."""
+    parser = argparse.ArgumentParser(prog="engine.runtime", description=__doc__)
+    parser.add_argument("--socket", required=True, help="zmq endpoint of the supervisor")
+    parser.add_argument("--token", required=True, help="what this process is known by")
+    parser.add_argument("--base", required=True, help="folder of the base model")
+    parser.add_argument("--name", required=True, help="name of the base model")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
+    die_with_parent()
+    # Read once, when torch is imported.
+    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads)}
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    import torch
+
+    from engine.runtime.base import load_base
+    from engine.runtime.process import Runtime
+    from engine.runtime.wire import Wire
+
+    torch.set_num_threads(options.threads)
+    with contextlib.closing(Wire(options.socket, options.token)) as wire:
+        load = lambda: load_base(options.base, options.name, options.device)  # noqa: E731
+        Runtime(wire, options.token, load, options.name).serve()
+
+
+def die_with_parent() -> None:
+    """On Linux the system kills this process with its parent; elsewhere the heartbeat notices within a
+    second."""
+    if sys.platform == "linux":
+        import ctypes
+
+        parent = os.getppid()
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        # It may have died before the line above.
+        if os.getppid() != parent:
+            sys.exit("The engine that started this runtime has gone.")
+
+
+if __name__ == "__main__":
+    main()

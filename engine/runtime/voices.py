@@ -1,0 +1,129 @@
+"""Voices: the bank and the gates that a request is answered with, kept ready for the next one.
+
+A bank is read from disk and attached once for each set of adapters (or mix) and kept while it is used; a
+changed file makes a new one. Gates are made for every request: they are small.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.formats.errors import StudioError
+from engine.formats.files import explain_os_error
+from engine.lora import Bank, Gates, attach, read_adapter
+from engine.messages import Mixing, Part
+from engine.mixer import Router, load_mix
+from engine.runtime.base import Base
+from engine.training.play import play
+
+__all__ = ["Voice", "Voices"]
+
+KEPT = 8
+Key = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What plays an answer. ``bank`` None is the base alone; ``experts`` are the router's, or empty."""
+
+    bank: Bank | None
+    gates: Gates | None
+    experts: tuple[str, ...] = ()
+
+    def playing(self) -> AbstractContextManager[None]:
+        """Around one forward pass."""
+        return play(self.bank, self.gates)
+
+
+@dataclass(eq=False)
+class _Kept:
+    bank: Bank
+    router: Router | None
+    users: int = 0
+
+
+class Voices:
+    """The voices of one base."""
+
+    def __init__(self, base: Base, kept: int = KEPT) -> None:
+        self.base = base
+        self._limit = kept
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+
+    @contextmanager
+    def hold(self, parts: Sequence[Part], mixing: Mixing | None, paths: Mapping[str, str]) -> Iterator[Voice]:
+        """The voice of ``parts``, or of a mix with ``parts`` as its faders (experts not named play at 1).
+
+        Its bank stays attached inside the block. ``paths`` as in ``messages.Work``. StudioError when an
+        adapter or mix cannot be read, does not fit, or is not there.
+        """
+        if mixing is None and not parts:
+            yield Voice(None, None)
+            return
+        kept = self._find(parts, mixing, paths)
+        kept.users += 1
+        try:
+            yield _voice(kept, parts, mixing)
+        finally:
+            kept.users -= 1
+            self._make_room()
+
+    def close(self) -> None:
+        """Take every bank off the model."""
+        while self._kept:
+            self._kept.popitem()[1].bank.detach()
+
+    def _find(self, parts: Sequence[Part], mixing: Mixing | None, paths: Mapping[str, str]) -> _Kept:
+        names = [f"mix:{mixing.name}"] if mixing else sorted(f"adapter:{part.name}" for part in parts)
+        if len(set(names)) != len(names):
+            raise StudioError("usage", "An adapter is named twice.", "Name each adapter once.")
+        folders = {name: Path(_path(name, paths)) for name in names}
+        key = tuple(sign for folder in folders.values() for sign in _signature(folder))
+        if key not in self._kept:
+            self._kept[key] = self._attach_mix(folders[names[0]]) if mixing else self._attach(folders)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _attach(self, folders: Mapping[str, Path]) -> _Kept:
+        adapters = {name.removeprefix("adapter:"): read_adapter(folder) for name, folder in folders.items()}
+        return _Kept(attach(self.base.model, adapters), None)
+
+    def _attach_mix(self, folder: Path) -> _Kept:
+        bank, router, _ = load_mix(folder, self.base.model, self.base.name)
+        return _Kept(bank, router)
+
+    def _make_room(self) -> None:
+        for key in [key for key, kept in self._kept.items() if not kept.users]:
+            if len(self._kept) > self._limit:
+                self._kept.pop(key).bank.detach()
+
+
+def _voice(kept: _Kept, parts: Sequence[Part], mixing: Mixing | None) -> Voice:
+    weights = {part.name: part.weight for part in parts}
+    ranks = {part.name: part.rank for part in parts}
+    if mixing is None or kept.router is None:
+        return Voice(kept.bank, kept.bank.new_gates(weights, ranks))
+    router = kept.router.play(mixing.mode, mixing.top_k, mixing.strength)
+    gates = kept.bank.new_gates(dict.fromkeys(kept.bank.experts, 1.0) | weights, ranks, router)
+    return Voice(kept.bank, gates, router.experts)
+
+
+def _path(name: str, paths: Mapping[str, str]) -> str:
+    if name not in paths:
+        kind, _, short = name.partition(":")
+        raise StudioError("missing", f"There is no {kind} called {short}.", "Choose one from the library.")
+    return paths[name]
+
+
+def _signature(folder: Path) -> Iterator[tuple[str, int, int, int]]:
+    """Changes whenever a file below ``folder`` is written, replaced or moved."""
+    try:
+        for path in sorted(folder.rglob("*")):
+            status = path.stat()
+            yield str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    except OSError as error:
+        raise explain_os_error(error, f"reading {folder.name}") from error

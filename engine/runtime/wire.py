@@ -1,0 +1,115 @@
+"""The runtime's end of the wire: a thread that owns the socket, so that a long step is not taken for
+death."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+
+import msgspec
+import psutil
+import zmq
+
+from engine.messages import (
+    Call,
+    Cancel,
+    Downward,
+    Heartbeat,
+    Upward,
+    decode_downward,
+    encode,
+)
+
+__all__ = ["Wire"]
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class Wire:
+    """Messages to and from the supervisor, for use by one working thread.
+
+    ``busy`` is what the heartbeat says is being done. The process ends when the one that started it has
+    gone: nobody is left to answer to.
+    """
+
+    def __init__(self, endpoint: str, token: str) -> None:
+        self.busy = ""
+        self._token = token
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 1000
+        self._socket.connect(endpoint)
+        # Outgoing messages wait in a queue; the inner sockets only wake the thread that may send them.
+        self._outgoing: queue.SimpleQueue[Upward] = queue.SimpleQueue()
+        self._incoming: queue.SimpleQueue[Call | Cancel] = queue.SimpleQueue()
+        self._wake = self._context.socket(zmq.PUSH)
+        self._woken = self._context.socket(zmq.PULL)
+        self._woken.bind("inproc://wake")
+        self._wake.connect("inproc://wake")
+        self._closing = threading.Event()
+        self._parent = os.getppid()
+        self._thread = threading.Thread(target=self._serve, name="wire", daemon=True)
+        self._thread.start()
+
+    def send(self, message: Upward) -> None:
+        """Hand a message to the wire; it leaves at once, whatever the working thread does next."""
+        self._outgoing.put(message)
+        self._wake.send(b"")
+
+    def received(self, wait: bool) -> Iterator[Call | Cancel]:
+        """What has come in; with ``wait`` there is at least one."""
+        if wait:
+            yield self._incoming.get()
+        while not self._incoming.empty():
+            yield self._incoming.get()
+
+    def close(self) -> None:
+        """Send what is waiting, then stop."""
+        self._closing.set()
+        self._wake.send(b"")
+        self._thread.join()
+        self._wake.close()
+        self._context.term()
+
+    def _serve(self) -> None:
+        process = psutil.Process()
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._woken, zmq.POLLIN)
+        due = time.monotonic()
+        while True:
+            ready = dict(poller.poll(max(0, round((due - time.monotonic()) * 1000))))
+            if self._woken in ready:
+                self._woken.recv()
+            while not self._outgoing.empty():
+                self._socket.send(encode(self._outgoing.get()))
+            if self._closing.is_set():
+                break
+            if self._socket in ready:
+                self._take(self._socket.recv())
+            if time.monotonic() >= due:
+                due = time.monotonic() + HEARTBEAT_SECONDS
+                if os.getppid() != self._parent:
+                    log.warning("the engine has gone; nothing is left to do here")
+                    os._exit(0)
+                beat = Heartbeat(token=self._token, memory=process.memory_info().rss, busy=self.busy)
+                self._socket.send(encode(beat))
+        self._woken.close()
+        self._socket.close()
+
+    def _take(self, frame: bytes) -> None:
+        try:
+            message: Downward = decode_downward(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.error("a message could not be read: %s", error)
+            return
+        if isinstance(message, Call | Cancel):
+            self._incoming.put(message)
+        else:
+            log.error("a %s is nothing for a runtime", type(message).__name__)

@@ -1,0 +1,97 @@
+"""Rows as tokens: what is masked, what is learned, and chat templates that misbehave."""
+
+import time
+
+import pytest
+import torch
+
+from engine.formats.dataset import Message, Row
+from engine.formats.errors import DataError
+from engine.training.text import collate, completion_loss, encode, encode_prompt, shuffled
+
+
+def test_only_the_completion_and_its_end_are_learned(tiny_tokenizer):
+    examples = encode(tiny_tokenizer, [Row("ab", "c"), Row("a", "bcd")])
+    assert [tiny_tokenizer.decode(example.ids) for example in examples] == ["<s>abc</s>", "<s>abcd</s>"]
+    batch = collate(examples)
+    assert batch.ids.shape == (2, 6)
+    assert batch.read == int(batch.real.sum()) == 11
+    learned = batch.ids.roll(-1, 1)[batch.learned].tolist()
+    assert tiny_tokenizer.decode(learned) == "c</s>bcd</s>"
+
+
+def test_the_loss_is_that_of_transformers(tiny_base_folder, tiny_tokenizer):
+    from transformers import LlamaForCausalLM
+
+    model = LlamaForCausalLM.from_pretrained(tiny_base_folder)
+    batch = collate(encode(tiny_tokenizer, [Row("ab", "c"), Row("a", "bcd"), Row("", "d")]))
+    labels = torch.full_like(batch.ids, -100)
+    labels[:, 1:][batch.learned[:, :-1]] = batch.ids[:, 1:][batch.learned[:, :-1]]
+    with torch.no_grad():
+        theirs = model(input_ids=batch.ids, attention_mask=batch.real.long(), labels=labels)
+        ours = completion_loss(model(input_ids=batch.ids).logits, batch)
+    assert ours.item() == pytest.approx(theirs.loss.item(), rel=1e-5)
+
+
+def test_a_row_too_long_is_refused_and_not_cut(tiny_tokenizer):
+    with pytest.raises(DataError, match=r"Example 2 has 8 tokens, more than the 6 allowed"):
+        encode(tiny_tokenizer, [Row("a", "b"), Row("abc", "abc")], max_length=6)
+
+
+def test_an_empty_prompt_starts_somewhere(tiny_tokenizer):
+    assert encode_prompt(tiny_tokenizer, "") == [tiny_tokenizer.bos_token_id]
+
+
+def test_shuffled_is_a_partition_in_seeded_order():
+    batches = shuffled(10, 4, torch.Generator().manual_seed(1))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert sorted(number for batch in batches for number in batch) == list(range(10))
+    assert batches == shuffled(10, 4, torch.Generator().manual_seed(1))
+
+
+CHAT = [Message("user", "ab"), Message("assistant", "cd")]
+
+
+@pytest.fixture
+def templated(tiny_tokenizer):
+    import copy
+
+    def _templated(template):
+        tokenizer = copy.deepcopy(tiny_tokenizer)
+        tokenizer.chat_template = template
+        return tokenizer
+
+    return _templated
+
+
+def test_conversations_use_the_template(templated):
+    tokenizer = templated(
+        "{{ bos_token }}{% for turn in messages %}{{ turn.role[0] }}:{{ turn.content }},{% endfor %}"
+        "{% if add_generation_prompt %}a:{% endif %}"
+    )
+    (example,) = encode(tokenizer, [Row("ab", "cd", tuple(CHAT))])
+    assert tokenizer.decode(example.ids) == "<s>u:ab,a:cd,"
+    assert tokenizer.decode(example.ids[: example.asked]) == "<s>u:ab,a:"
+
+
+def test_without_a_template_conversations_have_their_plain_form(tiny_tokenizer):
+    (example,) = encode(tiny_tokenizer, [Row("ab", "cd", tuple(CHAT))])
+    assert tiny_tokenizer.decode(example.ids) == "<s>abcd</s>"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ 'a' * 999999999 }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ raise_exception('no') }}",
+        "{{ nothing.at.all }}",
+        "{{ messages[-1].content }}",
+    ],
+)
+def test_hostile_templates_end_soon_in_a_sentence(templated, template):
+    began = time.monotonic()
+    with pytest.raises(DataError, match="chat template"):
+        encode(templated(template), [Row("ab", "cd", tuple(CHAT))])
+    assert time.monotonic() - began < 10
