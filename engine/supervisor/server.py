@@ -63,6 +63,8 @@ LINGER = 3.0
 FIRST_CLIENT = 60.0
 """Seconds that such an engine waits for its first client."""
 
+_CANCELLED = messages.Error(code="cancelled", message="Cancelled.")
+
 BACKUP = 3600.0
 FRESH_EVENTS = 1000
 
@@ -224,7 +226,12 @@ class Engine:
             return
         task = asyncio.create_task(self._answer(identity, call, body))
         self._answers[identity, call] = task
-        task.add_done_callback(lambda _: self._answers.pop((identity, call), None))
+        task.add_done_callback(lambda task: self._answered(identity, call, task))
+
+    def _answered(self, identity: bytes, call: str, task: asyncio.Task[None]) -> None:
+        self._answers.pop((identity, call), None)
+        if task.cancelled():  # before it had begun, so that its own handler never ran
+            self._send(identity, Failure(id=call, error=_CANCELLED))
 
     async def _answer(self, identity: bytes, call: str, body: Any) -> None:
         """One call, one Result or Failure, whatever happens."""
@@ -232,8 +239,7 @@ class Engine:
         try:
             reply = Result(id=call, body=await self._do(body, lambda it: self._progress(identity, call, it)))
         except asyncio.CancelledError:
-            error = messages.Error(code="cancelled", message="Cancelled.")
-            reply = Failure(id=call, error=error)
+            reply = Failure(id=call, error=_CANCELLED)
         except StudioError as error:
             reply = Failure(id=call, error=error.as_message())
         except OSError as error:
