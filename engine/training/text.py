@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.formats.dataset import Row
+from engine.formats.chat_template import render
+from engine.formats.dataset import Message, Row
 from engine.formats.errors import DataError
-from engine.training.chat import render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,11 +64,11 @@ def encode(
     Conversations go through the tokenizer's chat template where it has one, and through their plain form
     where not. Raises DataError for a row of more than ``max_length`` tokens: nothing is cut.
     """
-    conversations = [row for row in rows if row.messages and tokenizer.chat_template]
-    rendered = iter(render(tokenizer, [row.messages for row in conversations]) if conversations else [])
+    templated = [row.messages if tokenizer.chat_template else () for row in rows]
+    rendered = iter(_rendered(tokenizer, [turns for turns in templated if turns]))
     examples = []
-    for number, row in enumerate(rows, 1):
-        if row.messages and tokenizer.chat_template:
+    for number, (row, turns) in enumerate(zip(rows, templated, strict=True), 1):
+        if turns:
             # The template writes its own opening and closing tokens.
             asked, answer = next(rendered)
             prompt = tokenizer(asked, add_special_tokens=False).input_ids
@@ -84,6 +84,17 @@ def encode(
             )
         examples.append(Example(ids, len(prompt)))
     return examples
+
+
+def _rendered(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]]
+) -> list[tuple[str, str]]:
+    if not conversations:
+        return []
+    if not isinstance(tokenizer.chat_template, str):
+        raise DataError("The base has several chat templates.", "Use rows with prompt and completion.")
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return render(tokenizer.chat_template, special, conversations)
 
 
 def shuffled(count: int, batch_size: int, order: torch.Generator) -> list[list[int]]:

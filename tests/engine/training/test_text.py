@@ -1,6 +1,4 @@
-"""Rows as tokens: what is masked, what is learned, and chat templates that misbehave."""
-
-import time
+"""Rows as tokens: what is masked, what is learned, and conversations."""
 
 import pytest
 import torch
@@ -77,21 +75,3 @@ def test_conversations_use_the_template(templated):
 def test_without_a_template_conversations_have_their_plain_form(tiny_tokenizer):
     (example,) = encode(tiny_tokenizer, [Row("ab", "cd", tuple(CHAT))])
     assert tiny_tokenizer.decode(example.ids) == "<s>abcd</s>"
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-        "{{ 'a' * 999999999 }}",
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ raise_exception('no') }}",
-        "{{ nothing.at.all }}",
-        "{{ messages[-1].content }}",
-    ],
-)
-def test_hostile_templates_end_soon_in_a_sentence(templated, template):
-    began = time.monotonic()
-    with pytest.raises(DataError, match="chat template"):
-        encode(templated(template), [Row("ab", "cd", tuple(CHAT))])
-    assert time.monotonic() - began < 10

@@ -9,47 +9,41 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from engine.formats.dataset import Message
 from engine.formats.errors import DataError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 __all__ = ["render"]
 
 SECONDS = 2.0
 SECONDS_PER_CONVERSATION = 0.005
 MEMORY = 512 * 2**20
-SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
+HINT = "Use rows with prompt and completion."
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]]
+    template: str, special: Mapping[str, str], conversations: Sequence[Sequence[Message]]
 ) -> list[tuple[str, str]]:
-    """What is asked and what is answered, as the tokenizer's template writes conversations that end with an
-    answer.
+    """What is asked and what is answered, as ``template`` writes conversations that end with an answer.
 
-    Raises DataError when the template fails, takes more than 2 s (and 5 ms per conversation) or 512 MB, or
-    writes the question differently once it has been answered.
+    ``special`` holds the tokenizer's tokens by name ("bos_token"). Raises DataError when the template
+    fails, takes more than 2 s (and 5 ms per conversation) or 512 MB, or writes a question differently once
+    it is answered.
     """
-    if not isinstance(tokenizer.chat_template, str):
-        raise DataError("The base has several chat templates.", "Use rows with prompt and completion.")
     work = {
-        "template": tokenizer.chat_template,
-        "special": {name: getattr(tokenizer, name) or "" for name in SPECIAL},
+        "template": template,
+        "special": dict(special),
         "conversations": [msgspec.to_builtins(turns) for turns in conversations],
     }
     pairs = []
     for asked, whole in _in_child(work, SECONDS + SECONDS_PER_CONVERSATION * len(conversations)):
         if not whole.startswith(asked):
             raise DataError(
-                "The base's chat template writes a question differently once it is answered.",
-                "Use rows with prompt and completion.",
+                "The base's chat template writes a question differently once it is answered.", HINT
             )
         pairs.append((asked, whole[len(asked) :]))
     return pairs
@@ -58,7 +52,7 @@ def render(
 def _in_child(work: dict[str, Any], seconds: float) -> list[tuple[str, str]]:
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "engine.training.chat"],
+            [sys.executable, "-m", "engine.formats.chat_template"],
             input=json.dumps(work).encode(),
             capture_output=True,
             timeout=seconds,
@@ -69,7 +63,7 @@ def _in_child(work: dict[str, Any], seconds: float) -> list[tuple[str, str]]:
         stderr = getattr(error, "stderr", None) or b""
         raise DataError(
             "The base's chat template could not be used for these conversations.",
-            "Use rows with prompt and completion.",
+            HINT,
             f"{error}\n{stderr.decode(errors='replace')[-2000:]}",
         ) from error
 
