@@ -19,7 +19,7 @@ MAX_RANK = 1024
 MAX_ALPHA = 1e6
 MAX_PATTERN = 1000
 MAX_LIST = 20_000
-MATCH_SECONDS = 1.0
+MATCH_SECONDS = 0.5
 
 
 class NeedsConversionError(AdapterError):
@@ -131,7 +131,7 @@ _T = TypeVar("_T")
 def resolve(patterns: Sequence[tuple[str, _T]], modules: Sequence[str], default: _T) -> dict[str, _T]:
     """For each module the value of the first key that matches ``(.*\\.)?(key)$``, as PEFT's get_pattern_key.
 
-    Keys are a stranger's regular expressions: all of them together get one second. AdapterError beyond it.
+    Keys are a stranger's regular expressions: all of them together get half a second. AdapterError beyond it.
     """
     deadline = time.monotonic() + MATCH_SECONDS
     tests = [(_matcher(key, deadline), value) for key, value in patterns]

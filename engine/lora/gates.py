@@ -170,7 +170,7 @@ class Gates:
             return
         self._live = torch.is_grad_enabled() and (self._trainable or self.router.learning())
         stamp = self.router.stamp()
-        if not self._live and stamp != self._stamp:
+        if not self._live and (self._trainable or stamp != self._stamp):
             with torch.inference_mode(False), torch.no_grad():
                 self._stacks = [self._stacked(group) for group in self._groups]
             self._stamp = stamp

@@ -120,7 +120,8 @@ def test_weighted_sum_equals_dense_float64(llama, ids, peft_adapter, apart):
 
 
 def test_gradients_equal_peft(llama, ids, peft_adapter):
-    """Training the bank's factors is training PEFT's: the same loss and gradients, scale left to the gates."""
+    """Training the bank's factors is training PEFT's: the same loss and gradients, scale left to the
+    gates."""
     from peft import PeftModel
 
     folder = peft_adapter(llama, target_modules=["q_proj", "k_proj", "down_proj"], use_rslora=True)

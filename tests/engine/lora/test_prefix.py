@@ -1,4 +1,5 @@
-"""A router with context remembers beside the KV cache: with or without a cache, padded or not, the same answer."""
+"""A router with context remembers beside the KV cache: with or without a cache, padded or not, the same
+answer."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ def test_with_cache_as_without(mix, llama, ids, sizes, padding):
 
 
 def test_the_text_so_far_matters_only_with_context(mix, llama, ids, kind):
-    """Another first token: the routing of the first layer's later tokens moves with context and not without."""
+    """Another first token: the routing of the first layer's later tokens moves with context and not
+    without."""
     other = ids.clone()
     other[:, 0] = (other[:, 0] + 1) % 64
     tape = mix.gates.tape = Tape()

@@ -1,4 +1,5 @@
-"""Writing and ordering: what is written is PEFT's own format, and a cut is the best approximation of its rank."""
+"""Writing and ordering: what is written is PEFT's own format, and a cut is the best approximation of its
+rank."""
 
 from __future__ import annotations
 
