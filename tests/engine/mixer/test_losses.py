@@ -1,0 +1,64 @@
+"""The Specialization Balance Loss against its formula, and which way its parts pull."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from engine.mixer import routing, specialization_balance_loss
+
+
+def gates(logits):
+    return logits.softmax(-1)
+
+
+def test_the_formula_with_padding_left_out():
+    torch.manual_seed(0)
+    p = gates(torch.randn(3, 5, 4, 6))
+    mask = torch.ones(3, 5)
+    mask[0, 3:] = mask[2, :2] = 0
+    balance, entropy = [], []
+    for module in range(4):
+        rows = p[:, :, module][mask.bool()]
+        lead = torch.zeros(6)
+        for row in rows:
+            lead[row.argmax()] += 1 / len(rows)
+        balance.append(float((rows.mean(0) * lead).sum()))
+        entropy.append(float(-(rows * rows.log()).sum(-1).mean()))
+    seen = routing(p, mask)
+    assert float(seen.balance) == pytest.approx(sum(balance) / 4, rel=1e-5)
+    assert float(seen.entropy) == pytest.approx(sum(entropy) / 4, rel=1e-5)
+    assert float(seen.load.sum()) == pytest.approx(1.0) and float(seen.share.sum()) == pytest.approx(1.0)
+    expected = 0.01 * sum(balance) / 4 - 0.3 * sum(entropy) / 4
+    assert float(specialization_balance_loss(seen, 0.01, 0.3)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_extremes():
+    one = torch.zeros(2, 3, 1, 4)
+    one[..., 2] = 1.0
+    seen = routing(one)
+    assert float(seen.balance) == 1.0 and float(seen.entropy) == 0.0 and float(seen.share[2]) == 1.0
+    even = routing(torch.full((2, 3, 1, 4), 0.25))
+    assert float(even.balance) == pytest.approx(0.25) and float(even.entropy) == pytest.approx(math.log(4))
+
+
+@pytest.mark.parametrize(("weight", "flatter"), [(1.0, True), (-1.0, False)])
+def test_the_sign_of_the_entropy_weight(weight, flatter):
+    torch.manual_seed(1)
+    logits = torch.randn(2, 8, 3, 4, requires_grad=True)
+    before = routing(gates(logits)).entropy
+    specialization_balance_loss(routing(gates(logits)), 0.0, weight).backward()
+    after = routing(gates(logits - 5.0 * logits.grad)).entropy
+    assert bool(after > before) is flatter
+
+
+def test_balance_pulls_towards_the_idle():
+    torch.manual_seed(2)
+    logits = torch.randn(2, 8, 3, 4)
+    logits[..., 0] += 2.0
+    logits.requires_grad_()
+    before = routing(gates(logits)).load
+    specialization_balance_loss(routing(gates(logits)), 1.0, 0.0).backward()
+    assert routing(gates(logits - 50.0 * logits.grad)).load[0] < before[0]
