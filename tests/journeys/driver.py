@@ -1,0 +1,159 @@
+"""Hands and eyes for journeys: a virtual screen, a window on it, xdotool to act, questions to look."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+
+@contextmanager
+def screen(width: int = 1920, height: int = 1080) -> Iterator[str]:
+    """An X server on a free display; yields the display's name."""
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as told:
+            number = told.readline().strip()
+        assert number, "Xvfb did not start"
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+class Window:
+    """A real window on ``display``. ``look`` asks it; the other verbs are what hands do."""
+
+    def __init__(self, home: Path, display: str, size: tuple[int, int] = (1280, 800)) -> None:
+        self._environment = {
+            **os.environ,
+            "DISPLAY": display,
+            "QT_QPA_PLATFORM": "xcb",
+            "QT_SCALE_FACTOR": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+        self._size = size
+        self._home = home
+        self._log = (home.parent / "window.log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "stage.py"), "--home", str(home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=ROOT,
+            env=self._environment,
+        )
+        self.pid = self._process.pid
+
+    # eyes
+
+    def look(self, expression: str) -> Any:
+        """The value of an expression in the window; AssertionError with its words when it fails."""
+        answer = self._ask(expression)
+        assert "error" not in answer, f"{expression}: {answer['error']}"
+        return answer["value"]
+
+    def until(self, expression: str, seconds: float = 20.0) -> Any:
+        """Look again and again until the expression is true."""
+        end = time.monotonic() + seconds
+        while True:
+            answer = self._ask(expression)
+            if answer.get("value"):
+                return answer["value"]
+            assert time.monotonic() < end, f"{expression} stayed {answer} for {seconds:.0f} s"
+            time.sleep(0.05)
+
+    def _ask(self, expression: str) -> dict[str, Any]:
+        self._process.stdin.write(expression + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, f"the window is gone: {Path(self._log.name).read_text()[-2000:]}"
+        return json.loads(line)
+
+    # hands
+
+    def settle(self) -> None:
+        """Wait for the first page and put the window into the corner, with the keyboard in it."""
+        self.until("shell.page() is not None", 30)
+        self.look(f"shell.setGeometry(0, 0, {self._size[0]}, {self._size[1]})")
+        self.until("shell.isVisible() and shell.frame.state.engine[2] == 'Engine ready'", 60)
+        window = self.look("int(shell.winId())")
+        self._hand("windowfocus", "--sync", str(window))
+        self.until("shell.isActiveWindow()")
+
+    def click(self, name: str, row: int | None = None) -> None:
+        self._hand("mousemove", *self._where(name, row), "click", "1")
+
+    def drag(self, start: list[int], end: list[int], steps: int = 10) -> None:
+        """Press at ``start``, ten moves 50 ms apart, release at ``end``."""
+        moves: list[str] = []
+        for step in range(1, steps + 1):
+            share = step / steps
+            x, y = (round(a + (b - a) * share) for a, b in zip(start, end, strict=True))
+            moves += ["mousemove", str(x), str(y), "sleep", "0.05"]
+        press = ["mousemove", *map(str, start), "sleep", "0.1", "mousedown", "1", "sleep", "0.1"]
+        self._hand(*press, *moves, "mouseup", "1")
+
+    def key(self, *keys: str) -> None:
+        self._hand("key", "--delay", "40", *keys)
+
+    def write(self, text: str) -> None:
+        self._hand("type", "--delay", "20", text)
+
+    def point(self, x: int, y: int) -> None:
+        self._hand("mousemove", str(x), str(y))
+
+    def pause(self, seconds: float) -> None:
+        """Let timers of the window run, as before a picture is taken."""
+        time.sleep(seconds)
+
+    def _where(self, name: str, row: int | None = None) -> list[str]:
+        return [str(value) for value in self.look(f"place({name!r}, {row})")]
+
+    def _hand(self, *words: str) -> None:
+        subprocess.run(["xdotool", *words], env=self._environment, check=True, timeout=60)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._ask("shell.close()")
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._log.close()
+        self._end_engine()
+
+    def _end_engine(self) -> None:
+        """The engine outlives the window while it works; the journey is over, so it ends too."""
+        try:
+            engine = psutil.Process(json.loads((self._home / "engine.json").read_text())["pid"])
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return
+        everyone = [engine, *engine.children(recursive=True)]
+        family = [process for process in everyone if process.status() != psutil.STATUS_ZOMBIE]
+        for process in family:
+            process.terminate()
+        _, stubborn = psutil.wait_procs(family, timeout=10)
+        for process in stubborn:
+            process.kill()
