@@ -1,4 +1,4 @@
-"""Start the engine: ``python -m engine.supervisor --home DIR [--detach] [--threads N]``.
+"""Start the engine: ``python -m engine.supervisor --home DIR [--detach] ...``.
 
 Prints one line of JSON on stdout: the announcement when clients may connect, or ``{"error": ...}`` and exit
 status 1 when it could not start. Everything else goes to ``logs/engine.log`` in the home.
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--home", help="the studio's folder")
     parser.add_argument("--detach", action="store_true", help="outlive the terminal and every client")
     parser.add_argument("--threads", type=int, default=1, help="threads of each runtime (default 1)")
+    parser.add_argument("--parent", type=int, help="a process during whose life no client is needed")
     options = parser.parse_args()
     home = find_home(options.home)
     if options.detach:
@@ -34,7 +35,7 @@ def main() -> int:
             os.setsid()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        asyncio.run(_serve(home, options.detach, max(1, options.threads)))
+        asyncio.run(_serve(home, options))
     except StudioError as error:
         print(msgspec.json.encode({"error": error.as_message()}).decode(), flush=True)
         print(error, file=sys.stderr)
@@ -42,7 +43,7 @@ def main() -> int:
     return 0
 
 
-async def _serve(home: Home, detached: bool, threads: int) -> None:
+async def _serve(home: Home, options: argparse.Namespace) -> None:
     home.prepare()
     handler = logging.handlers.RotatingFileHandler(
         home.logs / "engine.log", maxBytes=1_000_000, backupCount=5, encoding="utf-8"
@@ -50,7 +51,7 @@ async def _serve(home: Home, detached: bool, threads: int) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    engine = Engine(home, detached=detached, threads=threads)
+    engine = Engine(home, detached=options.detach, parent=options.parent, threads=max(1, options.threads))
     await engine.run(_say)
 
 

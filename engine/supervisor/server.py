@@ -42,7 +42,7 @@ from engine.messages import (
     Welcome,
 )
 from engine.supervisor.doctor import examine
-from engine.supervisor.home import Announcement, Home
+from engine.supervisor.home import Announcement, Home, process_lives
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
 from engine.supervisor.runtimes import RUNTIME, Runtime, Runtimes
@@ -77,6 +77,7 @@ class Engine:
         home: Home,
         *,
         detached: bool = False,
+        parent: int | None = None,
         threads: int = 1,
         runtime_command: Sequence[str] = RUNTIME,
         starter: Path = STARTER,
@@ -86,6 +87,7 @@ class Engine:
         self._home = home
         self._lock = home.lock()
         self._detached = detached
+        self._parent = parent
         self._run_id = uuid.uuid4().hex
         self._stop = asyncio.Event()
         self._store, self._damage = open_store(home.database, home.backup)
@@ -493,7 +495,8 @@ class Engine:
                 runtimes=cards,
             )
         )
-        if len(self._connections) > self._runtimes.connected():
+        attended = self._parent is not None and process_lives(self._parent)
+        if attended or len(self._connections) > self._runtimes.connected():
             self._last_client = now
         elif not self._detached and now - self._last_client > LINGER:
             log.info("the last client is gone")

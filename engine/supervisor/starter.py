@@ -27,8 +27,9 @@ class _Listed(msgspec.Struct):
 
 
 class Starter:
-    """Read access to one starter pack: ``base`` names its model, which lies in ``base_folder``; each of ``tasks`` has an expert
-    of the same name and the data sets NAME.train and NAME.heldout.
+    """Read access to one starter pack: ``base`` names its model, which lies in ``base_folder``.
+
+    Each of ``tasks`` has an expert of the same name and the data sets NAME.train and NAME.heldout.
 
     ``problem`` is a sentence when the pack is missing or damaged, and the pack is then empty.
     """

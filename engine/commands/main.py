@@ -1,0 +1,110 @@
+"""From arguments to an exit status: global options anywhere, errors as a sentence and a next step."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+import typer.main
+
+from engine.commands import demo, engine, jobs, library, play, studio
+from engine.commands.session import session
+from engine.formats.errors import StudioError
+from engine.supervisor.home import find_home
+
+__all__ = ["main"]
+
+EXIT = {"usage": 2, "refused": 3, "cancelled": 130}
+
+# typer uses its own copy of click or the installed one; either way this is the parser's error.
+UsageError = cast(type[Exception], typer.BadParameter.__base__)
+
+app = typer.Typer(
+    name="adapter-studio",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A studio for LoRA adapters. Without a command it opens the window.",
+)
+app.command("demo")(demo.demo)
+app.command("doctor")(studio.doctor)
+app.command("generate")(play.generate)
+app.command("score")(play.score)
+app.add_typer(engine.app, name="engine")
+app.add_typer(library.adapters, name="adapters")
+app.add_typer(library.bases, name="bases")
+app.add_typer(jobs.train, name="train")
+app.add_typer(jobs.mix, name="mix")
+app.add_typer(jobs.jobs, name="jobs")
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="The studio's folder (or ADAPTER_STUDIO_HOME).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Both options are also understood after the command; ``main`` has already taken them out."""
+    if context.invoked_subcommand is None:
+        studio.window()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 failed, 2 usage, 3 refused, 130 cancelled."""
+    try:
+        rest = _take_global_options(list(sys.argv[1:] if arguments is None else arguments))
+        status: Any = typer.main.get_command(app).main(
+            rest, prog_name="adapter-studio", standalone_mode=False
+        )
+        return status if isinstance(status, int) else 0
+    except StudioError as error:
+        return _fail(error)
+    except UsageError as error:
+        help_wanted = type(error).__name__ == "NoArgsIsHelpError"
+        said: str = cast(Any, error).format_message()
+        if help_wanted and not session.json:
+            print(said, file=sys.stderr)
+        sentence = "A command is missing." if help_wanted else said
+        return _fail(StudioError("usage", sentence, "See adapter-studio --help."))
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(StudioError("cancelled", "Cancelled."))
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stderr.close()
+        return 1
+
+
+def _take_global_options(arguments: list[str]) -> list[str]:
+    """Set ``session`` from --json and --home wherever they stand, and return the other arguments."""
+    session.json, home, rest = False, None, []
+    while arguments:
+        argument = arguments.pop(0)
+        if argument == "--":
+            rest += [argument, *arguments]
+            break
+        if argument == "--json":
+            session.json = True
+        elif argument == "--home":
+            if not arguments:
+                raise StudioError("usage", "--home needs a folder.", "See adapter-studio --help.")
+            home = arguments.pop(0)
+        elif argument.startswith("--home="):
+            home = argument.removeprefix("--home=")
+        else:
+            rest.append(argument)
+    session.home = find_home(home)
+    return rest
+
+
+def _fail(error: StudioError) -> int:
+    session.end_progress()
+    if session.json:
+        session.put({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+    else:
+        print(error.message, file=sys.stderr)
+        if error.hint:
+            print(error.hint, file=sys.stderr)
+    return EXIT.get(error.code, 1)

@@ -1,0 +1,112 @@
+"""What every command shares: the home, the engine, and how answers and progress are shown."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from engine.client import Client, start_engine
+from engine.formats.errors import StudioError
+from engine.messages import Body, EventBody, GaugeBody, Notice, Said, Scoring
+from engine.supervisor.home import Home, find_home
+
+__all__ = ["Session", "session", "table"]
+
+TRIES = 3
+
+
+@dataclass
+class Session:
+    """One run of the command line. Results go to stdout, everything else to stderr."""
+
+    json: bool = False
+    home: Home = field(default_factory=find_home)
+    _progress: bool = False
+
+    @contextlib.contextmanager
+    def engine(self, on_gauge: Callable[[GaugeBody], None] = lambda body: None) -> Iterator[Client]:
+        """A client of the home's engine, which is started for this command if it does not run."""
+        with self._connect(on_gauge) as client:
+            yield client
+
+    def _connect(self, on_gauge: Callable[[GaugeBody], None]) -> Client:
+        for again in range(TRIES):
+            running = start_engine(self.home)
+            try:
+                return Client(running, on_event=self._hear, on_gauge=on_gauge)
+            except StudioError as error:
+                # It may have been on its way out when we found it.
+                if error.code != "crashed" or again == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _hear(self, body: EventBody) -> None:
+        if isinstance(body, Notice):
+            self.note(f"{body.message} {body.hint}".strip())
+
+    def put(self, values: Mapping[str, Any]) -> None:
+        """One JSON object on a line of its own."""
+        print(msgspec.json.encode(values).decode(), flush=True)
+
+    def result(self, values: Mapping[str, Any], text: str) -> None:
+        """The outcome of a command: an object for programs, or text for people."""
+        self.end_progress()
+        if self.json:
+            self.put(values)
+        elif text:
+            print(text, flush=True)
+
+    def note(self, sentence: str) -> None:
+        """A sentence beside the result."""
+        self.end_progress()
+        print(sentence, file=sys.stderr, flush=True)
+
+    def progress(self, text: str) -> None:
+        """The state of long work: one line that renews itself on a terminal, nothing elsewhere."""
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+            self._progress = True
+
+    def end_progress(self) -> None:
+        if self._progress:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._progress = False
+
+    def show_progress(self, body: Body) -> None:
+        """Progress of a call in words."""
+        match body:
+            case Said(text=text):
+                self.progress(text)
+            case Scoring(done=done, total=total, value=value):
+                self.progress(f"Scoring: {done} of {total} rows, {value:.3f} so far")
+
+
+session = Session()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns under a head; numbers to the right."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    right = [all(_is_number(row[i]) for row in rows) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(head), *map(line, rows)])
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(",", "").replace(".", "").lstrip("-").isdigit() or text in ("", "-")
