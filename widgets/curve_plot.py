@@ -118,6 +118,7 @@ class CurvePlot(QWidget):
         self.log.setText("log")
         self.log.setCheckable(True)
         self.log.setAccessibleName(f"Logarithmic {self._title.lower()}")
+        self.log.setObjectName(f"curve-log-{self._title.lower()}")
         self.log.toggled.connect(self._set_log)
         self.log.setFixedHeight(20)
         head = QHBoxLayout()
