@@ -37,6 +37,7 @@ class Engine:
 
     phase: Phase = "starting"
     sentence: str = "Starting the engine"
+    hint: str = ""
     detail: str = ""
     pid: int = 0
     version: str = ""
@@ -94,6 +95,10 @@ class Client(QObject):
         if call in self._pending:
             self._post(Cancel(id=call))
 
+    def restart(self) -> None:
+        """Try again after the engine was given up."""
+        raise NotImplementedError
+
     def _post(self, message: messages.Upward) -> None:
         if self.engine.phase in ("ready", "silent"):
             self._carry(message)
@@ -131,12 +136,23 @@ class Client(QObject):
 
     def _welcome(self, welcome: Welcome) -> None:
         if welcome.protocol != messages.PROTOCOL:
-            self._set(phase="stopped", sentence="The engine is of another version than this window")
+            self._set(
+                phase="stopped",
+                sentence="The engine is of another version than this window.",
+                hint="Stop it with `adapter-studio engine stop`, then open the window again.",
+            )
             self._fail_all(self._stopped())
             return
         if self._last_event < 0 or welcome.last < self._last_event:
             self._last_event = welcome.last
-        self._set(phase="ready", sentence="Engine ready", detail="", pid=welcome.pid, version=welcome.version)
+        self._set(
+            phase="ready",
+            sentence="Engine ready",
+            hint="",
+            detail="",
+            pid=welcome.pid,
+            version=welcome.version,
+        )
         waiting, self._outbox = self._outbox, []
         for message in waiting:
             self._carry(message)
@@ -180,7 +196,7 @@ class Client(QObject):
         return Error(
             code="crashed",
             message=self.engine.sentence,
-            hint="Press the engine's state in the status line to start it again.",
+            hint=self.engine.hint,
             detail=self.engine.detail,
         )
 
@@ -207,16 +223,13 @@ class EngineClient(Client):
         self._look()
 
     def restart(self) -> None:
-        """Try again after the engine was given up."""
         self._tries = 0
-        self._set(phase="starting", sentence="Starting the engine", detail="")
+        self._set(phase="starting", sentence="Starting the engine", hint="", detail="")
         self._process.start()
 
-    def close(self, *, shut_down: bool) -> None:
-        """Leave. With ``shut_down`` the engine is told to stop too, as soon as it has saved its work."""
+    def close(self) -> None:
+        """Leave. An engine that nobody detached ends by itself soon after its last client."""
         self._watch.stop()
-        if shut_down and self._socket is not None:
-            self._carry(Call(id=uuid.uuid4().hex, body=messages.Shutdown()))
         self._disconnect()
         if self._context is not None:
             self._context.term()
@@ -241,11 +254,8 @@ class EngineClient(Client):
         if self._process.starting():
             return
         if self._tries >= TRIES:
-            self._set(
-                phase="stopped",
-                sentence="The engine does not start",
-                detail=self._process.last_words(),
-            )
+            sentence, hint, detail = self._process.refusal()
+            self._set(phase="stopped", sentence=sentence, hint=hint, detail=detail)
             self._fail_all(self._stopped())
             return
         self._tries += 1
@@ -258,7 +268,7 @@ class EngineClient(Client):
                 code="crashed",
                 message="The engine stopped before it could answer.",
                 hint="It is being started again; repeat the request when it is ready.",
-                detail=self._process.last_words(),
+                detail=self._process.refusal()[2],
             )
         )
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ENGINE_THREADS", "SETTINGS", "EngineProcess", "home_folder"]
+__all__ = ["ENGINE_THREADS", "KEEP_ENGINE", "SETTINGS", "EngineProcess", "home_folder"]
 
 SETTINGS = "window.ini"
 ENGINE_THREADS = "engine-threads"
+KEEP_ENGINE = "keep-engine"
+START_LOG = "engine-start.log"
 
 
 def home_folder(given: str | None = None) -> Path:
@@ -38,10 +40,9 @@ class EngineProcess:
             return
         logs = self.home / "logs"
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (logs / "engine-start.log").open("wb") as log:
+        with (logs / START_LOG).open("wb") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "engine.supervisor", "--home", str(self.home)],
-                env=self._environment(),
+                [sys.executable, "-m", "engine.supervisor", *self._options()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -61,20 +62,29 @@ class EngineProcess:
         """Whether the process started here is still running."""
         return self._child is not None and self._child.poll() is None
 
-    def last_words(self) -> str:
-        """The end of what the engine printed while starting, for the details of an error."""
+    def refusal(self) -> tuple[str, str, str]:
+        """Why the engine did not start: sentence, next step and details, from what it printed."""
         try:
-            said = (self.home / "logs" / "engine-start.log").read_text(encoding="utf-8", errors="replace")
+            said = (self.home / "logs" / START_LOG).read_text(encoding="utf-8", errors="replace")[-4000:]
         except FileNotFoundError:
-            return ""
-        return said[-4000:]
+            said = ""
+        for line in reversed(said.splitlines()):
+            try:
+                error = json.loads(line)["error"]
+                return str(error["message"]), str(error.get("hint", "")), said
+            except (ValueError, KeyError, TypeError):
+                continue  # an ordinary line of the log
+        return "The engine does not start.", "Start it again from the status line.", said
 
-    def _environment(self) -> dict[str, str]:
-        """This process's, with the number of threads that was chosen in the settings, if any."""
+    def _options(self) -> list[str]:
+        """The home, and what was chosen in the settings."""
         settings = configparser.RawConfigParser(strict=False)
         settings.read(self.home / SETTINGS, encoding="utf-8")
-        threads = settings.getint("General", ENGINE_THREADS, fallback=0)
-        return os.environ | ({"ADAPTER_STUDIO_THREADS": str(threads)} if threads else {})
+        threads = settings.get("General", ENGINE_THREADS, fallback="")
+        options = ["--home", str(self.home), *(["--threads", threads] if threads else [])]
+        if settings.getboolean("General", KEEP_ENGINE, fallback=False):
+            options.append("--detach")
+        return options
 
     def _lives(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:

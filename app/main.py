@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ def _has_display() -> bool:
 
 
 def _open_window(home: Path, engine: EngineProcess) -> int:
-    from PySide6.QtCore import QSettings, QTimer
+    from PySide6.QtCore import QSettings
     from PySide6.QtGui import QIcon
     from PySide6.QtWidgets import QApplication
 
@@ -57,9 +58,12 @@ def _open_window(home: Path, engine: EngineProcess) -> int:
     theme.start(app)
     client = EngineClient(engine)
     shell = Shell(client, settings)
-    shell.show()
     # The first paint comes before the first page and the first word to the engine.
-    QTimer.singleShot(0, shell, lambda: (shell.arrive(), client.open()))
+    shell.painted.connect(shell.arrive)
+    shell.painted.connect(client.open)
+    shell.show()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: shell.close())  # reaches Python with the client's next look
     status = app.exec()
-    client.close(shut_down=shell.activity.state.running is None)
+    client.close()
     return status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSettings, QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtCore import QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPaintEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QButtonGroup,
@@ -41,10 +41,16 @@ PAGES = {"library": "Library", "mixer": "Mixer", "activity": "Activity", "settin
 
 
 class Shell(QMainWindow):
-    """The window. Everything a page needs is handed to it here; pages do not know each other."""
+    """The window. Everything a page needs is handed to it here; pages do not know each other.
+
+    Signals: ``painted`` once, after the first paint.
+    """
+
+    painted = Signal()
 
     def __init__(self, client: Client, settings: QSettings) -> None:
         super().__init__()
+        self._is_painted = False
         self.client = client
         self.settings = settings
         self.activity = Activity(client, self)
@@ -139,10 +145,9 @@ class Shell(QMainWindow):
         self._act("Previous part of the page", "Shift+F6", lambda: self.step_region(-1))
         self._act("Keyboard shortcuts", "F1", self.show_keys)
         self._act("Close the window", "Ctrl+Q", self.close)
-        question = QShortcut(QKeySequence("?"), self)
-        question.activated.connect(self.show_keys)
-        # "?" is also a letter: it opens the sheet only where nobody is writing.
-        QApplication.instance().focusChanged.connect(lambda _, now: question.setEnabled(not _writes(now)))
+        self._question = QShortcut(QKeySequence("?"), self)
+        self._question.activated.connect(self.show_keys)
+        QApplication.instance().focusChanged.connect(self._heed_writing)
 
     def _act(self, words: str, keys: str, act: Callable[[], object]) -> None:
         action = QAction(words, self, shortcut=QKeySequence(keys))
@@ -184,8 +189,6 @@ class Shell(QMainWindow):
     def say(self, notice: Notice) -> None:
         """Put a sentence into the bar under the title."""
         self.notice.say(notice.level, notice.message, notice.hint, notice.detail, notice.action)
-        if notice.level in ("info", "good") and notice.action is None:
-            QTimer.singleShot(6000, self.notice, lambda words=self.notice.text: self._fade(words))
 
     def find(self) -> None:
         own = [action for action in self.page().actions() if action.text()]
@@ -266,17 +269,24 @@ class Shell(QMainWindow):
 
     def _engine_pressed(self) -> None:
         if self.client.engine.phase == "stopped":
+            self.notice.dismiss()
             self.client.restart()
         else:
             self.go("activity")
 
-    def _fade(self, words: str) -> None:
-        if self.notice.text == words:
-            self.notice.dismiss()
+    def _heed_writing(self, _: QWidget | None, now: QWidget | None) -> None:
+        """The "?" is also a letter: it opens the shortcut sheet only where nobody is writing."""
+        self._question.setEnabled(not _writes(now))
 
     def _restore_place(self) -> None:
         self.resize(1280, 800)
         self.restoreGeometry(self.settings.value("geometry", b""))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            QTimer.singleShot(0, self, self.painted.emit)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.settings.setValue("geometry", self.saveGeometry())

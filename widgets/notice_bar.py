@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
@@ -20,9 +20,13 @@ DRAWING = {
     "bad": ("bad", "bad"),
 }
 
+READ_MS = 6000
+
 
 class NoticeBar(QFrame):
     """One notice at a time; a new one replaces the old. Hidden while there is nothing to say.
+
+    Good news without a button goes by itself; everything else stays until it is put away.
 
     Signals: ``closed`` when the person has put it away.
     """
@@ -40,7 +44,7 @@ class NoticeBar(QFrame):
         self._message = QLabel(self, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self._message.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._action = QPushButton(self, objectName="notice-action")
+        self._action = QPushButton(self, objectName="notice-action", accessibleName="Act on this notice")
         self._action.clicked.connect(self._run)
         self._copy = WordButton("copy", "Copy details", "notice-copy", self)
         self._copy.clicked.connect(self._copy_details)
@@ -55,6 +59,8 @@ class NoticeBar(QFrame):
         row.addWidget(self._action)
         row.addWidget(self._copy)
         row.addWidget(self._close)
+        self._rest = QTimer(self, interval=READ_MS, singleShot=True)
+        self._rest.timeout.connect(self.dismiss)
         theme.changed.connect(self._tint)
         self.hide()
 
@@ -83,9 +89,13 @@ class NoticeBar(QFrame):
             self._act = action[1]
         self._tint()
         self.show()
+        self._rest.stop()
+        if level in ("info", "good") and action is None:
+            self._rest.start()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
 
     def dismiss(self) -> None:
+        self._rest.stop()
         self.hide()
         self.closed.emit()
 

@@ -75,7 +75,7 @@ LIGHT = Tokens(
     good="#18733f",
     warn="#8a5700",
     bad="#b3261e",
-    experts=("#b97a00", "#1f8fcb", "#008f68", "#8c8300", "#005f99", "#cf5a00", "#b75a8f", "#34373c"),
+    experts=("#b97a00", "#1f8fcb", "#008f68", "#8c8300", "#005f99", "#cc4400", "#b75a8f", "#34373c"),
     null="#85878a",
 )
 
@@ -191,12 +191,7 @@ class Theme(QObject):
     def _scheme(self) -> Tokens:
         if self.choice != "system":
             return SCHEMES[self.choice]
-        if self._app is None:
-            return LIGHT
-        hints = self._app.styleHints()
-        if hints.accessibility().contrastPreference() == Qt.ContrastPreference.HighContrast:
-            return CONTRAST
-        return DARK if hints.colorScheme() == Qt.ColorScheme.Dark else LIGHT
+        return system_scheme(self._app) if self._app is not None else LIGHT
 
     def _dress(self, tokens: Tokens) -> None:
         self.tokens = tokens
@@ -206,6 +201,14 @@ class Theme(QObject):
 
 
 theme = Theme()
+
+
+def system_scheme(app: QApplication) -> Tokens:
+    """What the system asks for now."""
+    hints = app.styleHints()
+    if hints.accessibility().contrastPreference() == Qt.ContrastPreference.HighContrast:
+        return CONTRAST
+    return DARK if hints.colorScheme() == Qt.ColorScheme.Dark else LIGHT
 
 
 def palette(tokens: Tokens) -> QPalette:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.client import Client
-from app.launch import ENGINE_THREADS
+from app.launch import ENGINE_THREADS, KEEP_ENGINE
 from app.pages.page import Page
 from app.presenters.settings import Settings
 from engine.messages import Check
@@ -128,11 +128,13 @@ class SettingsPage(Page):
 
     def _engine_rows(self) -> list[tuple[str, str, QWidget]]:
         threads = QSpinBox(self, objectName="engine-threads", accessibleName="Engine threads")
-        threads.setRange(0, os.cpu_count() or 1)
-        threads.setSpecialValueText("Automatic")
-        threads.setValue(int(self._store.value(ENGINE_THREADS, 0)))
-        threads.setMinimumWidth(120)
+        threads.setRange(1, os.cpu_count() or 1)
+        threads.setValue(int(self._store.value(ENGINE_THREADS, 1)))
+        threads.setMinimumWidth(96)
         threads.valueChanged.connect(lambda number: self._store.setValue(ENGINE_THREADS, number))
+        keep = QCheckBox("", self, objectName="keep-engine", accessibleName="Keep the engine running")
+        keep.setChecked(self._store.value(KEEP_ENGINE, False, bool))
+        keep.toggled.connect(lambda on: self._store.setValue(KEEP_ENGINE, on))
         self._home = QLabel(self, textFormat=Qt.TextFormat.PlainText)
         self._home.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._show_home = WordButton("folder", "Show folder", "show-home", self)
@@ -143,7 +145,12 @@ class SettingsPage(Page):
         row.addWidget(self._home)
         row.addWidget(self._show_home)
         return [
-            ("Threads", "Of the processor; from the engine's next start.", threads),
+            ("Threads", "For training and answers, from the engine's next start.", threads),
+            (
+                "Keep the engine running when the window closes",
+                "Training then goes on; otherwise it resumes when the window opens again.",
+                keep,
+            ),
             ("Home folder", "Library, jobs, logs and settings lie here.", home),
         ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
-from app.client import Client
+from app.client import Client, Engine
 from app.presenters.activity import Activity
 from app.presenters.notice import Notice, from_error
 from app.words import duration, megabytes
@@ -49,6 +49,7 @@ class Frame(QObject):
         self.state = FrameState(base=base)
         self._client = client
         self._activity = activity
+        self._phase = client.engine.phase
         client.engine_changed.connect(self._engine)
         client.welcomed.connect(self._list)
         client.happened.connect(self._on_event)
@@ -88,7 +89,20 @@ class Frame(QObject):
         memory = (
             f"{megabytes(engine.memory)} of {megabytes(engine.memory_total)}" if engine.memory_total else ""
         )
-        self._set(engine=(drawing, token, words), device=", ".join(devices), memory=memory)
+        self._set(engine=(drawing, token, words.rstrip(".")), device=", ".join(devices), memory=memory)
+        before, self._phase = self._phase, engine.phase
+        if before != engine.phase:
+            self._tell_of_change(before, engine)
+
+    def _tell_of_change(self, before: str, engine: Engine) -> None:
+        if engine.phase == "stopped":
+            again = ("Start again", self._client.restart)
+            self.noticed.emit(Notice("bad", engine.sentence, engine.hint, engine.detail, again))
+        elif engine.phase == "lost":
+            hint = "It is being started again; training resumes from its last checkpoint."
+            self.noticed.emit(Notice("warn", "The engine stopped unexpectedly.", hint))
+        elif before == "lost" and engine.phase == "ready":
+            self.noticed.emit(Notice("good", "The engine is back."))
 
     def _job(self) -> None:
         job = self._activity.state.running

@@ -1,0 +1,55 @@
+"""A dressed application, a client whose engine is a script, and Qt's own warnings as failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.shell import Shell
+from tests.app.fake_client import FakeClient
+from widgets.theme import theme
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.qt_log_level_fail("WARNING"))
+            # The off-screen platform says this of every window with a minimum size.
+            item.add_marker(pytest.mark.qt_log_ignore("propagateSizeHints"))
+
+
+@pytest.fixture
+def dressed(qapp: QApplication) -> Iterator[QApplication]:
+    """The application in our theme, light again afterwards."""
+    theme.start(qapp)
+    theme.choose("light")
+    yield qapp
+    theme.reduce_motion(False)
+    theme.choose("system")
+
+
+@pytest.fixture
+def client(qapp: QApplication) -> FakeClient:
+    """No engine yet."""
+    return FakeClient()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> QSettings:
+    return QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def shell(dressed: QApplication, client: FakeClient, store: QSettings, qtbot: QtBot) -> Shell:
+    """The window, shown, with its engine there and no page open yet."""
+    window = Shell(client, store)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitExposed(window)
+    client.welcome()
+    return window
