@@ -1,4 +1,4 @@
-"""A step must be noticed by whoever keeps something worked out from the parameters, as a router's bank does."""
+"""A step must be noticed by whoever keeps something worked out from the parameters, as a bank does."""
 
 from __future__ import annotations
 
