@@ -144,8 +144,16 @@ class Engine:
             for task in done - {stopping}:
                 task.result()
         finally:
+            await self._close(serving)
+            # In this order: an event for a monitor that nobody holds any more would wait for ever.
+            router.disable_monitor()
             monitor.close()
-            await self._close(context, router, serving, path)
+            router.close()
+            context.destroy()
+            path.unlink(missing_ok=True)
+            self._store.close()
+            self._lock.release()
+            log.info("stopped")
 
     async def _wake(self) -> None:
         """Take stock, load the jobs, and keep for the first listener what there is to tell about it."""
@@ -157,13 +165,7 @@ class Engine:
             self._warn(complaint)
         self._jobs.restore(rebuilt=bool(self._damage))
 
-    async def _close(
-        self,
-        context: zmq.asyncio.Context,
-        router: zmq.asyncio.Socket,
-        serving: list[asyncio.Task[None]],
-        path: Path,
-    ) -> None:
+    async def _close(self, serving: list[asyncio.Task[None]]) -> None:
         self._home.withdraw()
         await self._jobs.close()
         for task in [*self._answers.values()]:
@@ -175,14 +177,7 @@ class Engine:
         await asyncio.gather(*serving, return_exceptions=True)
         self._jobs.flush()
         self._save_events()
-        router.disable_monitor()
         self._router = None
-        router.close()
-        context.destroy()
-        path.unlink(missing_ok=True)
-        self._store.close()
-        self._lock.release()
-        log.info("stopped")
 
     # --- coming in ---
 
