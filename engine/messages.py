@@ -198,7 +198,7 @@ class TrainRouter(Struct):
     router_input: RouterInput = "context"
     null_expert: bool = True
     max_examples: int = 2000
-    epochs: int = 12
+    epochs: int = 3
     steps: int | None = None
     batch_size: int = 32
     learning_rate: float = 1e-2
