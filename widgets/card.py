@@ -16,7 +16,7 @@ from widgets.theme import pixmap, theme
 
 __all__ = ["CardDelegate", "CardFace"]
 
-HEIGHT = 132
+HEIGHT = 152
 GAP = 12
 EDGE = 4
 
@@ -83,7 +83,7 @@ class CardDelegate(QStyledItemDelegate):
         for words in face.lines:
             where = QRectF(room.left(), top, room.width(), line)
             painter.drawText(where, Qt.AlignmentFlag.AlignTop, _fit(words, small, room.width()))
-            top += line
+            top += line if words else 0
         foot = QRectF(room.left(), room.bottom() - 16, room.width(), 16)
         mark = {"good": "good", "warn": "warn", "bad": "bad"}.get(face.token, "info")
         ratio = painter.device().devicePixelRatioF()

@@ -47,8 +47,9 @@ class StatusLine(QFrame):
         """``drawing`` and ``token`` are the mark and its colour; ``words`` say the same for everyone."""
         self._engine.draw(drawing, token)
         _name(self._engine, words)
-        self._device.setText(device)
-        self._memory.setText(memory)
+        for label, text in ((self._device, device), (self._memory, memory)):
+            label.setText(text)
+            label.setVisible(bool(text))
 
     def show_job(self, words: str, share: float, left: str) -> None:
         """The running job: its name, ``share`` done in 0..1 and the time left. Empty words: nothing runs."""

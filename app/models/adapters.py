@@ -143,6 +143,7 @@ def _face(row: Row) -> CardFace:
     return CardFace(
         title=card.name,
         lines=(
+            card.description,
             card.base or "Base unknown",
             f"Rank {card.rank}   {megabytes(card.bytes)}",
             "   ".join(part for part in (card.license, card.source) if part),

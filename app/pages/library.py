@@ -185,8 +185,11 @@ class LibraryPage(Page):
         self.adapters.fill(state.cards, state.base, state.checked)
         self._list_bases(sorted({card.base for card in state.cards if card.base}))
         self.details.show_state(state)
-        self._point_at(state.chosen)
         self._count()
+        if state.known and not state.chosen and state.guest is None and self.shown.rowCount():
+            self.library.choose(self.shown.index(0, 0).data(AdapterRoles.NAME))
+            return
+        self._point_at(state.chosen)
 
     def _list_bases(self, names: list[str]) -> None:
         wanted = [ALL_BASES, *names]

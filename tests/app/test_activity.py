@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
@@ -193,9 +192,7 @@ def test_the_log_grows_without_moving_what_was_read(
 
 def test_the_details_of_an_error_can_be_copied(page: ActivityPage, client: FakeClient, qtbot: QtBot) -> None:
     error = Error(code="disk", message="The disk is full.", hint="Free some space.", detail="ENOSPC")
-    client.tell(
-        messages.JobChanged(job=msgspec.structs.replace(job("new", 2.0, state="failed"), error=error))
-    )
+    client.tell(messages.JobChanged(job=job("new", 2.0, state="failed", error=error)))
     qtbot.mouseClick(page.findChild(QAbstractButton, "job-copy"), Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert copied.startswith("The disk is full.\n\nFree some space.\n\nENOSPC")

@@ -60,7 +60,7 @@ def test_a_row_that_changed_says_so_alone() -> None:
 @pytest.fixture
 def adapters() -> Adapters:
     model = Adapters()
-    cards = [adapter("sort", rank=4), adapter("reverse"), adapter("chat", base="other-base", rank=16)]
+    cards = [adapter("sort", rank=32), adapter("reverse"), adapter("chat", base="other-base", rank=16)]
     model.fill(cards, BASE, {})
     return model
 
@@ -78,7 +78,8 @@ def test_search_filter_and_order(adapters: Adapters) -> None:
     shown = AdapterFilter(adapters)
     assert names(shown) == ["chat", "reverse", "sort"]
     shown.order("Rank")
-    assert names(shown) == ["chat", "reverse", "sort"]
+    assert names(shown) == ["sort", "chat", "reverse"]
+    shown.order("Name")
     shown.narrow("", BASE)
     assert names(shown) == ["reverse", "sort"]
     assert shown.hidden == 1
@@ -113,7 +114,7 @@ def test_a_card_speaks_to_those_who_do_not_see_it(adapters: Adapters) -> None:
     index = adapters.index(0)
     assert index.data(Qt.ItemDataRole.AccessibleTextRole) == "sort"
     assert "Fits" in index.data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert "rank 4" in index.data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    assert "rank 32" in index.data(Qt.ItemDataRole.AccessibleDescriptionRole)
 
 
 def test_a_card_that_is_dragged_carries_its_name(adapters: Adapters) -> None:
@@ -148,11 +149,11 @@ def test_a_job_says_how_far_it_is_and_what_went_wrong() -> None:
         (1200, "1.2 kB"),
         (344_000, "344 kB"),
         (9_960_000, "10 MB"),
-        (24e9, "24 GB"),
+        (24_000_000_000, "24 GB"),
     ],
 )
-def test_bytes_are_read_at_a_glance(size: float, words: str) -> None:
-    assert megabytes(int(size)) == words
+def test_bytes_are_read_at_a_glance(size: int, words: str) -> None:
+    assert megabytes(size) == words
 
 
 def test_durations_and_counts() -> None:
