@@ -86,7 +86,7 @@ def train_mix(
     data: Data,
     out: Annotated[str, typer.Option("--out", help="What to call the mix.")],
     router_input: Annotated[str, typer.Option("--router-input", help="context or local")] = "context",
-    epochs: Annotated[int, typer.Option("--epochs")] = 12,
+    epochs: Annotated[int, typer.Option("--epochs")] = 3,
     steps: Annotated[int | None, typer.Option("--steps")] = None,
     max_examples: Annotated[int, typer.Option("--max-examples")] = 2000,
     batch_size: Annotated[int, typer.Option("--batch-size")] = 32,
