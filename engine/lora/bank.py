@@ -192,11 +192,7 @@ class Bank:
             self._playing.end()
 
     def _hook(self, group: Group, site: Site) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-        place, last, alone = (
-            group.sites.index(site),
-            len(group.sites) > 1 and group.sites[-1] is site,
-            len(group.sites) == 1,
-        )
+        place, alone, last = group.sites.index(site), group.alone, not group.alone and group.sites[-1] is site
         d_out, dtype = site.d_out, site.B.dtype
 
         def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:

@@ -185,8 +185,8 @@ class Gates:
 
     def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
         """g * (A_cat x) for each projection of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
-        index, dtype = group.index, group.A.dtype
-        flat = x.reshape(-1, x.shape[-1])
+        index, dtype, size = group.index, group.dtype, x.shape
+        flat = x.reshape(-1, size[-1])
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
@@ -196,7 +196,7 @@ class Gates:
             voice = self._voices[index]
             products = torch.mm(flat, self._stacked(group) if self._live else self._stacks[index])
             t, *logits = products.split_with_sizes(self._sizes[index], 1)
-            shape = (x.shape[0], x.shape[1]) if x.dim() == 3 else (1, flat.shape[0])
+            shape = (size[0], size[1]) if len(size) == 3 else (1, flat.shape[0])
             if dtype != torch.float32:
                 logits = [part.float() for part in logits]
             weights = voice(logits, prefix, shape)
@@ -205,4 +205,4 @@ class Gates:
             if dtype != torch.float32:
                 weights = weights.to(dtype)
             h = t * torch.mm(weights, self._levels[index])
-        return h.split_with_sizes(group.sizes, 1) if len(group.sizes) > 1 else (h,)
+        return (h,) if group.alone else h.split_with_sizes(group.sizes, 1)

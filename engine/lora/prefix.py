@@ -157,7 +157,7 @@ class Prefix:
 
     def _seen(self, tokens: int) -> Tensor | None:
         """[B, T]: 1 for the tokens of this pass, 0 for padding; None when there is no padding."""
-        if self._mask is None:
+        if self._mask is None or (tokens == 1 and self._mask.shape[0] == 1):  # a single token is not padding
             return None
         if self._mask.dim() != 2:
             raise StudioError(

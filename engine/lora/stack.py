@@ -49,8 +49,13 @@ class Group:
     sites: list[Site]
     A: Tensor
     sizes: list[int]
+    alone: bool = field(init=False)
+    dtype: torch.dtype = field(init=False)
     x: Tensor | None = field(default=None, repr=False)
     h: Sequence[Tensor] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        self.alone, self.dtype = len(self.sites) == 1, self.A.dtype
 
     @property
     def modules(self) -> tuple[str, ...]:
