@@ -24,7 +24,7 @@ __all__ = ["CurvePlot", "Series"]
 CAPACITY = 16384
 SMOOTHING = 0.6
 REPAINT_MS = 80
-RAW_ALPHA = 0.3
+RAW_ALPHA = 0.25
 
 
 class Series:

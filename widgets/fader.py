@@ -18,6 +18,7 @@ UNITY = 100
 SNAP = 4
 HANDLE = QSize(34, 20)
 GROOVE = 6.0
+UNLIT = 0.14
 
 
 class Fader(QSlider):
@@ -142,7 +143,7 @@ class Fader(QSlider):
         for value in range(0, 2 * UNITY + 1, UNITY // 4):
             y = round(self._y(value)) + 0.5
             is_unity, is_whole = value == UNITY, value % UNITY == 0
-            painter.setPen(QPen(theme.colour("text_dim" if is_whole else "line"), 1.5 if is_unity else 1.0))
+            painter.setPen(QPen(theme.colour("text_dim" if is_whole else "edge"), 1.5 if is_unity else 1.0))
             reach = HANDLE.width() / 2 + (5 if is_unity else 2 if is_whole else 0)
             inner = GROOVE / 2 + 4
             painter.drawLine(QPointF(centre - reach, y), QPointF(centre - inner, y))
@@ -152,7 +153,7 @@ class Fader(QSlider):
         top, bottom = self._travel()
         groove = QRectF(self.width() / 2 - GROOVE / 2, top, GROOVE, bottom - top)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.colour("line"))
+        painter.setBrush(theme.colour("text", UNLIT))
         painter.drawRoundedRect(groove, GROOVE / 2, GROOVE / 2)
         filled = QRectF(groove)
         filled.setTop(self._y(self.value()))

@@ -12,6 +12,7 @@ from widgets.theme import theme
 __all__ = ["LevelMeter"]
 
 SEGMENTS = 10
+UNLIT = 0.14
 
 
 class LevelMeter(QProgressBar):
@@ -68,7 +69,7 @@ class LevelMeter(QProgressBar):
         for index in range(SEGMENTS):
             segment = QRectF(index * (width + gap), 0, width, self.height())
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(theme.colour("line"))
+            painter.setBrush(theme.colour("text", UNLIT))
             painter.drawRoundedRect(segment, 1.5, 1.5)
             strength = min(1.0, lit - index)
             if strength > 0:

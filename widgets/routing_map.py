@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -35,7 +35,9 @@ MEAN = "mean"
 EACH = "each"
 SILENT = 0.2
 NARROWEST, WIDEST = 14.0, 40.0
-LOWEST, HIGHEST = 10, 34
+LOWEST, HIGHEST = 8.0, 34.0
+LAYER_GAP = 3.0
+READABLE = 12.0
 HEAD = 22
 PAD = 6.0
 CORNER = "layer"
@@ -67,10 +69,13 @@ class RoutingMap(QAbstractScrollArea):
         self._rows: list[tuple[int, str]] = []
         self._shown: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
         self._silent: set[str] = set()
+        self._ground = theme.colour("raised")
         self._image = QImage()
         self._edges: list[float] = [0.0]
+        self._tops: list[float] = [0.0]
         self._start = 0
-        self._view = MEAN
+        self._row_height = HIGHEST
+        self._view = EACH
         self._cursor = (0, 0)
         self._hover: tuple[int, int] | None = None
         self._said = ""
@@ -173,6 +178,7 @@ class RoutingMap(QAbstractScrollArea):
         self._edges = [0.0]
         for width in widths:
             self._edges.append(self._edges[-1] + width)
+        self._stack_rows()
         self._update_bars()
 
     def _redraw(self) -> None:
@@ -188,6 +194,7 @@ class RoutingMap(QAbstractScrollArea):
             pixels[:, :, :3] = colours[leader]
             pixels[:, :, 3] = np.round(255 * alpha)
         self._pixels = pixels
+        self._ground = theme.colour("raised")
         self._image = QImage(
             pixels.data, pixels.shape[1], pixels.shape[0], pixels.strides[0], QImage.Format.Format_RGBA8888
         )
@@ -198,18 +205,27 @@ class RoutingMap(QAbstractScrollArea):
 
     def _label_width(self) -> float:
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        labels = [CORNER, *(f"{layer} {projection}".strip() for layer, projection in self._rows)]
-        return max((metrics.horizontalAdvance(label) for label in labels), default=0.0) + 2 * PAD
+        labels = [CORNER, *(f"{layer} {_short(projection)}" for layer, projection in self._rows)]
+        return max(metrics.horizontalAdvance(label) for label in labels) + PAD
 
-    def _row_height(self) -> int:
-        if not self._rows:
-            return HIGHEST
-        return max(LOWEST, min(HIGHEST, (self.viewport().height() - HEAD) // len(self._rows)))
+    def _stack_rows(self) -> None:
+        """Row tops in pixels: as high as the view allows, with a gap between layers of several rows."""
+        is_last = [
+            row + 1 == len(self._rows) or self._rows[row + 1][0] != layer
+            for row, (layer, _) in enumerate(self._rows)
+        ]
+        gap = LAYER_GAP if self._view == EACH else 0.0
+        free = self.viewport().height() - HEAD - gap * sum(is_last)
+        height = float(int(max(LOWEST, min(HIGHEST, free / max(1, len(self._rows))))))
+        self._tops = [0.0]
+        for last in is_last:
+            self._tops.append(self._tops[-1] + height + (gap if last else 0.0))
+        self._row_height = height
 
     def _update_bars(self) -> None:
         view = self.viewport().size()
         wide = self._label_width() + self._edges[-1]
-        high = HEAD + len(self._rows) * self._row_height()
+        high = HEAD + self._tops[-1]
         for bar, page, whole in (
             (self.horizontalScrollBar(), view.width(), wide),
             (self.verticalScrollBar(), view.height(), high),
@@ -225,14 +241,14 @@ class RoutingMap(QAbstractScrollArea):
 
     def cell_rect(self, token: int, row: int) -> QRectF:
         """Where a cell is painted, in the viewport's pixels."""
-        origin, height = self._origin(), self._row_height()
+        origin = self._origin()
         left, right = self._edges[token], self._edges[token + 1]
-        return QRectF(origin.x() + left, origin.y() + row * height, right - left, height)
+        return QRectF(origin.x() + left, origin.y() + self._tops[row], right - left, self._row_height)
 
     def cell_at(self, point: QPoint) -> tuple[int, int] | None:
         origin = self._origin()
         x, y = point.x() - origin.x(), point.y() - origin.y()
-        row = int(y // self._row_height())
+        row = int(np.searchsorted(self._tops, y, side="right")) - 1
         if point.x() < self._label_width() or point.y() < HEAD or not 0 <= row < len(self._rows):
             return None
         column = int(np.searchsorted(self._edges, x, side="right")) - 1
@@ -345,7 +361,7 @@ class RoutingMap(QAbstractScrollArea):
         self.viewport().update()
 
     def sizeHint(self) -> QSize:
-        return QSize(420, HEAD + 8 * HIGHEST)
+        return QSize(420, HEAD + 8 * round(HIGHEST))
 
     # painting: cells, then what they are named by, then where mouse and keyboard are
 
@@ -370,24 +386,20 @@ class RoutingMap(QAbstractScrollArea):
         return range(max(0, first), min(len(self._tokens), last))
 
     def _paint_cells(self, painter: QPainter) -> None:
-        height = self._row_height()
         left = self._label_width()
+        view = self.viewport().size()
         painter.save()
-        painter.setClipRect(
-            QRectF(left, HEAD, self.viewport().width() - left, self.viewport().height() - HEAD)
-        )
+        painter.setClipRect(QRectF(left, HEAD, view.width() - left, view.height() - HEAD))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        for column in self._visible_columns():
-            rect = self.cell_rect(column, 0)
-            rect.setHeight(height * len(self._rows))
-            rect.setWidth(rect.width() - 1)
-            painter.fillRect(rect, theme.colour("raised"))
-            painter.drawImage(rect, self._image, QRectF(column, 0, 1, len(self._rows)))
+        columns = self._visible_columns()
+        for row in range(len(self._rows)):
+            for column in columns:
+                rect = self.cell_rect(column, row).adjusted(0, 0, -1, -1)
+                painter.fillRect(rect, self._ground)
+                painter.drawImage(rect, self._image, QRectF(column, row, 1, 1))
+        for column in columns:
             self._paint_patterns(painter, column)
-        painter.setPen(QPen(theme.colour("surface"), 1))
-        for row in range(len(self._rows) + 1):
-            y = self._origin().y() + row * height - 0.5
-            painter.drawLine(QPointF(left, y), QPointF(self.viewport().width(), y))
         painter.restore()
 
     def _paint_patterns(self, painter: QPainter, column: int) -> None:
@@ -420,19 +432,30 @@ class RoutingMap(QAbstractScrollArea):
         painter.restore()
 
     def _paint_rows(self, painter: QPainter) -> None:
-        height = self._row_height()
-        stride = max(1, -(-12 // height))
         painter.save()
-        painter.setClipRect(QRect(0, HEAD, round(self._label_width()), self.viewport().height() - HEAD))
+        painter.setClipRect(QRectF(0, HEAD, self._label_width(), self.viewport().height() - HEAD))
         current = (self._hover or self._cursor)[1]
-        for row, (layer, projection) in enumerate(self._rows):
-            if row % stride and row != current:
-                continue
-            rect = QRectF(0, self._origin().y() + row * height, self._label_width() - PAD, height)
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        for row, words in self._row_labels(current):
+            middle = self._origin().y() + self._tops[row] + self._row_height / 2
             painter.setPen(theme.colour("text" if row == current else "text_dim"))
-            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(rect, flags, f"{layer} {projection}".strip())
+            painter.drawText(QRectF(0, middle - 8, self._label_width() - PAD, 16), flags, words)
         painter.restore()
+
+    def _row_labels(self, current: int) -> list[tuple[int, str]]:
+        """Every row by name where there is room; else each layer by number, and the current row by name."""
+        if self._row_height >= READABLE:
+            return [
+                (row, f"{layer} {_short(projection)}") for row, (layer, projection) in enumerate(self._rows)
+            ]
+        chosen_layer, projection = self._rows[current]
+        rows_of: dict[int, list[int]] = {}
+        for row, (layer, _) in enumerate(self._rows):
+            rows_of.setdefault(layer, []).append(row)
+        labels = [
+            (rows[len(rows) // 2], str(layer)) for layer, rows in rows_of.items() if layer != chosen_layer
+        ]
+        return [*labels, (current, f"{chosen_layer} {_short(projection)}")]
 
     def _paint_cursor(self, painter: QPainter) -> None:
         if self._hover is not None:
@@ -440,6 +463,10 @@ class RoutingMap(QAbstractScrollArea):
             painter.drawRect(self.cell_rect(*self._hover).adjusted(-0.5, -0.5, -0.5, -0.5))
         if self.hasFocus():
             focus_ring(painter, self.cell_rect(*self._cursor).adjusted(-1.5, -1.5, 0.5, 0.5), 3)
+
+
+def _short(projection: str) -> str:
+    return projection.removesuffix("_proj")
 
 
 def _visible(token: str) -> str:

@@ -1,7 +1,7 @@
 """Pictures of every page for people to judge: `python tests/journeys/screenshots.py OUTDIR`.
 
-The real window with its real engine and a fresh home on a virtual screen; three adapters on the desk, a router
-trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080.
+The real window with its real engine and a fresh home on a virtual screen; three adapters on the desk,
+a router trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from widgets.painting import NULL_HUE
-from widgets.routing_map import EACH, RoutingMap, certainty
+from widgets.routing_map import EACH, MEAN, RoutingMap, certainty
 from widgets.theme import theme
 
 TOKENS = ["reverse", ":", " ", "c", "a", "t"]
@@ -30,6 +30,7 @@ def routing(qtbot):
     view = RoutingMap()
     qtbot.addWidget(view)
     view.resize(420, 200)
+    view.set_view(MEAN)
     view.set_routing(TOKENS, LAYERS, PROJECTIONS, EXPERTS, [0, 1, NULL_HUE], gates(), start=3)
     view.show()
     return view

@@ -68,9 +68,9 @@ class MixerPage(Page):
         for part in (self.shelf, desk, self.score):
             split.addWidget(part)
         split.setStretchFactor(0, 0)
-        split.setStretchFactor(1, 3)
+        split.setStretchFactor(1, 1)
         split.setStretchFactor(2, 2)
-        split.setSizes([160, 678, 386])
+        split.setSizes([160, 658, 406])
         desk.setSizes([520, 180])
         for splitter in (desk, split):
             splitter.setChildrenCollapsible(False)

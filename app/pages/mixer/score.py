@@ -81,7 +81,9 @@ class Score(QWidget):
         split.setChildrenCollapsible(False)
         split.addWidget(top)
         split.addWidget(self._map_side())
-        split.setSizes([330, 370])
+        split.setSizes([290, 410])
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(split)
@@ -209,10 +211,10 @@ class Score(QWidget):
 
     def _fitting(self, prompts: list[str]) -> list[str]:
         """As many of ``prompts`` as stand side by side in the width there is."""
-        room = self.width() - 2 * 16 - 50
+        room = self.width() - 2 * 16 - 60
         fitting = []
         for prompt in prompts:
-            room -= self.fontMetrics().horizontalAdvance(prompt) + 24
+            room -= self.fontMetrics().horizontalAdvance(prompt) + 22
             if room >= 0:
                 fitting.append(prompt)
         return fitting
@@ -290,7 +292,7 @@ class Score(QWidget):
         self.answers[MIX].text.recolour([(hues[e], float(c)) for e, c in zip(leaders, sure, strict=True)])
 
     def _show_views(self) -> None:
-        views = [("All projections, mean", MEAN), ("Each projection", EACH)]
+        views = [("Each projection", EACH), ("Mean of projections", MEAN)]
         views += [(name, name) for name in self.map.projections]
         if self._view.count() != len(views):
             self._view.clear()
@@ -323,9 +325,10 @@ class AnswerColumn(QWidget):
         column.setContentsMargins(0, 8, 0, 0)
         column.setSpacing(2)
         column.addWidget(self._title)
-        column.addWidget(self.text, 1)
         column.addWidget(self._note)
-        self.setMinimumWidth(84)
+        column.addWidget(self.text, 1)
+        self._note.setMinimumHeight(16)
+        self.setMinimumWidth(72)
 
     def set_hue(self, hue: int | None) -> None:
         """The colour of the line above: an expert's, or None for an answer that is nobody's own."""
@@ -363,7 +366,7 @@ class AnswerColumn(QWidget):
 def _label(words: str) -> QLabel:
     label = QLabel(words)
     label.setProperty("role", "tiny")
-    label.setFixedWidth(50)
+    label.setFixedWidth(56)
     return label
 
 
