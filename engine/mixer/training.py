@@ -31,8 +31,7 @@ USAGE_BATCHES = 8
 
 
 class RouterTask:
-    """A Task: a router learns which expert shall speak at each token and projection; everything else is
-    frozen.
+    """A Task: a router learns which expert shall speak at each token and projection; the rest is frozen.
 
     At most ``max_examples`` of ``rows`` are used, drawn with ``seed``. Gates are soft. ``balance_weight``
     and the signed ``entropy_weight`` are those of the Specialization Balance Loss, over every real token.
@@ -81,8 +80,7 @@ class RouterTask:
         return shuffled(len(self.examples), self.batch_size, order)
 
     def loss(self, numbers: list[int]) -> Loss:
-        """Metrics: the task's own loss, the routing's entropy in nats, and ``load.EXPERT``, its mean
-        weight."""
+        """Metrics: the task's own loss, the routing's entropy in nats, ``load.EXPERT`` (mean weight)."""
         batch = self._batch(numbers)
         logits, seen = self._forward(batch)
         task_loss = completion_loss(logits, batch)

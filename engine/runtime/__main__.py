@@ -39,8 +39,7 @@ def main() -> None:
 
 
 def die_with_parent() -> None:
-    """On Linux the system kills this process with its parent; elsewhere the heartbeat notices within a
-    second."""
+    """On Linux the system ends this process with its parent; elsewhere the wire notices in a second."""
     if sys.platform == "linux":
         import ctypes
 

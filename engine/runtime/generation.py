@@ -1,5 +1,4 @@
-"""One answer, token by token: a generator, so that several answers and a training can take turns on one
-model."""
+"""One answer, token by token: a generator, so that answers and training can take turns on one model."""
 
 from __future__ import annotations
 
@@ -115,8 +114,7 @@ def _chooser(temperature: float, seed: int) -> Callable[[Tensor], int]:
 
 
 class _Text:
-    """Tokens as text, piece by piece: a piece never ends inside a character, and the pieces add up to the
-    whole."""
+    """Tokens as text in pieces that never end inside a character and add up to the whole."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, special: bool = False) -> None:
         self._tokenizer = tokenizer

@@ -27,8 +27,7 @@ Report = JobStep | JobCheckpoint | JobEnded
 
 
 class JobRun:
-    """One start of a job. ``steps`` is its work as a generator that never raises: how it ended is its last
-    report.
+    """One start of a job: ``steps`` is its work, and never raises; how it ended is its last report.
 
     Post to ``mailbox`` to pause, cancel or keep. Every report carries the job's epoch.
     """
@@ -51,24 +50,20 @@ class JobRun:
         try:
             yield from self._run()
         except Exception as error:  # noqa: BLE001 - whatever happens to a job is in its report
-            self.fail(error)
-
-    def fail(self, error: Exception) -> None:
-        """Report that the job cannot go on, and why."""
-        self._flush()
-        self._end("failed", error=explain(error))
+            self._flush()
+            self._end("failed", error=explain(error))
 
     def _run(self) -> Generator[None, None, None]:
         order, spec = self._order, self._order.spec
-        self._say(f"Reading {Path(order.paths['data']).name}.", _steps(spec, None))
         yield
         rows = read_rows(order.paths["data"])
-        experts = {name: read_adapter(order.paths[f"adapter:{name}"]) for name in _experts(spec)}
+        self._say(f"Preparing {len(rows)} examples.", _steps(spec, len(rows)))
         yield
+        experts = {name: read_adapter(order.paths[f"adapter:{name}"]) for name in _experts(spec)}
         task = _task(self._base, spec, rows, experts)
         try:
             yield
-            settings = _settings(spec, len(task.examples))
+            settings = _settings(spec, len(rows))
             checkpoints = Checkpoints(
                 Path(order.folder), epoch=order.epoch, job_hash=_job_hash(order, experts)
             )
@@ -95,7 +90,7 @@ class JobRun:
             self._note = " ".join([*checkpoints.complaints, again])
         if found is None:
             return None
-        self._step = found.step
+        self._step, self._loss = found.step, float(found.tensors["loss"])
         return found.tensors
 
     def _follow(self, loop: Generator[Any, None, Any]) -> Generator[None, None, Any]:
@@ -120,9 +115,10 @@ class JobRun:
 
     def _save(self, task: LoraTask | RouterTask) -> tuple[Path, dict[str, Any]]:
         # An earlier start may have been killed between writing its result and saying so.
-        for old in Path(self._order.folder).glob("output-*"):
-            shutil.rmtree(old)
         output = Path(self._order.folder) / f"output-{self.epoch:06d}"
+        for old in output.parent.glob("output-*"):
+            if old.name < output.name:
+                shutil.rmtree(old)
         result = {"name": self._order.spec.out, "steps": self._step, "loss": self._loss} | task.save(output)
         return output, result
 
@@ -176,18 +172,15 @@ def _experts(spec: TrainLora | TrainRouter) -> list[str]:
     return spec.experts if isinstance(spec, TrainRouter) else []
 
 
-def _steps(spec: TrainLora | TrainRouter, examples: int | None) -> int:
-    """The steps of a job; 0 while the number of examples that decides them is unknown."""
-    if spec.steps is not None:
-        return spec.steps
-    if examples is None or isinstance(spec, TrainLora):
-        return 0
-    return spec.epochs * -(-examples // spec.batch_size)
+def _steps(spec: TrainLora | TrainRouter, rows: int) -> int:
+    if isinstance(spec, TrainLora) or spec.steps is not None:
+        return spec.steps or 0
+    return spec.epochs * -(-min(rows, spec.max_examples) // spec.batch_size)
 
 
-def _settings(spec: TrainLora | TrainRouter, examples: int) -> Settings:
+def _settings(spec: TrainLora | TrainRouter, rows: int) -> Settings:
     return Settings(
-        steps=_steps(spec, examples),
+        steps=_steps(spec, rows),
         learning_rate=spec.learning_rate,
         warmup=spec.warmup,
         weight_decay=spec.weight_decay,

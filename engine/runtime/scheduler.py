@@ -21,8 +21,7 @@ Kind = Literal["live", "score", "training"]
 
 @dataclass(eq=False)
 class Piece:
-    """One piece of work. ``said`` gets what it yields, ``ended`` its return value, ``failed`` its
-    exception."""
+    """Some work. ``said`` gets what it yields, ``ended`` its return value, ``failed`` its exception."""
 
     id: str
     kind: Kind

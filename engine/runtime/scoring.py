@@ -1,5 +1,4 @@
-"""Evaluation on held-out rows: exact match of greedy answers, or nats per completion token, with an
-interval."""
+"""Evaluation on held-out rows: exact match, or nats per completion token, each with its interval."""
 
 from __future__ import annotations
 
@@ -126,8 +125,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def bootstrap_ratio(totals: Numbers, counts: Numbers) -> tuple[float, float]:
-    """The 95 % percentile interval of sum(totals) / sum(counts) when rows are drawn again; the same every
-    time."""
+    """The 95 % percentile interval of sum(totals) / sum(counts) over redrawn rows; always the same one."""
     chance = numpy.random.default_rng(0)
     drawn = chance.multinomial(len(totals), numpy.full(len(totals), 1 / len(totals)), size=RESAMPLES)
     low, high = numpy.percentile((drawn @ totals) / (drawn @ counts), [2.5, 97.5])

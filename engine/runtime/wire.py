@@ -1,5 +1,4 @@
-"""The runtime's end of the wire: a thread that owns the socket, so that a long step is not taken for
-death."""
+"""The runtime's end of the wire: a thread of its own, so that a long step is not taken for death."""
 
 from __future__ import annotations
 

@@ -45,9 +45,8 @@ class Checkpoints:
         self.complaints: list[str] = []
 
     def write(self, step: int, tensors: dict[str, Tensor]) -> Path:
-        """Write the state after ``step`` steps, durably. StudioError("disk") leaves the earlier ones as
-        they were.
-        """
+        """Write the state after ``step`` steps, durably. StudioError("disk") leaves earlier ones as they
+        were."""
         content = safetensors.torch.save(
             {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         )

@@ -62,9 +62,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loss:
-    """What a task computed on a batch: a scalar with a gradient, the tokens it is the mean of, and what to
-    plot.
-    """
+    """What a task computed on a batch: a scalar with a gradient, the tokens read, and what to plot."""
 
     value: Tensor
     tokens: int
@@ -168,6 +166,7 @@ class _Run:
         self.randomness = Randomness(settings.seed)
         self.order = _Order(task, settings.seed)
         self.step = 0
+        self.loss = math.nan
         self._mark()
 
     def _mark(self) -> None:
@@ -196,6 +195,7 @@ class _Run:
                 "Train again with a lower learning rate.",
                 str(metrics),
             )
+        self.loss = metrics["loss"]
         self.optimizer.step()
         # The fused optimizer writes without saying so; a bank with a router looks here for a change.
         torch.autograd.graph.increment_version(list(self.parameters.values()))
@@ -208,7 +208,8 @@ class _Run:
         """The state after the last whole step."""
         chance, (start, index) = self._chance
         state = _prefixed("random", self.randomness.as_tensors(chance))
-        state |= {"step": torch.tensor(self.step), "order.start": start, "order.index": torch.tensor(index)}
+        state |= {"step": torch.tensor(self.step), "loss": torch.tensor(self.loss, dtype=torch.float64)}
+        state |= {"order.start": start, "order.index": torch.tensor(index)}
         state |= _prefixed("task", self.parameters)
         for name, parameter in self.parameters.items():
             state |= _prefixed(f"optimizer.{name}", self.optimizer.state[parameter])
@@ -229,7 +230,7 @@ class _Run:
             }
         self.randomness.move(_below("random", state))
         self.order.move(state["order.start"], int(state["order.index"]))
-        self.step = int(state["step"])
+        self.step, self.loss = int(state["step"]), float(state["loss"])
         self._mark()
 
 

@@ -23,8 +23,7 @@ __all__ = ["LoraTask"]
 
 
 class LoraTask:
-    """A Task: a fresh LoRA of ``rank`` learns the completions of ``rows``; the base is frozen and stays as
-    it is.
+    """A Task: a fresh LoRA of ``rank`` learns the completions of ``rows`` on a frozen base.
 
     ``targets`` are names of projections, none of them meaning every linear projection of the blocks.
     ``base`` is the name that the adapter's card will give. The bank stays on the model, silent, until

@@ -42,8 +42,7 @@ class Batch:
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """Token ids of a prompt as a model reads it: with an opening token if the tokenizer has one, left
-    open."""
+    """Token ids of a prompt as a model reads it: opened as the tokenizer does, and left open."""
     ids: list[int] = tokenizer(prompt).input_ids
     end = tokenizer.eos_token_id
     if ids and ids[-1] == end != tokenizer.bos_token_id:
