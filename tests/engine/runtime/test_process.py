@@ -284,6 +284,31 @@ def test_a_job_that_fails_says_why(engine, lora_job, tmp_path):
     assert engine.ended("nowhere").error.code == "adapter"
 
 
+def test_a_full_disk_ends_the_start_and_not_the_job(engine, lora_job, tmp_path):
+    """Paused by a full disk, the job goes on from its checkpoint once there is room, to the same bits."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        engine.answer(engine.call(lora_job("small", steps=120, checkpoint_seconds=0)))
+        ended = engine.ended("small")
+        assert (ended.outcome, ended.error.code) == ("failed", "disk")
+        assert "disk is full" in ended.error.message
+        newest = max(disk.glob("checkpoint-*"))
+        subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
+        engine.answer(engine.call(lora_job("small", 2, str(newest), steps=120, checkpoint_seconds=0)))
+        resumed = engine.ended("small")
+        assert resumed.outcome == "done", resumed.error
+        engine.answer(engine.call(lora_job("large", steps=120)))
+        undisturbed = engine.ended("large")
+        weights = [Path(each.output) / "adapter_model.safetensors" for each in (resumed, undisturbed)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_a_router_is_trained_and_played(engine, library, copy_task, tmp_path):
     spec = TrainRouter(
         base="tiny", experts=["left", "right"], data="copy", out="mix", epochs=2, batch_size=16
