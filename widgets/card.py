@@ -1,4 +1,4 @@
-"""A card in a list: a coloured edge with its word, a title, a few lines. Painted, so thousands scroll freely.
+"""A card in a list: a coloured edge with its word, a title, a few words. Painted, so thousands scroll freely.
 
 Painting order: the card's surface, the verdict's edge, the outline, the title, the lines, the verdict's mark
 and word, and last the focus ring. Everything comes from one CardFace, so the model stays free of colours.
@@ -9,23 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from widgets.theme import pixmap, theme
 
 __all__ = ["CardDelegate", "CardFace"]
 
-HEIGHT = 152
+HEIGHT = 168
 GAP = 12
 EDGE = 4
 
 
 @dataclass(frozen=True)
 class CardFace:
-    """``verdict`` is the word on the edge and ``token`` its colour (good, warn, bad or text_dim)."""
+    """``about`` gets two lines; ``verdict`` is the word on the edge, ``token`` its colour."""
 
     title: str
+    about: str
     lines: tuple[str, ...]
     verdict: str
     token: str
@@ -80,10 +81,10 @@ class CardDelegate(QStyledItemDelegate):
         painter.setFont(small)
         painter.setPen(theme.colour("text_dim"))
         top = room.top() + QFontMetrics(title).height() + 6
-        for words in face.lines:
+        for words in (*_two_lines(face.about, small, room.width()), *face.lines):
             where = QRectF(room.left(), top, room.width(), line)
             painter.drawText(where, Qt.AlignmentFlag.AlignTop, _fit(words, small, room.width()))
-            top += line if words else 0
+            top += line
         foot = QRectF(room.left(), room.bottom() - 16, room.width(), 16)
         mark = {"good": "good", "warn": "warn", "bad": "bad"}.get(face.token, "info")
         ratio = painter.device().devicePixelRatioF()
@@ -92,5 +93,15 @@ class CardDelegate(QStyledItemDelegate):
         painter.drawText(foot.adjusted(21, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, face.verdict)
 
 
-def _fit(words: str, font: object, width: float) -> str:
-    return QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, int(width))  # type: ignore[arg-type]
+def _fit(words: str, font: QFont, width: float) -> str:
+    return QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, int(width))
+
+
+def _two_lines(words: str, font: QFont, width: float) -> list[str]:
+    """As many whole words as fit into a first line, and the rest."""
+    metrics = QFontMetrics(font)
+    first, _, rest = words.partition(" ")
+    while rest and metrics.horizontalAdvance(f"{first} {rest.split(' ', 1)[0]}") <= width:
+        word, _, rest = rest.partition(" ")
+        first = f"{first} {word}"
+    return [line for line in (first, rest) if line]

@@ -9,6 +9,8 @@ from widgets.theme import pixmap, theme
 
 __all__ = ["Empty"]
 
+WIDTH = 420
+
 
 class Empty(QWidget):
     """Signals: ``pressed`` when the one button was pressed. Without ``button`` words there is none."""
@@ -26,7 +28,7 @@ class Empty(QWidget):
         heading.setProperty("role", "title")
         text = QLabel(words, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         text.setProperty("role", "dim")
-        text.setFixedWidth(420)
+        text.setMaximumWidth(WIDTH)
         column = QVBoxLayout(self)
         column.setSpacing(16)
         column.addStretch(2)
@@ -34,7 +36,7 @@ class Empty(QWidget):
         column.addWidget(heading)
         middle = QHBoxLayout()  # an alignment instead would forget how high the wrapped words are
         middle.addStretch(1)
-        middle.addWidget(text)
+        middle.addWidget(text, 100)
         middle.addStretch(1)
         column.addLayout(middle)
         if button:

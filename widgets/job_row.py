@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPen
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from widgets.theme import pixmap, theme
@@ -84,5 +84,5 @@ class JobDelegate(QStyledItemDelegate):
             painter.drawRoundedRect(bar, 2, 2)
 
 
-def _fit(words: str, font: object, width: float) -> str:
-    return QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, int(width))  # type: ignore[arg-type]
+def _fit(words: str, font: QFont, width: float) -> str:
+    return QFontMetrics(font).elidedText(words, Qt.TextElideMode.ElideRight, int(width))

@@ -264,7 +264,7 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 
 def pixmap(name: str, size: int, colour: str, ratio: float = 1.0) -> QPixmap:
-    """A drawing of ``resources/icons`` at ``size`` logical pixels; ``currentColor`` becomes ``colour``."""
+    """A drawing of ``resources/icons`` ``size`` logical pixels high; ``currentColor`` becomes ``colour``."""
     return _pixmap(name, size, colour, ratio)
 
 
@@ -274,11 +274,12 @@ def _drawing(name: str, colour: str) -> str:
 
 @lru_cache(maxsize=512)
 def _pixmap(name: str, size: int, colour: str, ratio: float) -> QPixmap:
-    source = _drawing(name, colour)
-    picture = QPixmap(round(size * ratio), round(size * ratio))
+    drawing = QSvgRenderer(QByteArray(_drawing(name, colour).encode()))
+    wide = drawing.defaultSize().width() / drawing.defaultSize().height()
+    picture = QPixmap(round(size * wide * ratio), round(size * ratio))
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
-    QSvgRenderer(QByteArray(source.encode())).render(painter, QRectF(0, 0, picture.width(), picture.height()))
+    drawing.render(painter, QRectF(0, 0, picture.width(), picture.height()))
     painter.end()
     picture.setDevicePixelRatio(ratio)
     return picture

@@ -142,8 +142,8 @@ def _face(row: Row) -> CardFace:
     word, token = verdict(row)
     return CardFace(
         title=card.name,
+        about=card.description,
         lines=(
-            card.description,
             card.base or "Base unknown",
             f"Rank {card.rank}   {megabytes(card.bytes)}",
             "   ".join(part for part in (card.license, card.source) if part),

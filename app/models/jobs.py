@@ -12,7 +12,7 @@ from app.words import duration
 from engine.messages import Job
 from widgets.job_row import JobFace
 
-__all__ = ["MARKS", "JobRoles", "Jobs", "figures"]
+__all__ = ["MARKS", "JobRoles", "Jobs", "figures", "sentence"]
 
 # state -> drawing, colour token, words
 MARKS = {
@@ -45,7 +45,7 @@ class Jobs(Rows[Job]):
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
                 return job.name
             case Qt.ItemDataRole.AccessibleDescriptionRole:
-                return f"{MARKS[job.state][2]}. {figures(job)}. {job.message}"
+                return f"{sentence(job)} {figures(job)}"
             case JobRoles.ID:
                 return job.id
             case JobRoles.FACE:
@@ -63,15 +63,23 @@ def figures(job: Job) -> str:
     return "   ".join(part for part in (steps, time) if part)
 
 
-def _face(job: Job) -> JobFace:
-    mark, token, words = MARKS[job.state]
+def sentence(job: Job) -> str:
+    """What a job is doing or what became of it, in one sentence: "Failed: The disk is full."."""
+    words = MARKS[job.state][2]
     said = job.error.message if job.error else job.message
+    if not said or said.startswith(words):
+        return said or words
+    return said if job.state == "running" else f"{words}: {said}"
+
+
+def _face(job: Job) -> JobFace:
+    mark, token, _ = MARKS[job.state]
     moving = job.state in ("running", "paused", "queued")
     return JobFace(
         mark=mark,
         token=token,
         title=job.name,
-        words=said if said.startswith(words) else f"{words}: {said}" if said else words,
+        words=sentence(job),
         figures=figures(job),
         share=job.step / job.steps if moving and job.steps else None,
     )

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.models.jobs import MARKS, JobRoles, Jobs, figures
+from app.models.jobs import MARKS, JobRoles, Jobs, figures, sentence
 from app.pages.page import Page
 from app.presenters.activity import Activity, ActivityState, Curve
 from engine.messages import Error, Job
@@ -188,12 +188,11 @@ class JobDetails(QWidget):
     def _show_job(self, job: Job) -> None:
         self._name.setText(job.name)
         started = datetime.fromtimestamp(job.created).strftime("%d %b %Y, %H:%M") if job.created else ""
-        again = f", attempt {job.attempt + 1}" if job.attempt else ""
+        again = f", attempt {job.attempt}" if job.attempt > 1 else ""
         self._kind.setText(f"{KINDS.get(job.kind, job.kind)} on {job.spec.base}, {started}{again}")
-        mark, token, words = MARKS[job.state]
-        said = f"{job.error.message} {job.error.hint}" if job.error else job.message
-        whole = said if said.startswith(words) else f"{words}. {said}".strip()
-        self._verdict.say(token, whole, mark)
+        mark, token, _ = MARKS[job.state]
+        hint = f" {job.error.hint}" if job.error else ""
+        self._verdict.say(token, sentence(job) + hint, mark)
         self._error = job.error
         self._copy.setVisible(job.error is not None)
         self._bar.setRange(0, max(job.steps, 1))

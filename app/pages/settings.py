@@ -27,12 +27,13 @@ from app.pages.page import Page
 from app.presenters.settings import Settings
 from engine.messages import Check
 from widgets.icon_button import WordButton
-from widgets.theme import Choice, theme
+from widgets.theme import Choice, pixmap, theme
 from widgets.verdict import Verdict
 
 __all__ = ["SettingsPage"]
 
 WORDS = {"system": "As the system", "light": "Light", "dark": "Dark", "contrast": "High contrast"}
+NAMES = {"gpu": "GPU", "sqlite": "SQLite"}
 WIDTH = 760
 
 
@@ -168,7 +169,9 @@ class SettingsPage(Page):
 
     def _about_section(self) -> QWidget:
         section = self._section("About", [])
+        self._name_mark = QLabel(section)
         self._version = QLabel(section)
+        self._version.setProperty("role", "dim")
         words = QLabel(
             "Apache License 2.0. The font is Inter, under the SIL Open Font License 1.1; Qt is used under "
             "the LGPL 3 through PySide6.",
@@ -176,8 +179,10 @@ class SettingsPage(Page):
             wordWrap=True,
         )
         words.setProperty("role", "dim")
-        section.layout().addWidget(self._version, 2, 0, 1, 2)
-        section.layout().addWidget(words, 3, 0, 1, 2)
+        for place, label in enumerate((self._name_mark, self._version, words), start=2):
+            section.layout().addWidget(label, place, 0, 1, 2)
+        theme.changed.connect(self._tint)
+        self._tint()
         return section
 
     # --- acting and showing ---
@@ -190,6 +195,11 @@ class SettingsPage(Page):
         theme.reduce_motion(reduced)
         self._store.setValue("reduced-motion", reduced)
 
+    def _tint(self) -> None:
+        mark = pixmap("name", 40, theme.tokens.text, self.devicePixelRatioF())
+        self._name_mark.setPixmap(mark)
+        self._name_mark.setAccessibleName("Adapter Studio")
+
     def _open_home(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.settings.state.home))
 
@@ -197,13 +207,17 @@ class SettingsPage(Page):
         state = self.settings.state
         self._home.setText(state.home)
         self._show_home.setEnabled(bool(state.home))
-        self._version.setText(f"Adapter Studio {state.version}".strip())
+        self._version.setText(f"Version {state.version}" if state.version else "")
         self._again.setEnabled(not state.examining)
         self._again.setText("Checking" if state.examining else "Check again")
         while entry := self._checks.takeAt(0):
             entry.widget().deleteLater()
         for check in state.checks:
             self._checks.addWidget(_line(check, self))
+        if state.examining and not state.checks:
+            looking = QLabel("Looking at this machine", self)
+            looking.setProperty("role", "dim")
+            self._checks.addWidget(looking)
 
 
 def _line(check: Check, parent: QWidget) -> QWidget:
@@ -212,7 +226,9 @@ def _line(check: Check, parent: QWidget) -> QWidget:
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(2)
     verdict = Verdict(line, quiet=True)
-    verdict.say("good" if check.ok else "warn", f"{check.name}: {check.detail}")
+    verdict.say(
+        "good" if check.ok else "warn", f"{NAMES.get(check.name, check.name.capitalize())}: {check.detail}"
+    )
     column.addWidget(verdict)
     if check.hint and not check.ok:
         hint = QLabel(check.hint, line, wordWrap=True)

@@ -34,17 +34,18 @@ class Settings(QObject):
         super().__init__(parent)
         self.state = SettingsState()
         self._client = client
-        client.welcomed.connect(self._ask_status)
-        self._ask_status()
-        self.examine()
+        client.welcomed.connect(self._ask)
+        self._ask()
 
     def examine(self) -> None:
         """Ask the doctor what works here."""
         self._set(examining=True)
         self._client.ask(messages.RunDoctor(), self._examined, self._failed)
 
-    def _ask_status(self) -> None:
+    def _ask(self) -> None:
         self._client.ask(messages.Status(), self._told, self._failed)
+        if not self.state.checks:
+            self.examine()
 
     def _told(self, status: messages.EngineStatus) -> None:
         self._set(home=status.home, version=status.version)

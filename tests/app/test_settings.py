@@ -11,14 +11,15 @@ from pytestqt.qtbot import QtBot
 
 from app.launch import SETTINGS, EngineProcess
 from app.pages.settings import SettingsPage
+from app.presenters.settings import Settings
 from engine import messages
 from engine.messages import Check, Error
 from tests.app.fake_client import FakeClient
 from widgets.theme import theme
 
 CHECKS = [
-    Check(name="Engine", ok=True, detail="answers"),
-    Check(name="GPU", ok=False, detail="none found", hint="Install its driver."),
+    Check(name="engine", ok=True, detail="answers"),
+    Check(name="gpu", ok=False, detail="none found", hint="Install its driver."),
 ]
 
 
@@ -85,3 +86,15 @@ def test_what_was_chosen_for_the_engine_reaches_its_command_line(
     widget.findChild(QAbstractButton, "keep-engine").setChecked(True)
     store.sync()
     assert EngineProcess(tmp_path)._options() == ["--home", str(tmp_path), "--threads", "3", "--detach"]
+
+
+def test_an_examination_cut_short_is_done_again_by_the_next_engine(qapp: QApplication, qtbot: QtBot) -> None:
+    client = FakeClient({messages.RunDoctor: messages.Doctor(checks=CHECKS)})
+    client.welcome()
+    client.silent = {messages.RunDoctor}
+    settings = Settings(client)
+    client.silent = set()
+    client.die()
+    assert not settings.state.examining
+    client.welcome()
+    qtbot.waitUntil(lambda: settings.state.checks == tuple(CHECKS))
