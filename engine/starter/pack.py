@@ -78,8 +78,8 @@ Score on its own held-out nouns: {_percent(own)}. On any other task of the pack:
 def write_manifest(path: Path) -> None:
     """``starter.json``: the base's name and the tasks.
 
-    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``; ``mixed`` is for a
-    router, whose training the defaults of ``messages.TrainRouter`` suit.
+    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``. ``mixed`` is
+    for a router; the defaults of ``messages.TrainRouter`` suit it.
     """
     _write_json(path, {"base": BASE_NAME, "tasks": [task.name for task in TASKS]})
 
@@ -97,7 +97,8 @@ def write_readme(path: Path, scores: Mapping[str, Mapping[str, Scored]], facts: 
 # The starter pack
 
 A small Llama and {len(TASKS)} adapters, made by the recipes in `engine/starter` and by nothing else:
-`python -m engine.starter.build --out DIR` makes them again. Apache-2.0.
+`python -m engine.starter.build --out DIR` makes them again, in about twenty minutes on one CPU core.
+Apache-2.0.
 
 - `base/`: {BASE_NAME}. It has seen every printable character and what every task writes, but never which
   command asks for what; asked anything, it mostly says the word back.
