@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="engine.supervisor", description="The engine of Adapter Studio.")
     parser.add_argument("--home", help="the studio's folder")
     parser.add_argument("--detach", action="store_true", help="outlive the terminal and every client")
-    parser.add_argument("--threads", type=int, default=1, help="threads of each runtime (default 1)")
+    parser.add_argument("--threads", type=_positive, help="of each runtime (or ADAPTER_STUDIO_THREADS; 1)")
     parser.add_argument("--parent", type=int, help="a process during whose life no client is needed")
     options = parser.parse_args()
     home = find_home(options.home)
@@ -51,8 +51,19 @@ async def _serve(home: Home, options: argparse.Namespace) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    engine = Engine(home, detached=options.detach, parent=options.parent, threads=max(1, options.threads))
-    await engine.run(_say)
+    threads = options.threads or _positive(os.environ.get("ADAPTER_STUDIO_THREADS", "1"))
+    engine = Engine(home, detached=options.detach, parent=options.parent, threads=threads)
+    try:
+        await engine.run(_say)
+    except BaseException:
+        logging.exception("the engine ends by a fault of its own")
+        raise
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise StudioError("usage", f"There cannot be {text} threads.", "Give a whole number from 1 on.")
+    return int(text)
 
 
 def _say(announcement: Announcement) -> None:

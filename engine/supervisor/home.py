@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ __all__ = ["Announcement", "Home", "find_home", "process_lives"]
 
 # The kernel's sun_path holds 108 bytes with the closing zero, and zmq silently truncates what is longer.
 MAX_SOCKET_PATH = 107
+
+LOCK_SECONDS = 30.0
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,21 +108,26 @@ class Home:
     def lock(self) -> filelock.BaseFileLock:
         """Become the one engine of this home, or StudioError("busy") naming the process that already is.
 
-        Held by the operating system until the process ends, however it ends.
+        Held by the operating system until the process ends, however it ends. An engine that has the lock but
+        has not announced itself is on its way in or out: that is waited for.
         """
         lock = filelock.FileLock(self.root / "engine.lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            running = self.read_announcement()
-            who = f" (process {running.pid})" if running else ""
-            raise StudioError(
-                "busy",
-                f"An engine already runs on this folder{who}.",
-                "Use it, or stop it with `adapter-studio engine stop`.",
-                str(self.root),
-            ) from error
-        return lock
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                return lock
+            except filelock.Timeout as error:
+                running = self.read_announcement()
+                if running or time.monotonic() > until:
+                    who = f" (process {running.pid})" if running else ""
+                    raise StudioError(
+                        "busy",
+                        f"An engine already runs on this folder{who}.",
+                        "Use it, or stop it with `adapter-studio engine stop`.",
+                        str(self.root),
+                    ) from error
+            time.sleep(0.05)
 
     def socket_path(self) -> Path:
         """Where to bind. A home whose path is too long for a socket gets a private folder elsewhere."""
@@ -153,8 +161,8 @@ class Home:
         """The engine that says it runs here and whose process lives, or None."""
         try:
             said = msgspec.json.decode(self.announcement.read_bytes(), type=Announcement)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+        except (OSError, msgspec.DecodeError):
+            return None  # not there, or half written by one that died: no engine either way
         return said if process_lives(said.pid) else None
 
     def withdraw(self) -> None:

@@ -401,6 +401,7 @@ class Jobs:
         )
 
     def _checkpointed(self, record: Record, message: JobCheckpoint) -> None:
+        self.flush()  # a resume from here must not leave a hole in the curve
         record.checkpoint = message.folder
         record.job = msgspec.structs.replace(record.job, checkpoint_step=message.step)
         self._save(record)

@@ -1,0 +1,129 @@
+"""A runtime without torch that talks the real messages over the real wire, for tests of the queue.
+
+The name of a job's result says how it behaves: "poison" dies at step 3 of every start, "fragile" at step 3 of
+the first one, "broken" reports a failure. A prompt "die" kills the process, "hang" never answers.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import zmq
+
+from engine import messages as m
+
+STEP_SECONDS = 0.02
+
+
+class FakeRuntime:
+    def __init__(self, options):
+        self.options = options
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.connect(options.socket)
+        self.parent = os.getppid()
+        self.send(
+            m.RuntimeReady(
+                base=options.name, device="cpu", pid=os.getpid(), token=options.token, load_seconds=0.0
+            )
+        )
+        self.job, self.step, self.words, self.beat = None, 0, [], 0.0
+
+    def send(self, message):
+        self.socket.send(m.encode(message))
+
+    def serve(self):
+        while os.getppid() == self.parent:
+            if time.monotonic() > self.beat:
+                self.beat = time.monotonic() + 0.5
+                self.send(m.Heartbeat(token=self.options.token, memory=1 << 20, busy=""))
+            while self.socket.poll(1000 * STEP_SECONDS):
+                self.take(m.decode_downward(self.socket.recv()))
+            if self.job is not None:
+                self.work()
+
+    def take(self, message):
+        if isinstance(message, m.Cancel):
+            self.send(m.Failure(id=message.id, error=m.Error(code="cancelled", message="Cancelled.")))
+            return
+        match message.body:
+            case m.Work(request=m.Generate(prompt="die")):
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case m.Work(request=m.Generate(prompt="hang")):
+                return
+            case m.Work(request=m.Generate(prompt=prompt), paths=paths):
+                for index, letter in enumerate(prompt):
+                    self.send(m.Progress(id=message.id, body=m.Token(index=index, text=letter)))
+                text = prompt + "|" + ",".join(f"{key}={Path(path).name}" for key, path in paths.items())
+                answer = m.Generated(text=text, tokens=1, tokens_per_second=1.0, first_token_seconds=0.1)
+                self.send(m.Result(id=message.id, body=answer))
+            case m.StartJob() as order:
+                self.job, self.words = order, []
+                self.step = int(order.checkpoint.rpartition("-")[2]) if order.checkpoint else 0
+                self.send(m.Result(id=message.id, body=m.Done()))
+            case m.SteerJob(action=action):
+                self.words.append(action)
+                self.send(m.Result(id=message.id, body=m.Done()))
+
+    def work(self):
+        order, spec = self.job, self.job.spec
+        if self.words:
+            word = self.words.pop()
+            self.checkpoint()
+            self.end({"pause": "paused", "cancel": "cancelled", "keep": "kept"}[word])
+            return
+        if spec.out == "broken":
+            self.end("failed", m.Error(code="failed", message="It broke.", hint="Mend it."))
+            return
+        self.step += 1
+        self.send(
+            m.JobStep(
+                id=order.id,
+                epoch=order.epoch,
+                steps_done=[self.step],
+                metrics=[{"loss": 1.0 / self.step}],
+                steps=spec.steps,
+                message="Training.",
+                seconds_left=None,
+            )
+        )
+        if self.step == 3 and (spec.out == "poison" or (spec.out == "fragile" and order.epoch == 1)):
+            time.sleep(0.1)  # the report leaves before the process does
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.step % 5 == 0:
+            self.checkpoint()
+        if self.step >= spec.steps:
+            self.end("done")
+
+    def checkpoint(self):
+        order = self.job
+        folder = Path(order.folder, f"checkpoint-{order.epoch:06d}-{self.step:09d}")
+        folder.mkdir(exist_ok=True)
+        self.send(m.JobCheckpoint(id=order.id, epoch=order.epoch, step=self.step, folder=str(folder)))
+
+    def end(self, outcome, error=None):
+        order, output = self.job, ""
+        if outcome in ("done", "kept"):
+            output = str(Path(order.folder, "output"))
+            shutil.copytree(Path(self.options.base, "result"), output, dirs_exist_ok=True)
+        self.job = None
+        self.send(
+            m.JobEnded(
+                id=order.id,
+                epoch=order.epoch,
+                outcome=outcome,
+                step=self.step,
+                output=output,
+                result={"name": order.spec.out, "steps": self.step, "loss": 0.5},
+                error=error,
+            )
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for name in ("socket", "token", "base", "name", "device", "threads"):
+        parser.add_argument(f"--{name}")
+    FakeRuntime(parser.parse_args()).serve()

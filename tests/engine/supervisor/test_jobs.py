@@ -1,0 +1,300 @@
+"""The queue against runtimes that live, die, hang and lie, over the real wire."""
+
+import json
+import random
+import threading
+import time
+
+import psutil
+import pytest
+import zmq
+
+from engine import messages as m
+from engine.formats.errors import StudioError
+from engine.supervisor.store import Store
+
+
+def test_a_job_runs_and_its_result_joins_the_library(rig):
+    job = rig.submit("first", steps=12)
+    assert job.state in ("queued", "running") and job.steps == 12
+    done = rig.wait_for("first", "done")
+    assert (done.step, done.result["loss"], done.attempt) == (12, 0.5, 1)
+    cards = {card.name: card for card in rig.ask(m.ListAdapters()).adapters}
+    assert cards["first"].source == "training" and cards["first"].path.startswith(str(rig.home.adapters))
+    curve = rig.ask(m.ReadMetrics(id="first"))
+    assert curve.steps == list(range(1, 13)) and curve.series["loss"][1] == 0.5
+    assert rig.ask(m.ReadMetrics(id="first", since=11)).steps == [11, 12]
+    words = [line.text for line in rig.ask(m.ReadLog(id="first")).lines]
+    assert words[0] == "Queued." and "Checkpoint at step 10." in words and words[-1] == "Done after 12 steps."
+    rig.wait_until(lambda: [path.name for path in (rig.home.jobs / "first").iterdir()] == ["job.json"])
+
+
+def test_the_same_submission_twice_is_one_job(rig):
+    rig.submit("once", steps=500)
+    again = rig.submit("once", steps=500)
+    assert again.id == "once" and len(rig.ask(m.ListJobs()).jobs) == 1
+    with pytest.raises(StudioError, match="Another job already has the id"):
+        rig.submit("twice", key="once")
+    rig.ask(m.CancelJob(id="once"))
+
+
+def test_one_at_a_time_then_the_next(rig):
+    for name in ("one", "two", "three"):
+        rig.submit(name, steps=20)
+    seen = set()
+    while (jobs := rig.ask(m.ListJobs()).jobs)[-1].state != "done":
+        seen.add(tuple(job.state for job in jobs))
+        rig.client.listen(0.02)
+    assert ("running", "queued", "queued") in seen and ("done", "done", "running") in seen
+    assert all(states.count("running") <= 1 for states in seen)
+
+
+def test_pause_resume_cancel(rig):
+    rig.submit("long", steps=2000)
+    rig.wait_for_step("long", 8)
+    paused = rig.ask(m.PauseJob(id="long"))
+    assert paused.state == "paused" and paused.checkpoint_step == paused.step
+    assert rig.ask(m.ResumeJob(id="long")).state == "running"
+    rig.wait_for_step("long", paused.step + 3)
+    assert rig.ask(m.ReadMetrics(id="long")).steps[: paused.step + 1] == list(range(1, paused.step + 2))
+    assert rig.ask(m.CancelJob(id="long")).state == "cancelled"
+    rig.wait_until(lambda: not list((rig.home.jobs / "long").glob("checkpoint-*")))
+    with pytest.raises(StudioError, match="long is cancelled and cannot be resumed"):
+        rig.ask(m.ResumeJob(id="long"))
+    rig.ask(m.RemoveJob(id="long"))
+    assert rig.ask(m.ListJobs()).jobs == [] and not (rig.home.jobs / "long").exists()
+
+
+def test_stop_and_keep(rig):
+    rig.submit("enough", steps=2000)
+    rig.wait_for_step("enough", 4)
+    rig.ask(m.CancelJob(id="enough", keep=True))
+    job = rig.wait_for("enough", "done")
+    assert "kept" in job.message and job.step < 2000
+    assert "enough" in [card.name for card in rig.ask(m.ListAdapters()).adapters]
+
+
+def test_a_queued_job_can_be_paused_and_cancelled(rig):
+    rig.submit("front", steps=2000)
+    rig.submit("back")
+    assert rig.ask(m.PauseJob(id="back")).state == "paused"
+    assert rig.ask(m.ResumeJob(id="back")).state == "queued"
+    assert rig.ask(m.CancelJob(id="back")).state == "cancelled"
+    rig.ask(m.CancelJob(id="front"))
+
+
+def test_a_dead_runtime_is_a_sentence_and_the_job_goes_on(rig):
+    rig.submit("fragile", steps=12)
+    job = rig.wait_for("fragile", "done")
+    assert (job.attempt, job.step) == (2, 12)
+    death = "The runtime of tiny stopped unexpectedly (killed by signal 9)."
+    assert f"{death} Training “fragile” continues from step 0." in rig.said()
+
+
+def test_a_job_that_kills_three_runtimes_without_getting_further_is_held(rig):
+    rig.submit("poison")
+    rig.submit("innocent")
+    held = rig.wait_for("poison", "held")
+    assert held.attempt == 3 and held.error.code == "held" and "third time" in held.error.message
+    assert rig.wait_for("innocent", "done").attempt == 1
+    assert rig.ask(m.ResumeJob(id="poison")).state in ("queued", "running")
+    assert rig.wait_for("poison", "held").attempt == 6
+
+
+def test_a_job_that_gets_further_each_time_is_never_held(rig):
+    rig.submit("stubborn", steps=90)
+    for death in range(1, 6):
+        rig.wait_for_step("stubborn", death * 11)
+        for card in rig.ask(m.Status()).runtimes:
+            psutil.Process(card.pid).kill()
+        rig.client.listen(0.2)
+    job = rig.wait_for("stubborn", "done")
+    assert job.attempt == 6 and job.checkpoint_step is not None
+    assert rig.ask(m.ReadMetrics(id="stubborn")).steps == list(range(1, 91))
+
+
+def test_a_failure_is_told_with_its_next_step(rig):
+    rig.submit("broken")
+    job = rig.wait_for("broken", "failed")
+    assert (job.error.message, job.error.hint) == ("It broke.", "Mend it.")
+    assert any("Training “broken” has stopped. It broke." in sentence for sentence in rig.said())
+
+
+def test_a_live_request_fails_with_a_sentence_when_its_runtime_dies(rig):
+    with pytest.raises(StudioError, match="stopped unexpectedly") as caught:
+        rig.ask(m.Generate(base="tiny", prompt="die"))
+    assert caught.value.code == "crashed"
+    tokens = []
+    part = m.Part(name="reverse")
+    answer = rig.ask(m.Generate(base="tiny", prompt="ab", parts=[part]), tokens.append)
+    assert answer.text == "ab|adapter:reverse=reverse"
+    assert [body.text for body in tokens if isinstance(body, m.Token)] == ["a", "b"]
+
+
+def test_a_cancelled_call_is_still_answered(rig):
+    rig.ask(m.WarmUp(base="tiny"))
+    call = m.Call(id="c", body=m.Generate(base="tiny", prompt="hang"))
+    rig.client._socket.send(m.encode(call))
+    rig.client.listen(0.1)
+    rig.client._socket.send(m.encode(m.Cancel(id="c")))
+    with pytest.raises(StudioError, match="Cancelled") as caught:
+        rig.client._wait("c", lambda body: None, time.monotonic() + 5)
+    assert caught.value.code == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"out": "reverse"}, "There already is an adapter called reverse"),
+        ({"out": "../up"}, "cannot be a name"),
+        ({"base": "tinny"}, "There is no base model called tinny. Did you mean tiny?"),
+        ({"rank": 0}, "The rank cannot be 0"),
+        ({"learning_rate": float("nan")}, "The learning rate cannot be nan"),
+        ({"data": "/nowhere.jsonl"}, "There is no data file"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_it_is_acknowledged(rig, fields, sentence):
+    spec = m.TrainLora(**({"base": "tiny", "data": str(rig.data), "out": "new"} | fields))
+    with pytest.raises(StudioError) as caught:
+        rig.ask(m.SubmitJob(id="new", spec=spec))
+    assert sentence in str(caught.value)
+    assert rig.ask(m.ListJobs()).jobs == []
+
+
+def test_a_bad_line_is_named_and_nothing_is_trained(rig):
+    rig.data.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n')
+    with pytest.raises(StudioError, match="line 2") as caught:
+        rig.submit("new")
+    assert caught.value.code == "data" and rig.ask(m.ListJobs()).jobs == []
+
+
+def test_experts_of_a_mix_are_checked(rig):
+    def submit(*experts):
+        spec = m.TrainRouter(base="tiny", experts=list(experts), data=str(rig.data), out="mix")
+        return rig.ask(m.SubmitJob(id="mix", spec=spec))
+
+    with pytest.raises(StudioError, match=r"no adapter called revers\. Did you mean reverse"):
+        submit("revers")
+    with pytest.raises(StudioError, match="made for starter-llama, not for tiny"):
+        submit("reverse")
+    with pytest.raises(StudioError, match="at least one expert"):
+        submit()
+    with pytest.raises(StudioError, match="named twice"):
+        submit("sort", "sort")
+
+
+def test_a_job_keeps_its_data_whatever_happens_to_the_file(rig):
+    rig.submit("front", steps=300)
+    rig.submit("keeper", steps=5)
+    rig.data.unlink()
+    rig.ask(m.CancelJob(id="front"))
+    assert rig.wait_for("keeper", "done").step == 5
+
+
+def test_reports_of_strangers_and_older_starts_are_refused(rig):
+    rig.submit("fenced", steps=2000)
+    rig.wait_for_step("fenced", 3)
+    liar = zmq.Context.instance().socket(zmq.DEALER)
+    liar.connect(rig.home.read_announcement().socket)
+    ended = m.JobEnded(id="fenced", epoch=1, outcome="done", step=99999, output="/etc")
+    ready = m.RuntimeReady(base="tiny", device="cpu", pid=1, token="guess", load_seconds=0.0)
+    for message in (ready, ended, m.JobCheckpoint(id="fenced", epoch=1, step=9, folder="/etc")):
+        liar.send(m.encode(message))
+    rig.client.listen(0.3)
+    liar.close()
+    job = rig.ask(m.ShowJob(id="fenced"))
+    assert job.state == "running" and job.step < 2000
+    rig.ask(m.CancelJob(id="fenced"))
+
+
+def test_a_killed_engine_loses_no_acknowledged_job_and_leaves_no_runtime(rig):
+    rig.submit("running", steps=400)
+    rig.wait_for_step("running", 12)
+    (runtime,) = rig.ask(m.Status()).runtimes
+    rig.kill()
+    until = time.monotonic() + 5
+    while psutil.pid_exists(runtime.pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(runtime.pid)
+    rig.start()
+    job = rig.ask(m.ShowJob(id="running"))
+    assert job.state in ("queued", "running") and job.attempt >= 1 and job.checkpoint_step >= 10
+    assert any("was interrupted" in sentence for sentence in rig.said())
+    rig.wait_for_step("running", job.checkpoint_step + 2)
+    assert rig.ask(m.ReadMetrics(id="running")).steps[:10] == list(range(1, 11))
+    rig.ask(m.CancelJob(id="running"))
+
+
+def test_twenty_kills_while_submitting(rig):
+    """Whatever was acknowledged before the kill is there after it, and nothing that cannot run."""
+    chance = random.Random(5)
+    acknowledged = []
+    for life in range(20):
+        killer = threading.Timer(chance.uniform(0.02, 0.25), rig.process.kill)
+        killer.start()
+        try:
+            for number in range(1000):
+                key = f"job-{life}-{number}"
+                rig.submit(key, steps=100_000)
+                acknowledged.append(key)
+        except StudioError as error:
+            assert error.code == "crashed"
+        killer.join()
+        rig.process.wait()
+        rig.client.close()
+        rig.start()
+        known = {job.id: job for job in rig.ask(m.ListJobs()).jobs}
+        assert set(acknowledged) <= set(known), f"life {life}"
+        assert all(job.state in ("queued", "running") for job in known.values())
+    assert len(acknowledged) > 100
+
+
+def test_a_damaged_database_is_rebuilt_from_the_jobs_folders(rig):
+    rig.submit("finished", steps=5)
+    rig.wait_for("finished", "done")
+    rig.submit("waiting", steps=3000)
+    rig.wait_for_step("waiting", 6)
+    rig.kill()
+    rig.home.backup.unlink(missing_ok=True)
+    for path in rig.home.root.glob("studio.db-*"):
+        path.unlink()
+    rig.home.database.write_bytes(b"\0" * 8192)
+    rig.start()
+    states = {job.id: job.state for job in rig.ask(m.ListJobs()).jobs}
+    assert states["finished"] == "done" and states["waiting"] in ("queued", "running")
+    assert {"finished", "reverse"} <= {card.name for card in rig.ask(m.ListAdapters()).adapters}
+    assert "tiny" in {card.name for card in rig.ask(m.ListBases()).bases}
+    assert any("database was damaged" in sentence for sentence in rig.said())
+    assert list(rig.home.root.glob("studio.db.damaged-*"))
+    rig.wait_for_step("waiting", 8)
+    rig.ask(m.CancelJob(id="waiting"))
+
+
+def test_a_stopped_engine_checkpoints_and_goes_on(rig):
+    rig.submit("patient", steps=3000)
+    rig.wait_for_step("patient", 7)
+    rig.stop()
+    record = json.loads((rig.home.jobs / "patient" / "job.json").read_text())
+    assert record["job"]["state"] == "queued" and record["job"]["checkpoint_step"] >= 7
+    rig.start()
+    rig.wait_for_step("patient", record["job"]["checkpoint_step"] + 1)
+    rig.ask(m.CancelJob(id="patient"))
+
+
+def test_a_result_that_was_on_its_way_arrives_after_a_kill(rig):
+    rig.submit("late", steps=5)
+    rig.wait_for("late", "done")
+    rig.kill()
+    # As if the engine had died between the runtime's word and the move into the library.
+    store = Store(rig.home.database)
+    (record,) = store.jobs()
+    output = rig.home.jobs / "late" / "output"
+    (rig.home.adapters / "late").rename(output)
+    record.output = str(output)
+    record.job = m.msgspec.structs.replace(record.job, state="running")
+    store.save_job(record)
+    store.drop_entry("adapters", "late")
+    store.close()
+    rig.start()
+    assert rig.wait_for("late", "done").result["loss"] == 0.5
+    assert "late" in {card.name for card in rig.ask(m.ListAdapters()).adapters}

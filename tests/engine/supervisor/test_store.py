@@ -1,0 +1,131 @@
+import apsw
+import pytest
+
+from engine.formats.errors import StudioError
+from engine.messages import BaseCard, Event, Job, LogLine, Notice, TrainLora
+from engine.supervisor.store import KEPT_EVENTS, Entry, Record, Store, open_store
+
+
+@pytest.fixture
+def paths(tmp_path):
+    (tmp_path / "backup").mkdir()
+    return tmp_path / "studio.db", tmp_path / "backup" / "studio.db"
+
+
+@pytest.fixture
+def store(paths):
+    store, complaint = open_store(*paths)
+    assert complaint == ""
+    yield store
+    store.close()
+
+
+def record(key="a", number=1):
+    spec = TrainLora(base="b", data="d", out=key)
+    job = Job(id=key, kind="lora", name=key, state="queued", step=0, steps=1, message="", spec=spec)
+    return Record(job=job, paths={"data": "/d"}, number=number)
+
+
+def event(number):
+    return Event(number=number, body=Notice(level="info", message=str(number)))
+
+
+def test_commits_are_durable_and_logged_ahead(store, paths):
+    other = apsw.Connection(str(paths[0]))
+    assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+    assert store._pragma("synchronous") == 2
+    other.close()
+
+
+def test_jobs_come_back_in_their_order(store, paths):
+    for key, number in (("b", 2), ("a", 1)):
+        store.save_job(record(key, number))
+    changed = record("b", 2)
+    changed.epoch, changed.checkpoint = 3, "/c"
+    store.save_job(changed)
+    again = Store(paths[0])
+    assert again.jobs() == [record("a", 1), changed]
+    again.close()
+
+
+def test_a_dropped_job_takes_its_curve_and_log_along(store):
+    store.save_job(record())
+    store.add_metrics([("a", 1, {"loss": 1.0})])
+    store.add_log("a", [LogLine(time=0.0, level="info", text="x")])
+    store.drop_job("a")
+    assert (store.jobs(), store.metrics("a", 0).steps, store.log("a")) == ([], [], [])
+
+
+def test_a_repeated_step_replaces_the_first(store):
+    store.add_metrics([("a", 1, {"loss": 3.0}), ("a", 2, {"loss": 2.0, "entropy": 1.0})])
+    store.add_metrics([("a", 1, {"loss": 2.5})])
+    curve = store.metrics("a", 0)
+    assert curve.steps == [1, 2]
+    assert curve.series == {"loss": [2.5, 2.0], "entropy": [None, 1.0]}
+    assert store.metrics("a", 2).steps == [2]
+
+
+def test_events_keep_their_numbers_when_old_ones_are_forgotten(store):
+    store.add_events([event(number) for number in range(1, KEPT_EVENTS + 11)])
+    assert store.last_event() == KEPT_EVENTS + 10
+    assert store.events(0)[0].number == 11
+    assert store.events(KEPT_EVENTS + 8) == [event(KEPT_EVENTS + 9), event(KEPT_EVENTS + 10)]
+
+
+def test_library_entries_survive(store):
+    entry = Entry(card=BaseCard(name="b", architecture="x", parameters=1, path="/b"), files={"f": "00"})
+    store.save_entry("bases", entry)
+    assert store.entries("bases") == [entry]
+    store.drop_entry("bases", "b")
+    assert store.entries("bases") == []
+
+
+@pytest.mark.parametrize("damage", ["header", "page", "truncated", "empty words"])
+def test_a_damaged_database_is_set_aside_and_the_backup_used(paths, damage):
+    store, _ = open_store(*paths)
+    for number in range(300):
+        store.save_job(record(f"job{number}", number))
+    store.back_up(paths[1])
+    store.save_job(record("later", 1000))
+    store.close()
+    content = bytearray(paths[0].read_bytes())
+    match damage:
+        case "header":
+            content[:100] = b"x" * 100
+        case "page":
+            content[8192:12288] = b"\xff" * 4096
+        case "truncated":
+            content = content[: len(content) // 2]
+        case "empty words":
+            content = bytearray(b"this was never a database")
+    paths[0].write_bytes(content)
+    store, complaint = open_store(*paths)
+    assert "damaged" in complaint and "backup" in complaint
+    assert len(store.jobs()) == 300
+    store.close()
+    aside = [path for path in paths[0].parent.iterdir() if path.name.startswith("studio.db.damaged-")]
+    assert any(path.read_bytes() == bytes(content) for path in aside)
+
+
+def test_without_a_good_backup_it_starts_anew(paths):
+    paths[0].write_bytes(b"nonsense" * 1000)
+    paths[1].write_bytes(b"nonsense too" * 1000)
+    store, complaint = open_store(*paths)
+    assert "jobs' folders" in complaint and "backup" not in complaint
+    assert store.jobs() == []
+    store.close()
+
+
+def test_a_newer_programs_database_is_left_alone(paths):
+    store, _ = open_store(*paths)
+    store._db.execute("PRAGMA user_version=999")
+    store.close()
+    with pytest.raises(StudioError, match="newer Adapter Studio"):
+        open_store(*paths)
+    assert paths[0].exists()
+
+
+def test_an_old_sqlite_is_refused(paths, monkeypatch):
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.40.1")
+    with pytest.raises(StudioError, match="can lose committed data"):
+        open_store(*paths)
