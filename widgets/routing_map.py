@@ -433,7 +433,7 @@ class RoutingMap(QAbstractScrollArea):
 
     def _paint_rows(self, painter: QPainter) -> None:
         painter.save()
-        painter.setClipRect(QRectF(0, HEAD, self._label_width(), self.viewport().height() - HEAD))
+        painter.setClipRect(QRectF(0, HEAD - 4, self._label_width(), self.viewport().height() - HEAD + 4))
         current = (self._hover or self._cursor)[1]
         flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for row, words in self._row_labels(current):

@@ -2,90 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QMimeData, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QMimeData, QModelIndex, Qt
 
+from app.models.adapters import MIME
+from app.models.rows import Index, Rows
 from engine.messages import AdapterCard
 
-__all__ = ["ADAPTER_MIME", "Role", "ShelfModel", "adapter_mime"]
-
-ADAPTER_MIME = "application/x-adapter-studio-adapter"
-
-Index = QModelIndex | QPersistentModelIndex
-NOWHERE = QModelIndex()
+__all__ = ["Role", "Shelf", "Slip", "adapter_mime"]
 
 
 class Role(IntEnum):
     NAME = Qt.ItemDataRole.UserRole + 1
     FACTS = Qt.ItemDataRole.UserRole + 2
-    IS_ON_DESK = Qt.ItemDataRole.UserRole + 3
-    SEARCH = Qt.ItemDataRole.UserRole + 4
+    SEARCH = Qt.ItemDataRole.UserRole + 3
+
+
+@dataclass(frozen=True)
+class Slip:
+    """An adapter as it lies on the shelf."""
+
+    card: AdapterCard
+    is_on_desk: bool
+
+    @property
+    def facts(self) -> str:
+        rank = "files are gone" if self.card.missing else f"rank {self.card.rank}"
+        return f"{rank} · on desk" if self.is_on_desk else rank
 
 
 def adapter_mime(name: str) -> QMimeData:
     """What a dragged adapter is: its name, in UTF-8."""
     mime = QMimeData()
-    mime.setData(ADAPTER_MIME, name.encode())
+    mime.setData(MIME, name.encode())
     return mime
 
 
-class ShelfModel(QAbstractListModel):
+class Shelf(Rows[Slip]):
     """The adapters of one base in the library's order; those on the desk say so."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._cards: list[AdapterCard] = []
-        self._on_desk: set[str] = set()
+        super().__init__(lambda slip: slip.card.name)
 
-    def set_cards(self, cards: Sequence[AdapterCard]) -> None:
-        if list(cards) != self._cards:
-            self.beginResetModel()
-            self._cards = list(cards)
-            self.endResetModel()
-
-    def set_on_desk(self, names: set[str]) -> None:
-        changed = self._on_desk ^ names
-        self._on_desk = set(names)
-        for row, card in enumerate(self._cards):
-            if card.name in changed:
-                self.dataChanged.emit(self.index(row), self.index(row))
-
-    def rowCount(self, parent: Index = NOWHERE) -> int:
-        return 0 if parent.isValid() else len(self._cards)
+    def fill(self, cards: Iterable[AdapterCard], on_desk: Collection[str]) -> None:
+        self.show([Slip(card, card.name in on_desk) for card in cards])
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
+        slip = self.item(index)
+        if slip is None:
             return None
-        card = self._cards[index.row()]
-        is_on_desk = card.name in self._on_desk
-        facts = f"rank {card.rank}" if not card.missing else "files are gone"
         match role:
             case Qt.ItemDataRole.DisplayRole | Role.NAME:
-                return card.name
+                return slip.card.name
             case Role.FACTS:
-                return facts
-            case Role.IS_ON_DESK:
-                return is_on_desk
+                return slip.facts
             case Role.SEARCH:
-                return f"{card.name} {card.kind} {card.description}"
-            case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleDescriptionRole:
-                return f"{card.description or card.kind}, {facts}{', on the desk' if is_on_desk else ''}"
+                return f"{slip.card.name} {slip.card.kind} {slip.card.description}"
+            case Qt.ItemDataRole.ToolTipRole:
+                return slip.card.description or None
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{card.name}, {facts}{', on the desk' if is_on_desk else ''}"
+                return f"{slip.card.name}, {slip.facts}"
+            case Qt.ItemDataRole.AccessibleDescriptionRole:
+                return slip.card.description
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
-        usual = super().flags(index)
-        return usual | Qt.ItemFlag.ItemIsDragEnabled if index.isValid() else usual
+        flags = super().flags(index)
+        return flags | Qt.ItemFlag.ItemIsDragEnabled if index.isValid() else flags
 
     def mimeTypes(self) -> list[str]:
-        return [ADAPTER_MIME]
+        return [MIME]
 
-    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
-        return adapter_mime(str(indexes[0].data(Role.NAME)))
-
-    def supportedDragActions(self) -> Qt.DropAction:
-        return Qt.DropAction.CopyAction
+    def mimeData(self, indexes: Iterable[QModelIndex]) -> QMimeData:
+        return adapter_mime(next(str(index.data(Role.NAME)) for index in indexes))

@@ -16,7 +16,6 @@ SIZES = [(1280, 800), (1920, 1080)]
 SCHEMES = ["light", "dark", "contrast"]
 PAGES = ["library", "mixer", "activity", "settings"]
 EXPERTS = ("reverse", "sort", "upper")
-PASSES = 6
 
 
 def photograph(folder: Path) -> None:
@@ -40,10 +39,8 @@ def photograph(folder: Path) -> None:
 def play(window: Window, folder: Path) -> None:
     """Lay, train, ask; a picture of the desk while it learns and of a muted strip."""
     window.look(f"[mixer.drop(name) for name in {EXPERTS}]")
-    window.look(f"mixer.set_passes({PASSES})")
-    window.look("mixer.desk_changed.emit()")
     window.key("ctrl+t")
-    window.until("mixer.training.job is not None and mixer.training.job.step >= 150", 120)
+    window.until("mixer.training.job is not None and mixer.training.job.step >= 100", 120)
     window.key("ctrl+l")
     window.write("sort: garden")
     window.key("Return")

@@ -30,7 +30,7 @@ __all__ = ["RouterPanel"]
 
 CHOOSE = "Choose file…"
 STATIC = "None, static faders"
-INPUTS = {"context": "Token and its context", "local": "Token only, as published"}
+INPUTS = {"context": "Token with context", "local": "Token alone"}
 WAITING = {"queued": "Waiting for its turn", "paused": "Paused", "held": "Held after three crashes"}
 
 
@@ -43,7 +43,7 @@ class RouterPanel(QFrame):
         self.setObjectName("mixer.router")
         self.setAccessibleName("Router")
         self.setAcceptDrops(True)
-        self.setFixedWidth(224)
+        self.setFixedWidth(208)
         self._build_playing()
         self._build_learning()
         self._build_training()
@@ -82,6 +82,9 @@ class RouterPanel(QFrame):
         self.input = QComboBox(objectName="mixer.router.input", accessibleName="What the router listens to")
         for name, words in INPUTS.items():
             self.input.addItem(words, name)
+        self.input.setToolTip(
+            "A token alone is the published method; with the text before it, small bases mix better"
+        )
         self.passes = QSpinBox(
             objectName="mixer.router.passes",
             accessibleName="Passes over the data",

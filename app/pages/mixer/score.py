@@ -51,6 +51,7 @@ class Score(QWidget):
         self._columns = QHBoxLayout()
         self.answers: dict[str, AnswerColumn] = {}
         self._tried: list[str] = []
+        self._chips: dict[str, tuple[int, QPushButton]] = {}
         self.map = RoutingMap()
         self.map.setObjectName("mixer.map")
         self._view = QComboBox(objectName="mixer.map.view", accessibleName="Projections shown")
@@ -123,7 +124,7 @@ class Score(QWidget):
         mixer.answers.started.connect(self._started)
         mixer.answers.spoke.connect(self._spoke)
         mixer.answers.changed.connect(self._changed)
-        theme.changed.connect(self._show_compare)
+        theme.changed.connect(self._tint_compare)
 
     def _ask(self) -> None:
         text = self.prompt.text()
@@ -177,7 +178,9 @@ class Score(QWidget):
         if MIX in self.answers:
             self.answers[MIX].text.set_silent({mixer.hue(name) for name in mixer.silent})
         self._empty.setText(
-            "Ask something: every cell will show who spoke at that token and layer, and how sure it was."
+            "Each token and layer will show its expert here."
+            if not mixer.desk.strips
+            else "Ask something: every cell will show who spoke at that token and layer, and how sure it was."
             if mixer.plays_mix
             else "Static faders let everyone speak everywhere. Train the router to see who speaks where."
         )
@@ -228,19 +231,32 @@ class Score(QWidget):
         self._ask()
 
     def _show_compare(self) -> None:
-        _empty(self._compare)
-        if not self._mixer.desk.strips:
-            return
-        self._compare.addWidget(_label("Compare"))
-        for name in self._mixer.desk.experts:
-            chip = QPushButton(name, checkable=True, objectName=f"mixer.compare.{name}")
-            chip.setStyleSheet(CHIP)
-            chip.setIcon(_dot(self._mixer.hue(name)))
-            chip.setAccessibleName(f"Show the answer of {name} alone")
-            chip.setChecked(name in self._mixer.compared)
-            chip.toggled.connect(lambda on, name=name: self._mixer.compare(name, on))
-            self._compare.addWidget(chip)
-        self._compare.addStretch(1)
+        mixer = self._mixer
+        hues = {name: mixer.hue(name) for name in mixer.desk.experts}
+        if hues != {name: hue for name, (hue, _) in self._chips.items()}:
+            _empty(self._compare)
+            self._chips = {name: (hue, self._chip(name)) for name, hue in hues.items()}
+            if hues:
+                self._compare.addWidget(_label("Compare"))
+            for _, chip in self._chips.values():
+                self._compare.addWidget(chip)
+            self._compare.addStretch(1)
+            self._tint_compare()
+        for name, (_, chip) in self._chips.items():
+            chip.blockSignals(True)
+            chip.setChecked(name in mixer.compared)
+            chip.blockSignals(False)
+
+    def _chip(self, name: str) -> QPushButton:
+        chip = QPushButton(name, checkable=True, objectName=f"mixer.compare.{name}")
+        chip.setStyleSheet(CHIP)
+        chip.setAccessibleName(f"Show the answer of {name} alone")
+        chip.toggled.connect(lambda on: self._mixer.compare(name, on))
+        return chip
+
+    def _tint_compare(self) -> None:
+        for hue, chip in self._chips.values():
+            chip.setIcon(_dot(hue))
 
     # what they say
 

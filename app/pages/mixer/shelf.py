@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.models.shelf import Role, ShelfModel
+from app.models import shelf
+from app.models.shelf import Role
 from app.presenters.mixer import Mixer
 from widgets.theme import theme
 
@@ -35,7 +36,7 @@ class Shelf(QWidget):
         self._mixer = mixer
         self._base = ""
         self.setObjectName("mixer.shelf.panel")
-        self.model = ShelfModel()
+        self.model = shelf.Shelf()
         self._proxy = QSortFilterProxyModel(self)
         self._proxy.setSourceModel(self.model)
         self._proxy.setFilterRole(Role.SEARCH)
@@ -82,8 +83,7 @@ class Shelf(QWidget):
         base = self._mixer.desk.base or self._base
         cards = list(self._mixer.adapters.values())
         fitting = [card for card in cards if not base or card.base == base]
-        self.model.set_cards(fitting)
-        self.model.set_on_desk(set(self._mixer.desk.experts))
+        self.model.fill(fitting, self._mixer.desk.experts)
         hidden = len(cards) - len(fitting)
         others = f" {hidden} for another base {'is' if hidden == 1 else 'are'} not shown." if hidden else ""
         if not cards:
@@ -143,8 +143,7 @@ class _Row(QStyledItemDelegate):
         ink, dim = ("on_accent", "on_accent") if is_selected else ("text", "text_dim")
         text = rect.adjusted(10, 5, -10, -5)
         self._line(painter, text, str(index.data(Role.NAME)), ink, strong=True)
-        facts = str(index.data(Role.FACTS)) + (" · on desk" if index.data(Role.IS_ON_DESK) else "")
-        self._line(painter, text, facts, dim, strong=False)
+        self._line(painter, text, str(index.data(Role.FACTS)), dim, strong=False)
         painter.restore()
 
     def _line(self, painter: QPainter, rect: QRect, words: str, ink: str, *, strong: bool) -> None:

@@ -19,7 +19,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from app.models.shelf import ADAPTER_MIME, adapter_mime
+from app.models.adapters import MIME
+from app.models.shelf import adapter_mime
 from app.presenters.mixer import NULL, Mixer
 from widgets.channel_strip import ChannelStrip
 from widgets.empty import Empty
@@ -74,8 +75,8 @@ class Strips(QWidget):
     def _compose(self) -> None:
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(GAP)
-        self._row.addWidget(self.drop_slot)
-        self._row.addStretch(1)
+        self._row.addWidget(self.drop_slot, 1)
+        self._row.addStretch(0)
         self._bank = QWidget()
         self._bank.setLayout(self._row)
         self._scroll = QScrollArea(widgetResizable=True)
@@ -183,11 +184,11 @@ class Strips(QWidget):
         drag.exec(Qt.DropAction.CopyAction)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasFormat(ADAPTER_MIME):
+        if event.mimeData().hasFormat(MIME):
             event.acceptProposedAction()
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
-        if event.mimeData().hasFormat(ADAPTER_MIME):
+        if event.mimeData().hasFormat(MIME):
             self._point_at(self._slot_at(event.position().x()))
             event.acceptProposedAction()
 
@@ -195,7 +196,7 @@ class Strips(QWidget):
         self._point_at(None)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        name = bytes(event.mimeData().data(ADAPTER_MIME).data()).decode()
+        name = bytes(event.mimeData().data(MIME).data()).decode()
         slot = self._slot_at(event.position().x())
         self._point_at(None)
         event.acceptProposedAction()
@@ -304,7 +305,9 @@ class _DropSlot(QAbstractButton):
         self.setObjectName("mixer.desk.drop")
         self.setAccessibleName("Empty channel: choose an adapter from the shelf")
         self.setToolTip("Drop an adapter here, or press to go to the shelf")
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(56)
+        self.setMaximumWidth(192)
         theme.changed.connect(self.update)
 
     def light(self, on: bool) -> None:
@@ -313,7 +316,7 @@ class _DropSlot(QAbstractButton):
             self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(64, 300)
+        return QSize(56, 300)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
