@@ -67,7 +67,7 @@ class Mixing(msgspec.Struct, frozen=True, kw_only=True):
     strength: float = 1.0
 
 
-class AdapterCard(Struct):
+class AdapterCard(Struct, frozen=True):
     """An adapter in the library. ``source`` is starter, import, training or hub."""
 
     name: str
@@ -86,7 +86,7 @@ class AdapterCard(Struct):
     missing: bool = False
 
 
-class Inspection(Struct):
+class Inspection(Struct, frozen=True):
     """What a folder holds, before anything is loaded. ``verdict`` is ok, convert or refuse."""
 
     verdict: Literal["ok", "convert", "refuse"]
@@ -100,7 +100,7 @@ class Inspection(Struct):
     bytes: int
 
 
-class BaseCard(Struct):
+class BaseCard(Struct, frozen=True):
     """A base model. ``parameters`` is a count, ``path`` a local folder."""
 
     name: str
@@ -110,7 +110,7 @@ class BaseCard(Struct):
     source: str = "import"
 
 
-class MixCard(Struct):
+class MixCard(Struct, frozen=True):
     """A trained mix: which experts, on which base, with which router."""
 
     name: str
@@ -123,7 +123,7 @@ class MixCard(Struct):
     missing: bool = False
 
 
-class DataSet(Struct):
+class DataSet(Struct, frozen=True):
     """A data file that has been read to its end and found whole. ``rows`` counts examples."""
 
     name: str
@@ -134,7 +134,7 @@ class DataSet(Struct):
     sample: list[tuple[str, str]] = []
 
 
-class Verification(Struct):
+class Verification(Struct, frozen=True):
     """Whether an adapter's files are still what they were when they came in."""
 
     name: str
@@ -164,7 +164,7 @@ class RuntimeCard(msgspec.Struct, frozen=True, kw_only=True):
 # --- jobs -------------------------------------------------------------------------------------------------------
 
 
-class TrainLora(Struct):
+class TrainLora(Struct, frozen=True):
     """Train a new LoRA of ``rank`` on ``data``. ``targets`` empty means every linear projection of the blocks."""
 
     base: str
@@ -184,7 +184,7 @@ class TrainLora(Struct):
     checkpoint_seconds: float = 5.0
 
 
-class TrainRouter(Struct):
+class TrainRouter(Struct, frozen=True):
     """Train a router over frozen ``experts`` on at most ``max_examples`` rows of ``data``.
 
     ``entropy_weight`` is the signed lambda and ``balance_weight`` the alpha of the Specialization Balance Loss.
@@ -215,7 +215,7 @@ class TrainRouter(Struct):
 JobSpec = TrainLora | TrainRouter
 
 
-class Job(Struct):
+class Job(Struct, frozen=True):
     """A job as everyone sees it. Times are seconds since the epoch; ``seconds_left`` None until it can be known."""
 
     id: str
@@ -247,87 +247,87 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
 # --- requests a client may send -----------------------------------------------------------------------------------
 
 
-class Status(Struct):
+class Status(Struct, frozen=True):
     pass
 
 
-class Shutdown(Struct):
+class Shutdown(Struct, frozen=True):
     """Stop the engine: running jobs are checkpointed and queued again for the next start."""
 
 
-class RunDoctor(Struct):
+class RunDoctor(Struct, frozen=True):
     pass
 
 
-class ListAdapters(Struct):
+class ListAdapters(Struct, frozen=True):
     pass
 
 
-class InspectAdapter(Struct):
+class InspectAdapter(Struct, frozen=True):
     path: str
 
 
-class ImportAdapter(Struct):
+class ImportAdapter(Struct, frozen=True):
     path: str
     name: str | None = None
 
 
-class VerifyAdapters(Struct):
+class VerifyAdapters(Struct, frozen=True):
     """Check one adapter, or all of them, against the hashes taken when they came in."""
 
     name: str | None = None
 
 
-class RemoveAdapter(Struct):
+class RemoveAdapter(Struct, frozen=True):
     """Move an adapter to the home's trash, from where RestoreAdapter brings it back."""
 
     name: str
 
 
-class RestoreAdapter(Struct):
+class RestoreAdapter(Struct, frozen=True):
     name: str
 
 
-class ExportAdapter(Struct):
+class ExportAdapter(Struct, frozen=True):
     name: str
     folder: str
     rank: int | None = None
 
 
-class ListBases(Struct):
+class ListBases(Struct, frozen=True):
     pass
 
 
-class AddBase(Struct):
+class AddBase(Struct, frozen=True):
     path: str
     name: str | None = None
 
 
-class ListMixes(Struct):
+class ListMixes(Struct, frozen=True):
     pass
 
 
-class RemoveMix(Struct):
+class RemoveMix(Struct, frozen=True):
     name: str
 
 
-class ListData(Struct):
+class ListData(Struct, frozen=True):
     """The data sets of the starter pack."""
 
 
-class CheckData(Struct):
+class CheckData(Struct, frozen=True):
     """Read a data file to its end: a DataSet, or a Failure that names the first bad line."""
 
     path: str
 
 
-class WarmUp(Struct):
+class WarmUp(Struct, frozen=True):
     """Start the runtime of a base ahead of need, so that the first prompt answers at once."""
 
     base: str
 
 
-class Generate(Struct):
+class Generate(Struct, frozen=True):
     """One answer, streamed as Token progress. No parts and no mixing is the base alone.
 
     With ``mixing`` the parts are the faders over the mix's experts (absent experts play at 1.0).
@@ -344,7 +344,7 @@ class Generate(Struct):
     record: bool = False
 
 
-class Route(Struct):
+class Route(Struct, frozen=True):
     """Who speaks where while the mix reads ``prompt``."""
 
     mixing: Mixing
@@ -352,7 +352,7 @@ class Route(Struct):
     parts: list[Part] = []
 
 
-class Score(Struct):
+class Score(Struct, frozen=True):
     """Evaluate on held-out rows. ``exact`` compares whole completions, ``loss`` is nats per completion token."""
 
     base: str
@@ -364,52 +364,52 @@ class Score(Struct):
     batch_size: int = 64
 
 
-class SubmitJob(Struct):
+class SubmitJob(Struct, frozen=True):
     """``id`` is the client's, so that a repeated submission is the same job and not a second one."""
 
     id: str
     spec: JobSpec
 
 
-class ListJobs(Struct):
+class ListJobs(Struct, frozen=True):
     pass
 
 
-class ShowJob(Struct):
+class ShowJob(Struct, frozen=True):
     id: str
 
 
-class ReadLog(Struct):
+class ReadLog(Struct, frozen=True):
     id: str
 
 
-class ReadMetrics(Struct):
+class ReadMetrics(Struct, frozen=True):
     """The recorded curve of a job, from ``since`` (a step) on."""
 
     id: str
     since: int = 0
 
 
-class PauseJob(Struct):
+class PauseJob(Struct, frozen=True):
     """Checkpoint, then release the accelerator."""
 
     id: str
 
 
-class ResumeJob(Struct):
+class ResumeJob(Struct, frozen=True):
     """Continue a paused, failed or held job from its newest checkpoint."""
 
     id: str
 
 
-class CancelJob(Struct):
+class CancelJob(Struct, frozen=True):
     """Stop a job. ``keep`` saves what it has learned so far as its result."""
 
     id: str
     keep: bool = False
 
 
-class RemoveJob(Struct):
+class RemoveJob(Struct, frozen=True):
     """Take an ended job out of the history, with its checkpoints."""
 
     id: str
@@ -451,13 +451,13 @@ Request = (
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-class Done(Struct):
+class Done(Struct, frozen=True):
     """Nothing more to say than that it happened; ``path`` where something was written."""
 
     path: str = ""
 
 
-class EngineStatus(Struct):
+class EngineStatus(Struct, frozen=True):
     running: bool
     pid: int
     protocol: int
@@ -467,39 +467,39 @@ class EngineStatus(Struct):
     runtimes: list[RuntimeCard]
 
 
-class Doctor(Struct):
+class Doctor(Struct, frozen=True):
     checks: list[Check]
 
 
-class Adapters(Struct):
+class Adapters(Struct, frozen=True):
     adapters: list[AdapterCard]
 
 
-class Verified(Struct):
+class Verified(Struct, frozen=True):
     adapters: list[Verification]
 
 
-class Bases(Struct):
+class Bases(Struct, frozen=True):
     bases: list[BaseCard]
 
 
-class Mixes(Struct):
+class Mixes(Struct, frozen=True):
     mixes: list[MixCard]
 
 
-class DataSets(Struct):
+class DataSets(Struct, frozen=True):
     sets: list[DataSet]
 
 
-class Jobs(Struct):
+class Jobs(Struct, frozen=True):
     jobs: list[Job]
 
 
-class Log(Struct):
+class Log(Struct, frozen=True):
     lines: list[LogLine]
 
 
-class Metrics(Struct):
+class Metrics(Struct, frozen=True):
     """Columns of a job's curve: ``series[name][i]`` was recorded at ``steps[i]`` (None where not measured)."""
 
     id: str
@@ -507,7 +507,7 @@ class Metrics(Struct):
     series: dict[str, list[float | None]]
 
 
-class Token(Struct):
+class Token(Struct, frozen=True):
     """One more token of an answer. ``gates[module][expert]`` when asked for, in the order of Routing's lists."""
 
     index: int
@@ -515,7 +515,7 @@ class Token(Struct):
     gates: list[list[float]] | None = None
 
 
-class Routing(Struct):
+class Routing(Struct, frozen=True):
     """Gates of a whole text: ``gates[token][module][expert]``, each row of experts in 0..1.
 
     ``experts`` ends with "null" when the mix has a null expert.
@@ -527,7 +527,7 @@ class Routing(Struct):
     gates: list[list[list[float]]]
 
 
-class Generated(Struct):
+class Generated(Struct, frozen=True):
     """A finished answer. ``routing`` covers prompt and answer when the request asked to record."""
 
     text: str
@@ -539,7 +539,7 @@ class Generated(Struct):
     routing: Routing | None = None
 
 
-class Scored(Struct):
+class Scored(Struct, frozen=True):
     """``interval`` is the 95 % interval of ``value`` over ``n`` rows (Wilson for exact, bootstrap for loss)."""
 
     metric: str
@@ -548,7 +548,7 @@ class Scored(Struct):
     n: int
 
 
-class Scoring(Struct):
+class Scoring(Struct, frozen=True):
     """Progress of a Score: rows done of rows in all, and the value so far."""
 
     done: int
@@ -556,7 +556,7 @@ class Scoring(Struct):
     value: float
 
 
-class Said(Struct):
+class Said(Struct, frozen=True):
     """Progress in words, where a number would be a lie: "loading starter-llama"."""
 
     text: str
@@ -592,29 +592,29 @@ Body = (
 # --- what the supervisor tells everyone ----------------------------------------------------------------------------
 
 
-class JobChanged(Struct):
+class JobChanged(Struct, frozen=True):
     """A job's state changed (not merely its step: that is a gauge)."""
 
     job: Job
 
 
-class JobRemoved(Struct):
+class JobRemoved(Struct, frozen=True):
     id: str
 
 
-class LibraryChanged(Struct):
+class LibraryChanged(Struct, frozen=True):
     """Adapters, bases or mixes came, went or changed."""
 
     what: Literal["adapters", "bases", "mixes"]
 
 
-class EngineChanged(Struct):
+class EngineChanged(Struct, frozen=True):
     """A runtime started, got ready or went away."""
 
     runtimes: list[RuntimeCard]
 
 
-class Notice(Struct):
+class Notice(Struct, frozen=True):
     """A sentence for the person at the window. ``level`` is info, warning or error."""
 
     level: Literal["info", "warning", "error"]
@@ -626,7 +626,7 @@ class Notice(Struct):
 EventBody = JobChanged | JobRemoved | LibraryChanged | EngineChanged | Notice
 
 
-class JobProgress(Struct):
+class JobProgress(Struct, frozen=True):
     """Where a running job is. ``metrics`` are the newest of the curve; the whole curve is in ReadMetrics."""
 
     id: str
@@ -637,7 +637,7 @@ class JobProgress(Struct):
     metrics: dict[str, float]
 
 
-class Load(Struct):
+class Load(Struct, frozen=True):
     """What the engine uses now: bytes of memory of all its processes, of the machine, and per runtime."""
 
     memory: int
@@ -651,7 +651,7 @@ GaugeBody = JobProgress | Load
 # --- supervisor <-> runtime ------------------------------------------------------------------------------------------
 
 
-class Work(Struct):
+class Work(Struct, frozen=True):
     """A live request for a runtime, with every name in it resolved to a folder or file.
 
     ``paths`` maps "adapter:NAME", "mix:NAME" and "data" to absolute paths.
@@ -661,7 +661,7 @@ class Work(Struct):
     paths: dict[str, str]
 
 
-class StartJob(Struct):
+class StartJob(Struct, frozen=True):
     """Run a job under a fencing ``epoch``; reports that carry an older epoch are refused.
 
     ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from, or None.
@@ -675,7 +675,7 @@ class StartJob(Struct):
     checkpoint: str | None
 
 
-class SteerJob(Struct):
+class SteerJob(Struct, frozen=True):
     """A word in a running job's mailbox, read after the current micro-step."""
 
     id: str
@@ -683,7 +683,7 @@ class SteerJob(Struct):
     action: Literal["pause", "cancel", "keep"]
 
 
-class RuntimeReady(Struct):
+class RuntimeReady(Struct, frozen=True):
     base: str
     device: str
     pid: int
@@ -691,13 +691,13 @@ class RuntimeReady(Struct):
     load_seconds: float
 
 
-class Heartbeat(Struct):
+class Heartbeat(Struct, frozen=True):
     token: str
     memory: int
     busy: str
 
 
-class JobStep(Struct):
+class JobStep(Struct, frozen=True):
     """Steps finished since the last report: ``metrics`` holds one mapping per step in ``steps_done``."""
 
     id: str
@@ -709,7 +709,7 @@ class JobStep(Struct):
     seconds_left: float | None
 
 
-class JobCheckpoint(Struct):
+class JobCheckpoint(Struct, frozen=True):
     """A complete checkpoint folder lies on disk, synced and renamed; the store may now point to it."""
 
     id: str
@@ -718,7 +718,7 @@ class JobCheckpoint(Struct):
     folder: str
 
 
-class JobEnded(Struct):
+class JobEnded(Struct, frozen=True):
     """A job is over in this runtime: done or kept (``output`` is a finished folder), paused, cancelled or failed."""
 
     id: str
@@ -736,25 +736,25 @@ Report = RuntimeReady | Heartbeat | JobStep | JobCheckpoint | JobEnded
 # --- envelopes --------------------------------------------------------------------------------------------------------
 
 
-class Call(Struct):
+class Call(Struct, frozen=True):
     id: str
     body: Request | Work | StartJob | SteerJob
 
 
-class Cancel(Struct):
+class Cancel(Struct, frozen=True):
     """Give up a Call; it is still answered, with Failure(code="cancelled") or with what was already on its way."""
 
     id: str
 
 
-class Subscribe(Struct):
+class Subscribe(Struct, frozen=True):
     """Send me every Event after ``since`` (-1: only new ones) and the gauges. Answered by Welcome."""
 
     since: int = -1
     protocol: int = PROTOCOL
 
 
-class Welcome(Struct):
+class Welcome(Struct, frozen=True):
     """The supervisor's greeting: ``last`` is the newest event's number, ``run`` names this engine's life."""
 
     protocol: int
@@ -764,31 +764,43 @@ class Welcome(Struct):
     last: int
 
 
-class Progress(Struct):
+class Progress(Struct, frozen=True):
     id: str
     body: Body
 
 
-class Result(Struct):
+class Result(Struct, frozen=True):
     id: str
     body: Body
 
 
-class Failure(Struct):
+class Failure(Struct, frozen=True):
     id: str
     error: Error
 
 
-class Event(Struct):
+class Event(Struct, frozen=True):
     number: int
     body: EventBody
 
 
-class Gauge(Struct):
+class Gauge(Struct, frozen=True):
     body: GaugeBody
 
 
-Upward = Call | Cancel | Subscribe | Progress | Result | Failure | RuntimeReady | Heartbeat | JobStep | JobCheckpoint | JobEnded
+Upward = (
+    Call
+    | Cancel
+    | Subscribe
+    | Progress
+    | Result
+    | Failure
+    | RuntimeReady
+    | Heartbeat
+    | JobStep
+    | JobCheckpoint
+    | JobEnded
+)
 Downward = Welcome | Progress | Result | Failure | Event | Gauge | Call | Cancel
 
 _encoder = msgspec.msgpack.Encoder()
@@ -803,9 +815,11 @@ def encode(message: Upward | Downward) -> bytes:
 
 def decode_upward(frame: bytes) -> Upward:
     """What a client or runtime sent to the supervisor. msgspec.ValidationError or DecodeError if it is not one."""
-    return _upward.decode(frame)
+    message: Upward = _upward.decode(frame)
+    return message
 
 
 def decode_downward(frame: bytes) -> Downward:
     """What the supervisor sent to a client or runtime. msgspec.ValidationError or DecodeError if it is not one."""
-    return _downward.decode(frame)
+    message: Downward = _downward.decode(frame)
+    return message
