@@ -1,25 +1,22 @@
-"""A stranger's adapter_config.json, rebuilt through an allow-list; patterns resolved as PEFT does."""
+"""A stranger's adapter_config.json, rebuilt field by field through an allow-list."""
 
 from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import regex  # type: ignore[import-untyped]  # its matching can be given a time limit, re's cannot
+from typing import Any
 
 from engine.formats.errors import AdapterError
+from engine.formats.patterns import resolve
 
-__all__ = ["AdapterConfig", "NeedsConversionError", "parse_config", "resolve", "say_base"]
+__all__ = ["AdapterConfig", "NeedsConversionError", "parse_config", "say_base"]
 
 MAX_RANK = 1024
 MAX_ALPHA = 1e6
 MAX_PATTERN = 1000
 MAX_LIST = 20_000
-MATCH_SECONDS = 0.5
 
 
 class NeedsConversionError(AdapterError):
@@ -123,58 +120,6 @@ def parse_config(raw: Mapping[str, Any]) -> AdapterConfig:
         layers=_layers(raw.get("layers_to_transform")),
         layers_pattern=_names(raw, "layers_pattern"),
     )
-
-
-_T = TypeVar("_T")
-
-
-def resolve(patterns: Sequence[tuple[str, _T]], modules: Sequence[str], default: _T) -> dict[str, _T]:
-    """For each module the value of the first key that matches ``(.*\\.)?(key)$``, as PEFT's get_pattern_key.
-
-    Keys are a stranger's regular expressions: all of them together get half a second. AdapterError beyond it.
-    """
-    deadline = time.monotonic() + MATCH_SECONDS
-    tests = [(_matcher(key, deadline), value) for key, value in patterns]
-    return {
-        module: next((value for matches, value in tests if matches(module)), default) for module in modules
-    }
-
-
-_SLOW = "Its rank or alpha pattern takes too long to match, as hostile patterns do."
-
-
-def _matcher(key: str, deadline: float) -> Any:
-    def in_time() -> float:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise AdapterError(_SLOW, "Check where it comes from.", key[:200], code="refused")
-        return left
-
-    if re.fullmatch(r"[\w\-.]+", key):  # no operator but the dot: cannot backtrack
-        plain = re.compile(rf"{key}$")
-
-        def matches_plain(module: str) -> bool:
-            in_time()
-            start = len(module) - len(key)
-            return (
-                start >= 0 and (start == 0 or module[start - 1] == ".") and bool(plain.match(module, start))
-            )
-
-        return matches_plain
-    try:
-        whole = regex.compile(rf"(.*\.)?({key})$")
-    except (regex.error, RecursionError, OverflowError, ValueError) as error:
-        raise AdapterError(
-            f"Its pattern {key[:80]!r} is not a regular expression.", "Export the adapter again.", str(error)
-        ) from error
-
-    def matches(module: str) -> bool:
-        try:
-            return bool(whole.match(module, timeout=in_time()))
-        except TimeoutError as error:
-            raise AdapterError(_SLOW, "Check where it comes from.", key[:200], code="refused") from error
-
-    return matches
 
 
 def say_base(value: Any) -> str:

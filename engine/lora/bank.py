@@ -35,6 +35,7 @@ def attach(
     dtype: torch.dtype | None = None,
 ) -> Bank:
     """Put ``adapters`` on ``model``, silent until ``activate``. In place; several banks may share one model.
+    Attach when the model is where it shall stay: the experts go to its device.
 
     The experts are computed in float32 as PEFT does (``dtype`` overrides) and cast to the base's format at
     the end. With ``trainable`` their factors are Parameters (``bank.parameters()``), else they are frozen.

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from engine.formats.adapter_config import resolve
 from engine.formats.adapter_file import fingerprint, inspect_folder, read_folder
 from engine.formats.errors import AdapterError
+from engine.formats.patterns import resolve
 from engine.lora import read_adapter
 
 Q = "base_model.model.model.layers.0.self_attn.q_proj"

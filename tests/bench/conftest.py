@@ -1,0 +1,98 @@
+"""Fair timing: arms interleaved in random order in one run, one thread, medians; CPU time, or CUDA events."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per arm: the median, and its 95 % bootstrap interval as a ratio to the first arm."""
+
+    medians: dict[str, float]
+    ratios: dict[str, tuple[float, float, float]]
+
+    def ratio(self, arm: str) -> float:
+        return self.ratios[arm][0]
+
+    def table(self, title: str, notes: Mapping[str, str] | None = None) -> str:
+        lines = [f"\n{title}", f"  {'':24} {'ms':>9}  {'ratio':>6}   95 % interval"]
+        for arm, seconds in self.medians.items():
+            ratio, low, high = self.ratios[arm]
+            line = f"  {arm:24} {seconds * 1e3:9.3f}  {ratio:6.3f}   {low:.3f} to {high:.3f}"
+            lines.append(f"{line}  {(notes or {}).get(arm, '')}".rstrip())
+        return "\n".join(lines)
+
+
+def _seconds(run: Callable[[], None], device: torch.device) -> float:
+    if device.type != "cuda":
+        start = time.thread_time()
+        run()
+        return time.thread_time() - start
+    first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    first.record()
+    run()
+    last.record()
+    torch.cuda.synchronize()
+    return first.elapsed_time(last) / 1e3
+
+
+def _compare(
+    arms: Mapping[str, Callable[[], None]], device: torch.device, repeats: int, per: int = 1
+) -> Timing:
+    """Time every arm ``repeats`` times, interleaved; seconds are divided by ``per`` (tokens in a run)."""
+    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+    for run in arms.values():
+        for _ in range(5 if device.type == "cuda" else 2):
+            run()
+    dice = random.Random(0)
+    for _ in range(repeats):
+        for arm in dice.sample(list(arms), len(arms)):
+            seconds[arm].append(_seconds(arms[arm], device) / per)
+    first = next(iter(arms))
+    return Timing(
+        {arm: statistics.median(values) for arm, values in seconds.items()},
+        {arm: _interval(values, seconds[first]) for arm, values in seconds.items()},
+    )
+
+
+def _interval(ours: list[float], base: list[float]) -> tuple[float, float, float]:
+    """Ratio of medians and its bootstrap interval, pairs (one round of the run) drawn together."""
+    dice = random.Random(1)
+    ratios = []
+    for _ in range(400):
+        picks = dice.choices(range(len(ours)), k=len(ours))
+        ratios.append(statistics.median(ours[i] for i in picks) / statistics.median(base[i] for i in picks))
+    ratios.sort()
+    return statistics.median(ours) / statistics.median(base), ratios[9], ratios[389]
+
+
+@pytest.fixture
+def compare() -> Callable[..., Timing]:
+    return _compare
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.fixture(scope="session")
+def kind(device: torch.device) -> torch.dtype:
+    """The base's number format: bfloat16 on a GPU, float32 on a CPU."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
