@@ -194,11 +194,15 @@ class Gates:
             h = torch.mm(flat, rows) * self._levels[index]
         else:
             voice = self._voices[index]
-            products = torch.mm(flat, self._stacked(group) if self._live else self._stacks[index])
-            t, *logits = products.split_with_sizes(self._sizes[index], 1)
+            if self._live:  # apart, so that no gradient is worked out for the frozen rows
+                t = torch.mm(flat, group.A.t())
+                logits = torch.mm(flat, voice.rows().to(group.A).t()).split_with_sizes(voice.sizes, 1)
+            else:
+                parts = torch.mm(flat, self._stacks[index]).split_with_sizes(self._sizes[index], 1)
+                t, logits = parts[0], parts[1:]
             shape = (size[0], size[1]) if len(size) == 3 else (1, flat.shape[0])
             if dtype != torch.float32:
-                logits = [part.float() for part in logits]
+                logits = tuple(part.float() for part in logits)
             weights = voice(logits, prefix, shape)
             if self.tape is not None:
                 self.tape.note(group.modules, weights.view(*shape, len(group.sites), -1))
