@@ -79,21 +79,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _take_global_options(arguments: list[str]) -> list[str]:
     """Set ``session`` from --json and --home wherever they stand, and return the other arguments."""
-    session.json, home, rest = False, None, []
+    # Known first, so that a mistake in what follows is already told as JSON.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    session.json = "--json" in arguments[:end]
+    home, rest = None, []
     while arguments:
         argument = arguments.pop(0)
         if argument == "--":
             rest += [argument, *arguments]
             break
-        if argument == "--json":
-            session.json = True
-        elif argument == "--home":
-            if not arguments:
+        if argument == "--home":
+            if not arguments or arguments[0].startswith("-"):
                 raise StudioError("usage", "--home needs a folder.", "See adapter-studio --help.")
             home = arguments.pop(0)
         elif argument.startswith("--home="):
             home = argument.removeprefix("--home=")
-        else:
+        elif argument != "--json":
             rest.append(argument)
     session.home = find_home(home)
     return rest
