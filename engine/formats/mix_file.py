@@ -13,7 +13,7 @@ from engine import messages
 from engine.formats.errors import StudioError
 from engine.formats.safetensors_file import TensorInfo, read_header
 
-__all__ = ["MIXER", "ROUTER", "Mix", "expert_folders", "read_mix", "read_mix_card"]
+__all__ = ["EXPERTS", "MIXER", "ROUTER", "Mix", "encode_mix", "expert_folders", "read_mix", "read_mix_card"]
 
 MIXER = "mixer.json"
 ROUTER = "router.safetensors"

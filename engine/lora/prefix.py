@@ -131,7 +131,7 @@ class Prefix:
         running = carried.view(*shape, -1).cumsum(1)
         if self._past is not None:
             running = running + self._past.sum(key).unsqueeze(1)
-        self._sums[key] = running[:, -1]
+        self._sums[key] = running[:, -1].clone()  # not a view that keeps the whole prompt alive
         return running.view(carried.shape)
 
     def _begin(self, rows: int, tokens: int, device: torch.device) -> None:
