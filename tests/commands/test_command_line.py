@@ -1,4 +1,4 @@
-"""The command line as programs see it: real processes, JSON on stdout, exit codes, the real engine and runtime."""
+"""The command line as programs see it: JSON on stdout, exit codes, the real engine and runtime behind it."""
 
 import json
 import os
@@ -88,7 +88,7 @@ def test_json_before_or_after_and_home_by_environment(studio):
         (["adapters"], 2, "usage", "command is missing"),
         (["paint"], 2, "usage", "paint"),
         (["generate", "--prompt", "x"], 2, "usage", "--base"),
-        (["generate", *BASE, "--prompt", "x", "--max-new-tokens", "many"], 2, "usage", "many"),
+        (["generate", *BASE, "--prompt", "x", "--max-new-tokens", "many"], 2, "usage", "--max-new-tokens"),
         (["generate", *BASE, "--prompt", "x", "--adapter", "a=b=c"], 2, "usage", "NAME[=WEIGHT][@RANK]"),
         (["generate", *BASE, "--prompt", "x", "--adapter", "rev"], 1, "missing", "no adapter called rev"),
         (["generate", "--base", "nobody", "--prompt", "x"], 1, "missing", "no base model"),
@@ -181,7 +181,7 @@ def test_train_mix_route_and_jobs(studio, rows):
     assert mixed["name"] == "pair" and mixed["steps"] == 4 and mixed["router_parameters"] > 0
     assert {"reverse", "small"} <= set(mixed["usage"])
     seen = studio("mix", "route", "--mix", "pair", "--prompt", "reverse: sun")
-    assert seen["experts"][:2] == ["reverse", "small"] and "".join(seen["tokens"]).endswith("reverse: sun")
+    assert seen["experts"][:2] == ["reverse", "small"] and "reverse: sun" in "".join(seen["tokens"])
     assert len(seen["gates"]) == len(seen["tokens"]) and len(seen["gates"][0]) == len(seen["modules"])
     assert all(len(row) == len(seen["experts"]) for token in seen["gates"] for row in token)
     assert studio("generate", *BASE, "--mix", "pair", "--prompt", "reverse: sun")["text"]
@@ -195,6 +195,10 @@ def test_train_mix_route_and_jobs(studio, rows):
     assert studio("jobs", "log", jobs[0]["id"])["lines"][-1]["text"] == "Done after 4 steps."
     error = studio("jobs", "resume", jobs[0]["id"], code=2)["error"]
     assert "cannot be resumed" in error["message"]
+
+
+def _running(studio):
+    return [job for job in studio("jobs", "list")["jobs"] if job["state"] == "running"]
 
 
 def test_pause_resume_and_ctrl_c(studio, rows):

@@ -152,7 +152,7 @@ def test_a_base_without_safetensors_is_refused(rig, tmp_path):
     folder = tmp_path / "other"
     shutil.copytree(STARTER / "base", folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(StudioError, match="no .safetensors weights"):
+    with pytest.raises(StudioError, match=r"no \.safetensors weights"):
         rig.ask(m.AddBase(path=str(folder)))
 
 
