@@ -73,6 +73,10 @@ class Tape:
         self.gates: list[Tensor] = []
         self._parts: list[tuple[Sequence[str], Tensor]] = []
 
+    def open(self) -> None:
+        """A forward begins; what one that failed has left is forgotten."""
+        self._parts = []
+
     def note(self, modules: Sequence[str], weights: Tensor) -> None:
         self._parts.append((modules, weights))
 
@@ -168,6 +172,8 @@ class Gates:
         """A forward begins: see whether the router has changed since its rows were stacked."""
         if self.router is None:
             return
+        if self.tape is not None:
+            self.tape.open()
         self._live = torch.is_grad_enabled() and (self._trainable or self.router.learning())
         stamp = self.router.stamp()
         if not self._live and (self._trainable or stamp != self._stamp):

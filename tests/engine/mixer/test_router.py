@@ -117,6 +117,18 @@ def test_the_tape_holds_every_projection(llama, experts, ids):
     assert float(tape.gates[0][:, :, up, 1:3].abs().max()) == 0.0  # experts that are absent there
 
 
+def test_the_tape_forgets_a_forward_that_failed(llama, experts, ids):
+    bank = attach(llama, experts)
+    bank.gates = bank.new_gates(dict.fromkeys(bank.experts, 1.0), router=opinionated(bank))
+    tape = bank.gates.tape = Tape()
+    handle = llama.model.layers[1].register_forward_pre_hook(lambda module, args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        llama(ids)
+    handle.remove()
+    llama(ids)
+    assert tape.modules == list(bank.modules) and len(tape.gates) == 1
+
+
 def test_a_new_router_is_even(llama, experts, ids):
     bank = attach(llama, experts)
     router = Router(bank.layout(), bank.experts, null=True)
