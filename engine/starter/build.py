@@ -1,6 +1,6 @@
 """``python -m engine.starter.build --out DIR``: make the whole starter pack again, from nothing.
 
-Deterministic for one machine, number of threads and torch release. Half an hour on one CPU core beside other work.
+Deterministic for one machine, number of threads and torch release. Half an hour on one busy CPU core.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def write_readme(path: Path, scores: Mapping[str, Mapping[str, Scored]], facts: 
 # The starter pack
 
 A small Llama and {len(TASKS)} adapters, made by the recipes in `engine/starter` and by nothing else:
-`python -m engine.starter.build --out DIR` makes them again, in half an hour on one CPU core beside other work.
+`python -m engine.starter.build --out DIR` makes them again, in half an hour on one busy CPU core.
 Apache-2.0.
 
 - `base/`: {BASE_NAME}. It has seen every printable character and what every task writes, but never which
