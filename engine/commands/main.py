@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said: str = cast(Any, error).format_message()
         if help_wanted and not session.json:
             print(said, file=sys.stderr)
-        sentence = "A command is missing." if help_wanted else said
+        sentence = "A command is missing." if help_wanted else f"{said.rstrip('.')}."
         return _fail(StudioError("usage", sentence, "See adapter-studio --help."))
     except (KeyboardInterrupt, typer.Abort):
         return _fail(StudioError("cancelled", "Cancelled."))

@@ -234,7 +234,8 @@ class Jobs:
         record = self._record(job)
         match record.job.state:
             case "paused" | "failed" | "held":
-                self._check_name(record.job.spec) if record.job.state == "failed" else None
+                if record.job.state == "failed":  # its name was free for others meanwhile
+                    self._check_name(record.job.spec)
                 record.crashes = 0
                 self._settle(record, "queued", "Waiting for its turn.")
                 self.start_next()
@@ -513,9 +514,14 @@ class Jobs:
         asyncio.get_running_loop().call_soon(self.start_next)
 
     def _adopt_checkpoint(self, record: Record) -> None:
-        """A checkpoint that was complete on the disk before its report could arrive counts as well."""
+        """A checkpoint that was complete on the disk before its report could arrive counts as well.
+
+        Unless the steps before it were never reported: going on from there would leave a hole in the curve.
+        """
+        self.flush()
         found = newest_checkpoint(self._home.jobs / record.job.id, record.epoch)
-        if found is not None and found.step >= (record.job.checkpoint_step or 0):
+        known = self._store.last_step(record.job.id)
+        if found is not None and (record.job.checkpoint_step or 0) <= found.step <= known:
             record.checkpoint = str(found.folder)
             record.job = msgspec.structs.replace(record.job, checkpoint_step=found.step)
 

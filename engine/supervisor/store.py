@@ -191,6 +191,10 @@ class Store:
         series = {name: [row.get(name) for row in values] for name in names}
         return Metrics(id=job, steps=[step for step, _ in rows], series=series)
 
+    def last_step(self, job: str) -> int:
+        """The last step whose values are recorded; 0 when there is none."""
+        return int(self._rows("SELECT coalesce(max(step), 0) FROM metrics WHERE job=?", job)[0][0])
+
     def add_log(self, job: str, lines: Iterable[LogLine]) -> None:
         with self._writing():
             self._db.executemany(
