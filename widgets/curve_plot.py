@@ -1,4 +1,4 @@
-"""Live curves of one quantity: a ring buffer per series, painted at most twelve times a second.
+"""Live curves of one quantity: a ring buffer per series, painted at most fifteen times a second.
 
 pyqtgraph is loaded when the first point arrives, not when the window is painted.
 """
@@ -6,6 +6,7 @@ pyqtgraph is loaded when the first point arrives, not when the window is painted
 from __future__ import annotations
 
 from html import escape
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt, QTimer
@@ -23,8 +24,11 @@ __all__ = ["CurvePlot", "Series"]
 
 CAPACITY = 16384
 SMOOTHING = 0.6
-REPAINT_MS = 80
+# Plots that stand together keep different time, so that the event loop never paints all of them at once.
+REPAINT_MS = (67, 79, 97)
 RAW_ALPHA = 0.25
+
+_beats = cycle(REPAINT_MS)
 
 
 class Series:
@@ -79,7 +83,7 @@ class CurvePlot(QWidget):
         self._legend = QLabel()
         self.log = QToolButton()
         self._body = QVBoxLayout()
-        self._timer = QTimer(self, interval=REPAINT_MS, singleShot=True)
+        self._timer = QTimer(self, interval=next(_beats), singleShot=True)
         self._timer.timeout.connect(self._repaint)
         self._compose()
         theme.changed.connect(self._dress)
@@ -176,6 +180,8 @@ class CurvePlot(QWidget):
         item.showGrid(y=True, alpha=0.15)
         item.getAxis("left").setWidth(36)
         item.getAxis("bottom").setHeight(20)
+        for side in ("left", "bottom"):
+            item.getAxis(side).setStyle(maxTickLevel=0)
         self._body.addWidget(self._plot)
         self._dress()
 

@@ -49,6 +49,7 @@ class TokenView(QTextEdit):
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
+        self._stay()
         self.cursorPositionChanged.connect(self._cursor_moved)
         self.document().setDocumentMargin(2)
         theme.changed.connect(self._dress)
@@ -81,7 +82,14 @@ class TokenView(QTextEdit):
         self._marked = -1
         self._is_faded = False
         self.clear()
+        self._stay()
         self._is_writing = False
+
+    def _stay(self) -> None:
+        """Let the reader's own cursor rest where it is while text is written behind it."""
+        cursor = self.textCursor()
+        cursor.setKeepPositionOnInsert(True)
+        self.setTextCursor(cursor)
 
     def recolour(self, leaders: list[tuple[int, float]]) -> None:
         """Other (hue, certainty) for the tokens already shown, as many as are given."""

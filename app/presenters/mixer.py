@@ -43,6 +43,7 @@ __all__ = ["LOAD", "NULL", "Mixer"]
 
 NULL = "null"
 LOAD = "load."
+HELD_OUT = ".heldout"
 SETTLE_MS = 50
 PASSES = 3
 MAX_NEW_TOKENS = 64
@@ -113,8 +114,12 @@ class Mixer(QObject):
 
     @property
     def examples(self) -> list[tuple[str, str]]:
-        """(prompt, completion) of the chosen data, to try out."""
-        return self.data.sample if self.data else []
+        """(prompt, completion) to try out: one unseen row per expert on the desk, then the chosen data's."""
+        unseen = {
+            data.name.removesuffix(HELD_OUT): data.sample for data in self.sets if HELD_OUT in data.name
+        }
+        own = [row for name in self.desk.experts for row in unseen.get(name, [])[:1]]
+        return [*own, *(self.data.sample if self.data else [])]
 
     @property
     def mix(self) -> MixCard | None:

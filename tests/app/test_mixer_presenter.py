@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import msgspec
 import pytest
 from PySide6.QtCore import QSettings
 
@@ -38,14 +35,8 @@ from engine.messages import (
     Token,
     WarmUp,
 )
-
-spec = importlib.util.spec_from_file_location(
-    "scripted_client", Path(__file__).with_name("scripted_client.py")
-)
-scripted = importlib.util.module_from_spec(spec)
-sys.modules["scripted_client"] = scripted
-spec.loader.exec_module(scripted)
-adapter, data_set, mix = scripted.adapter, scripted.data_set, scripted.mix
+from tests.app import scripted_client as scripted
+from tests.app.scripted_client import adapter, data_set, mix
 
 NAMES = ["reverse", "sort", "plural"]
 
@@ -248,6 +239,16 @@ def test_the_widest_starter_set_is_chosen_and_others_can_be(client, mixer):
     assert mixer.examples[0] == ("reverse: planet", "tenalp")
     mixer.undo()
     assert mixer.data.name == "mixed"
+
+
+def test_examples_are_unseen_rows_of_the_experts_on_the_desk_first(client):
+    mixer = Mixer(client)
+    unseen = data_set("sort.heldout", 150)
+    client.answer_all(ListAdapters, Adapters(adapters=[adapter("sort")]))
+    client.answer_all(ListData, DataSets(sets=[data_set("mixed"), unseen]))
+    assert mixer.examples == data_set("mixed").sample
+    mixer.drop("sort")
+    assert mixer.examples == [unseen.sample[0], *data_set("mixed").sample]
 
 
 def test_a_file_is_read_before_it_is_taken(client, mixer):
@@ -462,8 +463,6 @@ def submitted(client, mixer, **changes):
 
 
 def became(client, job, **changes):
-    import msgspec
-
     job = msgspec.structs.replace(job, **changes)
     client.tell(JobChanged(job=job))
     return job
@@ -582,8 +581,6 @@ def test_a_training_that_ended_while_the_window_was_closed_is_taken_up(client, t
     first = connected(client, store)
     lay(first)
     job = submitted(client, first)
-    import msgspec
-
     ended = msgspec.structs.replace(job, state="done", step=100)
     second = scripted.ScriptedClient()
     again = connected(second, store, jobs=[ended])
@@ -596,8 +593,6 @@ def test_a_crash_of_the_engine_keeps_the_training(client, mixer):
     job = submitted(client, mixer)
     client.measure(progress(job, 30, loss=1.0))
     client.welcomed.emit()
-    import msgspec
-
     client.answer_all(ListJobs, Jobs(jobs=[msgspec.structs.replace(job, step=25, attempt=1)]))
     assert mixer.training.is_open
     assert mixer.training.job.attempt == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -35,11 +35,21 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def window(display: str, tmp_path: Path) -> Iterator[object]:
-    """The real window with its real engine on an empty home, in the corner of the screen."""
-    window = driver.Window(tmp_path / "home", display)
-    try:
-        window.settle()
-        yield window
-    finally:
+def open_window(display: str, tmp_path: Path) -> Iterator[Callable[[], object]]:
+    """Open the real window on this test's home, in the corner of the screen, its engine ready."""
+    opened = []
+
+    def open_one() -> object:
+        opened.append(driver.Window(tmp_path / "home", display))
+        opened[-1].settle()
+        return opened[-1]
+
+    yield open_one
+    for window in opened:
         window.close()
+
+
+@pytest.fixture
+def window(open_window: Callable[[], object]) -> object:
+    """The real window with its real engine on an empty home."""
+    return open_window()

@@ -131,6 +131,11 @@ class Window:
     def _hand(self, *words: str) -> None:
         subprocess.run(["xdotool", *words], env=self._environment, check=True, timeout=60)
 
+    def leave(self) -> None:
+        """Close the window and leave the engine to its work."""
+        self._ask("shell.close()")
+        self._process.wait(20)
+
     def close(self) -> None:
         if self._process.poll() is None:
             self._ask("shell.close()")

@@ -105,7 +105,7 @@ class Looker:
         self._unread += os.read(sys.stdin.fileno(), 65536)
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
-            print(json.dumps(self._answer(line.decode())), flush=True)
+            print(json.dumps(self._answer(line.decode()), default=lambda number: number.item()), flush=True)
 
     def _answer(self, expression: str) -> dict[str, Any]:
         names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}

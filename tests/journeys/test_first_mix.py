@@ -164,3 +164,25 @@ def tab_to(window, name, most=60):
             return
         window.key("Tab")
     raise AssertionError(f"Tab never reached {name}; the last stop was {window.look('focus()')}")
+
+
+def test_a_training_outlives_its_window(open_window):
+    first = open_window()
+    first.key("ctrl+2")
+    open_mixer_with_starter_pack(first)
+    first.look(f"[mixer.drop(name) for name in {EXPERTS}]")
+    first.key("ctrl+t")
+    first.until("mixer.training.job is not None and mixer.training.job.step >= 10", 90)
+    job = first.look("mixer.training.job.id")
+    first.leave()
+
+    second = open_window()
+    second.key("ctrl+2")
+    second.until(f"mixer is not None and mixer.training.job is not None and mixer.training.job.id == {job!r}")
+    assert second.look("mixer.desk.experts") == EXPERTS
+    second.until("named('mixer.curves.loss').series['loss'].points[0, 0] <= 2", 30)
+    step = second.look("mixer.training.job.step")
+    second.until(f"mixer.training.job.step > {step}", 30)
+    second.key("ctrl+1", "ctrl+2")
+    second.click("mixer.router.keep")
+    second.until("mixer.desk.mix == 'mix-1'", 60)

@@ -1,0 +1,198 @@
+"""The mixer page in its window, off-screen: named for readers, kept to the keyboard, honest when stale."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QAccessible, QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app.models.shelf import adapter_mime
+from engine.messages import (
+    Adapters,
+    CheckData,
+    DataSets,
+    Error,
+    Generate,
+    Generated,
+    ListAdapters,
+    ListData,
+    ListMixes,
+    Mixes,
+    Routing,
+    Token,
+)
+from tests.app.scripted_client import adapter, data_set, mix
+
+NAMES = ["reverse", "sort", "plural"]
+GATES = [[0.8, 0.1, 0.05, 0.05], [0.1, 0.7, 0.1, 0.1]]
+
+
+def answered(request: Generate) -> list[object]:
+    if request.mixing is None:
+        return [Token(index=0, text="ab"), generated("ab")]
+    routing = Routing(
+        tokens=["x", "a", "b"],
+        modules=["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj"],
+        experts=[*NAMES, "null"],
+        gates=[GATES, GATES, GATES],
+    )
+    tokens = [Token(index=index, text=text, gates=GATES) for index, text in enumerate("ab")]
+    return [*tokens, generated("ab", routing)]
+
+
+def generated(text: str, routing: Routing | None = None) -> Generated:
+    return Generated(
+        text=text, tokens=2, tokens_per_second=50.0, first_token_seconds=0.1, prompt_tokens=1, routing=routing
+    )
+
+
+@pytest.fixture
+def page(shell, client, qtbot):
+    client.script |= {
+        ListAdapters: Adapters(adapters=[adapter(name) for name in [*NAMES, "upper"]]),
+        ListData: DataSets(sets=[data_set("mixed")]),
+        ListMixes: Mixes(mixes=[mix("mix-1", NAMES, {"reverse": 0.9, "null": 0.1})]),
+        Generate: answered,
+    }
+    page = shell.go("mixer")
+    qtbot.waitUntil(lambda: bool(page.mixer.adapters and page.mixer.data and page.mixer.mixes))
+    return page
+
+
+@pytest.fixture
+def mixed(page, qtbot):
+    page.mixer.open_mix("mix-1")
+    page.mixer.ask("x")
+    qtbot.waitUntil(lambda: page.mixer.routing is not None)
+    return page
+
+
+def widget(page, name: str) -> QWidget:
+    return page.findChild(QWidget, name)
+
+
+def test_everything_the_keyboard_reaches_has_a_name(mixed):
+    nameless = [
+        f"{type(part).__name__} {part.objectName()}"
+        for part in mixed.findChildren(QWidget)
+        if part.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and part.isVisible()
+        and part.objectName() != "qt_spinbox_lineedit"
+        and not QAccessible.queryAccessibleInterface(part).text(QAccessible.Text.Name)
+    ]
+    assert nameless == []
+
+
+def test_the_empty_desk_says_what_it_is_for_and_starts_with_one_button(page):
+    empty = widget(page, "mixer.desk.empty")
+    assert empty.isVisible()
+    QTest.mouseClick(widget(page, "mixer.desk.empty-button"), Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+    assert page.mixer.desk.experts == NAMES
+    assert not empty.isVisible()
+    assert widget(page, "mixer.desk.strip.sort").isVisible()
+
+
+def drop(target: QWidget, mime: QMimeData, point: QPointF) -> bool:
+    arguments = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(point.toPoint(), *arguments)
+    QApplication.sendEvent(target, enter)
+    if enter.isAccepted():
+        QApplication.sendEvent(target, QDropEvent(point, *arguments))
+    return enter.isAccepted()
+
+
+def test_dropping_left_of_a_strip_puts_it_there(page):
+    page.mixer.drop("sort")
+    QApplication.processEvents()
+    assert drop(page.strips, adapter_mime("reverse"), QPointF(10, 100))
+    assert page.mixer.desk.experts == ["reverse", "sort"]
+    text = QMimeData()
+    text.setText("reverse")
+    assert not drop(page.strips, text, QPointF(10, 100))
+
+
+def test_a_data_file_dropped_on_the_router_is_checked(page, client, qtbot, tmp_path, shell):
+    client.script[CheckData] = Error(code="data", message="Line 3 has no completion.", hint="Add one.")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "own.jsonl"))])
+    assert drop(page.router, mime, QPointF(20, 20))
+    qtbot.waitUntil(lambda: "Line 3 has no completion. Add one." in shell.notice.text)
+    assert page.mixer.data.name == "mixed"
+    assert page.router.data.currentText().startswith("mixed")
+
+
+def test_a_lifted_adapter_is_put_back_by_escape_and_dropped_by_enter(page, qtbot):
+    page.mixer.drop("sort")
+    page.shelf.list.setFocus()
+    page.shelf.list.setCurrentIndex(page.shelf.list.model().index(0, 0))
+    QTest.keyClick(page.shelf.list, Qt.Key.Key_Space)
+    qtbot.waitUntil(page.strips.hasFocus)
+    QTest.keyClick(page.strips, Qt.Key.Key_Escape)
+    assert page.mixer.desk.experts == ["sort"]
+    qtbot.waitUntil(page.shelf.list.hasFocus)
+    QTest.keyClick(page.shelf.list, Qt.Key.Key_Space)
+    QTest.keyClick(page.strips, Qt.Key.Key_Home)
+    QTest.keyClick(page.strips, Qt.Key.Key_Return)
+    assert page.mixer.desk.experts == ["reverse", "sort"]
+
+
+def test_removing_a_strip_leaves_the_focus_on_its_neighbour(page, qtbot):
+    for name in NAMES:
+        page.mixer.drop(name)
+    widget(page, "mixer.desk.strip.sort").setFocus()
+    qtbot.waitUntil(widget(page, "mixer.desk.strip.sort").hasFocus)
+    QTest.keyClick(widget(page, "mixer.desk.strip.sort"), Qt.Key.Key_Delete)
+    assert page.mixer.desk.experts == ["reverse", "plural"]
+    qtbot.waitUntil(widget(page, "mixer.desk.strip.plural").hasFocus)
+
+
+def test_a_token_is_the_same_token_in_text_and_map(mixed):
+    text, routing_map = widget(mixed, "mixer.answer.mix"), widget(mixed, "mixer.map")
+    text.setFocus()
+    QTest.keyClick(text, Qt.Key.Key_End)
+    assert "token 'b'" in routing_map.cell_text
+    routing_map.setFocus()
+    QTest.keyClick(routing_map, Qt.Key.Key_Left)
+    assert "token 'a'" in widget(mixed, "mixer.map.readout").text()
+    assert text._marked == 0
+
+
+def test_mute_dims_strip_text_and_map_at_once(mixed):
+    routing_map = widget(mixed, "mixer.map")
+    before = routing_map._pixels[0, :, 3].copy()
+    QTest.mouseClick(widget(mixed, "mixer.desk.strip.reverse.mute"), Qt.MouseButton.LeftButton)
+    assert (routing_map._pixels[0, :, 3] < 0.5 * before).all()
+    assert widget(mixed, "mixer.answer.mix")._silent == {0}
+    assert mixed.mixer.undo_label == "Mute reverse"
+
+
+def test_undo_and_redo_by_the_windows_keys(mixed, shell):
+    mixed.mixer.mute("sort", True)
+    shell.page().undo()
+    assert not widget(mixed, "mixer.desk.strip.sort.mute").isChecked()
+    shell.page().redo()
+    assert widget(mixed, "mixer.desk.strip.sort.mute").isChecked()
+
+
+def test_what_was_answered_before_is_dim_until_the_next_word(mixed, client, qtbot):
+    client.silent.add(Generate)
+    mixed.mixer.set_fader("sort", 0.2)
+    text = widget(mixed, "mixer.answer.mix")
+    qtbot.waitUntil(lambda: text._is_faded)
+    assert text.text == "ab"
+    client.progress(client.last(Generate), Token(index=0, text="new"))
+    assert (text.text, text._is_faded) == ("new", False)
+    assert widget(mixed, "mixer.answer.base").text == "ab"
+
+
+def test_the_page_follows_the_theme_while_it_is_open(mixed, dressed):
+    from widgets.theme import theme
+
+    for scheme in ("dark", "contrast", "light"):
+        theme.choose(scheme)
+        picture = mixed.grab().toImage()
+        assert not picture.isNull()
+        assert picture.pixelColor(4, picture.height() - 4).name() == theme.tokens.ground
