@@ -20,9 +20,10 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="name of the base model")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="ends when this process does")
     options = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
-    die_with_parent()
+    die_with_parent(options.parent)
     # Read once, when torch is imported.
     os.environ |= {"OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads)}
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -38,17 +39,16 @@ def main() -> None:
         Runtime(wire, options.token, load, options.name).serve()
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """On Linux the system ends this process with its parent; elsewhere the wire notices in a second."""
     if sys.platform == "linux":
         import ctypes
 
-        parent = os.getppid()
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        # It may have died before the line above.
-        if os.getppid() != parent:
-            sys.exit("The engine that started this runtime has gone.")
+    # It may have died before this process could look.
+    if os.getppid() != parent:
+        sys.exit("The engine that started this runtime has gone.")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,10 @@ log = logging.getLogger(__name__)
 CRASHES = 3
 """Deaths of a runtime in a row, without the job getting further, after which the job is held."""
 
+FALSE_STARTS = 10
+"""Deaths in a row of runtimes that were still loading: the job had no part in them yet, but nor will it wait for
+ever."""
+
 PATIENCE = 60.0
 """Seconds to wait for a running job to pause or stop before answering with the state it is in."""
 
@@ -236,7 +240,7 @@ class Jobs:
             case "paused" | "failed" | "held":
                 if record.job.state == "failed":  # its name was free for others meanwhile
                     self._check_name(record.job.spec)
-                record.crashes = 0
+                record.crashes = record.false_starts = 0
                 self._settle(record, "queued", "Waiting for its turn.")
                 self.start_next()
             case "queued" | "running":
@@ -359,7 +363,7 @@ class Jobs:
             if self._runs.get(record.job.id) is not run or (run.runtime is not None and run.runtime.gone):
                 return
             if error.code == "crashed":
-                self._crashed(record, error.message)
+                self._crashed(record, error.message, loading=run.runtime is None)
             else:
                 self._fail(record, error.as_message())
 
@@ -403,7 +407,7 @@ class Jobs:
 
     def _checkpointed(self, record: Record, message: JobCheckpoint) -> None:
         self.flush()  # a resume from here must not leave a hole in the curve
-        record.checkpoint = message.folder
+        record.checkpoint, record.crashes = message.folder, 0
         record.job = msgspec.structs.replace(record.job, checkpoint_step=message.step)
         self._save(record)
         self._say(record, "info", f"Checkpoint at step {message.step}.")
@@ -479,9 +483,12 @@ class Jobs:
         if not victims and runtime.ready.done() and runtime.ready.exception() is None:
             self._announce(Notice(level="warning", message=f"{runtime.gone} It starts again when needed."))
 
-    def _crashed(self, record: Record, sentence: str) -> None:
+    def _crashed(self, record: Record, sentence: str, loading: bool = False) -> None:
         self._over(record)
-        record.crashes += 1
+        if loading:
+            record.false_starts += 1
+        else:
+            record.crashes, record.false_starts = record.crashes + 1, 0
         self._say(record, "error", sentence)
         if record.output:
             # It had finished; only the way into the library was interrupted.
@@ -489,14 +496,15 @@ class Jobs:
             return
         self._adopt_checkpoint(record)
         step = record.job.checkpoint_step or 0
-        if record.crashes >= CRASHES:
-            reason = f"{sentence} This was the third time that it got no further."
+        if record.crashes >= CRASHES or record.false_starts >= FALSE_STARTS:
+            times = f"{record.crashes} stops" if not loading else f"{record.false_starts} vain starts"
+            reason = f"{sentence} It is held after {times} in which it got no further."
             error = Error(code="held", message=reason, hint="Resume it to try once more, or cancel it.")
             self._settle(record, "held", reason, error=error)
             self._announce(
                 Notice(
                     level="error",
-                    message=f"{sentence} Training “{record.job.name}” is held after three such stops.",
+                    message=f"{sentence} Training “{record.job.name}” is held after {times}.",
                     hint="Resume it to try once more, or cancel it.",
                     job=record.job.id,
                 )

@@ -215,7 +215,7 @@ class Runtimes:
     async def _spawn(self, base: BaseCard) -> Runtime:
         token = secrets.token_hex(16)
         arguments = ["--socket", self._endpoint, "--token", token, "--base", base.path, "--name", base.name]
-        arguments += ["--device", "auto", "--threads", str(self._threads)]
+        arguments += ["--device", "auto", "--threads", str(self._threads), "--parent", str(os.getpid())]
         process = await asyncio.create_subprocess_exec(
             *self._command,
             *arguments,

@@ -66,6 +66,7 @@ class Record(msgspec.Struct, kw_only=True):
     number: int
     epoch: int = 0
     crashes: int = 0
+    false_starts: int = 0
     furthest: int = 0
     checkpoint: str | None = None
     output: str = ""

@@ -23,7 +23,7 @@ class FakeRuntime:
         self.options = options
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.connect(options.socket)
-        self.parent = os.getppid()
+        self.parent = int(options.parent)
         self.send(
             m.RuntimeReady(
                 base=options.name, device="cpu", pid=os.getpid(), token=options.token, load_seconds=0.0
@@ -124,6 +124,6 @@ class FakeRuntime:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    for name in ("socket", "token", "base", "name", "device", "threads"):
+    for name in ("socket", "token", "base", "name", "device", "threads", "parent"):
         parser.add_argument(f"--{name}")
     FakeRuntime(parser.parse_args()).serve()

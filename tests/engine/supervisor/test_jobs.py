@@ -247,6 +247,17 @@ def test_twenty_kills_while_submitting(rig):
         assert set(acknowledged) <= set(known), f"life {life}"
         assert all(job.state in ("queued", "running") for job in known.values())
     assert len(acknowledged) > 100
+    rig.kill()
+    rig.wait_until(lambda: not _runtimes_of(rig))
+
+
+def _runtimes_of(rig):
+    """Processes that were told this rig's socket, whoever their parent is now."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(rig.home.root / "engine.sock") in word for word in process.info["cmdline"] or [])
+    ]
 
 
 def test_a_damaged_database_is_rebuilt_from_the_jobs_folders(rig):
