@@ -50,7 +50,7 @@ def lora(
     data: Data,
     out: Annotated[str, typer.Option("--out", help="What to call the new adapter.")],
     rank: Annotated[int, typer.Option("--rank")] = 8,
-    alpha: Annotated[float | None, typer.Option("--alpha", help="Default: twice the rank.")] = None,
+    alpha: Annotated[float | None, typer.Option("--alpha", help="Default: the rank, a scale of 1.")] = None,
     target: Annotated[list[str] | None, typer.Option("--target", help="Projections to adapt.")] = None,
     rslora: Annotated[bool, typer.Option("--rslora", help="Scale by the root of the rank.")] = False,
     steps: Annotated[int, typer.Option("--steps")] = 300,

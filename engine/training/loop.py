@@ -235,11 +235,15 @@ class _Run:
 
 
 class _Clock:
-    """Seconds per step, smoothed, and when the next checkpoint is due."""
+    """Seconds per step, smoothed, and when the next checkpoint is due.
+
+    The first is due at once, so that a run that is interrupted again and again still gets further.
+    """
 
     def __init__(self, checkpoint_seconds: float) -> None:
         self._interval = checkpoint_seconds
-        self._last_checkpoint = self._last_step = time.monotonic()
+        self._last_checkpoint = -math.inf
+        self._last_step = time.monotonic()
         self._per_step = 0.0
         self._steps = 0
 

@@ -95,7 +95,7 @@ def test_a_job_that_kills_three_runtimes_without_getting_further_is_held(rig):
     rig.submit("poison")
     rig.submit("innocent")
     held = rig.wait_for("poison", "held")
-    assert held.attempt == 3 and held.error.code == "held" and "third time" in held.error.message
+    assert held.attempt == 3 and held.error.code == "held" and "held after 3 stops" in held.error.message
     assert rig.wait_for("innocent", "done").attempt == 1
     assert rig.ask(m.ResumeJob(id="poison")).state in ("queued", "running")
     assert rig.wait_for("poison", "held").attempt == 6
