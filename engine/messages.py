@@ -5,8 +5,8 @@ private ipc socket, one msgpack-encoded struct per message.
 
     client  -> supervisor:  Call, Cancel, Subscribe
     supervisor -> client:   Progress* then exactly one of Result or Failure for every Call; Event; Gauge
-    runtime <-> supervisor: the same Call/Cancel/Progress/Result/Failure, carrying Work, StartJob, SteerJob downwards
-                            and RuntimeReady, Heartbeat, JobReport upwards
+    runtime <-> supervisor: the same Call/Cancel/Progress/Result/Failure, carrying Work, StartJob and SteerJob
+                            downwards, and RuntimeReady, Heartbeat, JobStep, JobCheckpoint, JobEnded upwards
 
 Rules that hold everywhere
 * Every Call is answered exactly once, a cancelled one with Failure(code="cancelled").
@@ -37,8 +37,8 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     """What a person reads when something failed: a sentence, a next step, and details behind a fold.
 
     ``code`` is for machines: usage, missing, data, adapter, base, refused, disk, database, busy, cancelled,
-    crashed, held, protocol, failed. The command line maps ``usage`` to exit 2, ``refused`` to 3, ``cancelled``
-    to 130 and everything else to 1.
+    crashed, held, protocol, failed. The command line maps ``usage`` to exit 2, ``refused`` to 3,
+    ``cancelled`` to 130 and everything else to 1.
     """
 
     code: str
@@ -47,7 +47,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-# --- nouns ------------------------------------------------------------------------------------------------------
+# --- nouns ----------------------------------------------------------------------------------------
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,11 +161,14 @@ class RuntimeCard(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
 
 
-# --- jobs -------------------------------------------------------------------------------------------------------
+# --- jobs -----------------------------------------------------------------------------------------
 
 
 class TrainLora(Struct, frozen=True):
-    """Train a new LoRA of ``rank`` on ``data``. ``targets`` empty means every linear projection of the blocks."""
+    """Train a new LoRA of ``rank`` on ``data``.
+
+    ``targets`` empty means every linear projection of the blocks; ``alpha`` None is the rank, a scale of 1.
+    """
 
     base: str
     data: str
@@ -187,8 +190,8 @@ class TrainLora(Struct, frozen=True):
 class TrainRouter(Struct, frozen=True):
     """Train a router over frozen ``experts`` on at most ``max_examples`` rows of ``data``.
 
-    ``entropy_weight`` is the signed lambda and ``balance_weight`` the alpha of the Specialization Balance Loss.
-    ``steps`` of None means ``epochs`` passes over the data.
+    ``entropy_weight`` is the signed lambda and ``balance_weight`` the alpha of the Specialization Balance
+    Loss. ``steps`` of None means ``epochs`` passes over the data.
     """
 
     base: str
@@ -216,7 +219,10 @@ JobSpec = TrainLora | TrainRouter
 
 
 class Job(Struct, frozen=True):
-    """A job as everyone sees it. Times are seconds since the epoch; ``seconds_left`` None until it can be known."""
+    """A job as everyone sees it.
+
+    Times are seconds since the epoch; ``seconds_left`` is None until it can be known.
+    """
 
     id: str
     kind: str
@@ -244,7 +250,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-# --- requests a client may send -----------------------------------------------------------------------------------
+# --- requests a client may send -------------------------------------------------------------------
 
 
 class Status(Struct, frozen=True):
@@ -353,7 +359,7 @@ class Route(Struct, frozen=True):
 
 
 class Score(Struct, frozen=True):
-    """Evaluate on held-out rows. ``exact`` compares whole completions, ``loss`` is nats per completion token."""
+    """Evaluate on held-out rows: ``exact`` compares whole completions, ``loss`` is nats per token of them."""
 
     base: str
     data: str
@@ -448,7 +454,7 @@ Request = (
 )
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
 class Done(Struct, frozen=True):
@@ -500,7 +506,7 @@ class Log(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """Columns of a job's curve: ``series[name][i]`` was recorded at ``steps[i]`` (None where not measured)."""
+    """A job's curve: ``series[name][i]`` was recorded at ``steps[i]`` (None where not measured)."""
 
     id: str
     steps: list[int]
@@ -508,7 +514,7 @@ class Metrics(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """One more token of an answer. ``gates[module][expert]`` when asked for, in the order of Routing's lists."""
+    """One more token of an answer; ``gates[module][expert]`` when asked for, ordered as in Routing."""
 
     index: int
     text: str
@@ -540,7 +546,7 @@ class Generated(Struct, frozen=True):
 
 
 class Scored(Struct, frozen=True):
-    """``interval`` is the 95 % interval of ``value`` over ``n`` rows (Wilson for exact, bootstrap for loss)."""
+    """``interval`` is the 95 % one of ``value`` over ``n`` rows (Wilson for exact, bootstrap for loss)."""
 
     metric: str
     value: float
@@ -589,7 +595,7 @@ Body = (
 )
 
 
-# --- what the supervisor tells everyone ----------------------------------------------------------------------------
+# --- what the supervisor tells everyone -----------------------------------------------------------
 
 
 class JobChanged(Struct, frozen=True):
@@ -648,7 +654,7 @@ class Load(Struct, frozen=True):
 GaugeBody = JobProgress | Load
 
 
-# --- supervisor <-> runtime ------------------------------------------------------------------------------------------
+# --- supervisor <-> runtime -----------------------------------------------------------------------
 
 
 class Work(Struct, frozen=True):
@@ -719,7 +725,7 @@ class JobCheckpoint(Struct, frozen=True):
 
 
 class JobEnded(Struct, frozen=True):
-    """A job is over in this runtime: done or kept (``output`` is a finished folder), paused, cancelled or failed."""
+    """A job is over in this runtime; ``output`` is a finished folder when done or kept."""
 
     id: str
     epoch: int
@@ -733,7 +739,7 @@ class JobEnded(Struct, frozen=True):
 Report = RuntimeReady | Heartbeat | JobStep | JobCheckpoint | JobEnded
 
 
-# --- envelopes --------------------------------------------------------------------------------------------------------
+# --- envelopes ------------------------------------------------------------------------------------
 
 
 class Call(Struct, frozen=True):
@@ -742,7 +748,7 @@ class Call(Struct, frozen=True):
 
 
 class Cancel(Struct, frozen=True):
-    """Give up a Call; it is still answered, with Failure(code="cancelled") or with what was already on its way."""
+    """Give up a Call. It is still answered: Failure(code="cancelled"), or what was already on its way."""
 
     id: str
 
@@ -814,12 +820,12 @@ def encode(message: Upward | Downward) -> bytes:
 
 
 def decode_upward(frame: bytes) -> Upward:
-    """What a client or runtime sent to the supervisor. msgspec.ValidationError or DecodeError if it is not one."""
+    """What a client or runtime sent to the supervisor. msgspec.DecodeError if it is no such message."""
     message: Upward = _upward.decode(frame)
     return message
 
 
 def decode_downward(frame: bytes) -> Downward:
-    """What the supervisor sent to a client or runtime. msgspec.ValidationError or DecodeError if it is not one."""
+    """What the supervisor sent to a client or runtime. msgspec.DecodeError if it is no such message."""
     message: Downward = _downward.decode(frame)
     return message

@@ -58,7 +58,8 @@ class Record(msgspec.Struct, kw_only=True):
 
     ``paths`` has the snapshot of its data; ``number`` is its place in the queue; ``epoch`` the fence.
     ``crashes`` counts runtimes it took down without a checkpoint or a step past ``furthest`` in between, and
-    ``false_starts`` those that died before it began. ``checkpoint`` is the newest committed one; ``output`` a finished result that is on its way into the library.
+    ``false_starts`` those that died before it began. ``checkpoint`` is the newest committed one; ``output`` a
+    finished result that is on its way into the library.
     """
 
     job: Job
