@@ -53,7 +53,7 @@ CRASHES = 3
 """Deaths of a runtime in a row, without the job getting further, after which the job is held."""
 
 FALSE_STARTS = 10
-"""Deaths in a row of runtimes that were still loading, after which the job is held although it had no part."""
+"""Deaths in a row of runtimes that were still loading, after which the job is held, though it had no part."""
 
 PATIENCE = 60.0
 """Seconds to wait for a running job to pause or stop before answering with the state it is in."""
