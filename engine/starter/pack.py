@@ -60,7 +60,7 @@ library_name: peft
 ---
 # {task.name}
 
-An adapter for {BASE_NAME} that {task.does}.
+{task.does.capitalize()}.
 
 | prompt | answer |
 |---|---|
