@@ -228,6 +228,14 @@ def _place(name: str) -> tuple[str, str]:
     for mark, reason in _REASONS:
         if mark in name:
             raise AdapterError(reason, "Train or export it as a plain LoRA.", name)
+    if name.startswith(_PREFIX) and name.endswith(
+        (".base_layer.weight", "lm_head.weight", "embed_tokens.weight")
+    ):
+        raise AdapterError(
+            "It carries a copy of the base's own embeddings or output head, which would replace the base's.",
+            "If it did not train them, save it again: save_pretrained(..., save_embedding_layers=False).",
+            name,
+        )
     if any(mark in name for mark in (".hada_", ".lokr_", ".oft_", ".ia3_", ".lora_E", ".vera_")):
         raise NeedsConversionError(
             "It is not a plain LoRA: its tensors belong to another method.",

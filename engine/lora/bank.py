@@ -22,7 +22,7 @@ from engine.lora.gates import Gates, Router
 from engine.lora.groups import shared_inputs
 from engine.lora.landing import land, linear_shape, linears
 from engine.lora.prefix import Prefix
-from engine.lora.stack import Group, Site, stack
+from engine.lora.stack import Group, Site, Stack, stack
 
 __all__ = ["Bank", "attach"]
 
@@ -47,24 +47,26 @@ def attach(
     landed = {name: land(name, adapter.factors, places) for name, adapter in adapters.items()}
     touched = {place for lands in landed.values() for place in lands.values()}
     shared = shared_inputs(model, {path: places[path] for path in places if path in touched})
-    return Bank(model, dict(adapters), stack(shared, places, adapters, landed, dtype, trainable), trainable)
+    with torch.inference_mode(False):  # else the factors could never take part in training
+        stacked = stack(shared, places, adapters, landed, dtype, trainable)
+    return Bank(model, dict(adapters), stacked)
 
 
 class Bank:
     """The experts on one model. ``experts`` are their names, ``modules`` the adapted projections in order
-    of call."""
+    of call.
 
-    def __init__(
-        self, model: nn.Module, adapters: dict[str, Adapter], groups: list[Group], trainable: bool
-    ) -> None:
+    ``gates`` is what is played. Assigning is the switch; None, or gates that are silent, is exactly the base.
+    Not thread-safe: whoever runs the model is the one who assigns.
+    """
+
+    def __init__(self, model: nn.Module, adapters: dict[str, Adapter], stack: Stack) -> None:
         self.model = model
         self.adapters = adapters
-        self.experts = tuple(adapters)
-        self.modules = tuple(path for group in groups for path in group.modules)
-        self._groups = groups
-        self._trainable = trainable
-        self._gates: Gates | None = None
-        self._playing: Gates | None = None
+        self.experts = stack.experts
+        self.modules = tuple(path for group in stack.groups for path in group.modules)
+        self.gates: Gates | None = None
+        self._stack = stack
         self._prefix: Prefix | None = None
         self._inside = False
         self._ranks: dict[str, int | None] = {}
@@ -73,19 +75,9 @@ class Bank:
             model.register_forward_pre_hook(self._before, with_kwargs=True),
             model.register_forward_hook(self._after, with_kwargs=True, always_call=True),
         ]
-        for group in groups:
+        for group in stack.groups:
             for site in group.sites:
                 self._handles.append(site.module.register_forward_hook(self._hook(group, site)))
-
-    @property
-    def gates(self) -> Gates | None:
-        """What is played. Assigning is the switch; None, or gates that are all zero, is exactly the base."""
-        return self._gates
-
-    @gates.setter
-    def gates(self, gates: Gates | None) -> None:
-        self._gates = gates
-        self._playing = None if gates is None or gates.silent else gates
 
     def new_gates(
         self,
@@ -95,16 +87,10 @@ class Bank:
     ) -> Gates:
         """Gates for this bank: a weight per expert (absent: silent), a rank where not all of it, maybe a
         router."""
-        for name, weight in weights.items():
-            self._know(name)
-            if not weight - weight == 0:
-                raise StudioError(
-                    "usage", f"The weight of {name} is not a finite number.", "Give another one."
-                )
-        for name in ranks or {}:
-            self._know(name)
+        if not self._handles:
+            raise StudioError("usage", "This bank has been detached.", "Attach the adapters again.")
         with torch.no_grad():
-            return Gates(self._groups, weights, ranks or {}, router, trainable=self._trainable)
+            return Gates(self._stack, weights, ranks or {}, router)
 
     def activate(self, weights: Mapping[str, float]) -> None:
         """Play ``weights`` without a router; ``{}`` is the base. Ranks set by ``set_rank`` stay."""
@@ -113,23 +99,21 @@ class Bank:
     def set_rank(self, expert: str, rank: int | None) -> None:
         """Let ``expert`` speak with its first ``rank`` columns from the next forward on; None is all of
         it."""
-        self._know(expert)
+        self._stack.check(expert, rank)
         self._ranks[expert] = rank
-        if self._gates is not None:
-            self._gates.set_rank(expert, rank)
-            self.gates = self._gates
+        if self.gates is not None:
+            self.gates.set_rank(expert, rank)
 
     def layout(self) -> dict[str, tuple[int, tuple[str, ...]]]:
         """{projection: (d_in, the experts that adapt it)}: what a router is built from."""
-        sites = (site for group in self._groups for site in group.sites)
+        sites = (site for group in self._stack.groups for site in group.sites)
         return {site.path: (linear_shape(site.module)[0], tuple(site.cells)) for site in sites}
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable tensors by name: "PATH.A" for the first projection of a group, "PATH.B" for each."""
-        if not self._trainable:
-            return {}
-        named = {f"{group.sites[0].path}.A": group.A for group in self._groups}
-        named |= {f"{site.path}.B": site.B for group in self._groups for site in group.sites}
+        groups = self._stack.groups
+        named = {f"{group.sites[0].path}.A": group.A for group in groups}
+        named |= {f"{site.path}.B": site.B for group in groups for site in group.sites}
         return {name: tensor for name, tensor in named.items() if isinstance(tensor, nn.Parameter)}
 
     def parameters(self) -> list[nn.Parameter]:
@@ -138,12 +122,12 @@ class Bank:
 
     def read(self, expert: str) -> Adapter:
         """The expert as it is now, after any training, as an adapter of its own (copies, on the CPU)."""
-        self._know(expert)
+        self._stack.check(expert)
         source = self.adapters[expert]
-        if not self._trainable:
+        if not self._stack.trainable:
             return source
         factors = {}
-        for group in self._groups:
+        for group in self._stack.groups:
             first = 0
             for site, size in zip(group.sites, group.sizes, strict=True):
                 if expert in site.cells:
@@ -161,60 +145,63 @@ class Bank:
             handle.remove()
         self._handles = []
 
-    def _know(self, name: str) -> None:
-        if name not in self.adapters:
-            raise StudioError(
-                "usage", f"There is no expert {name} here.", f"There are: {', '.join(self.experts)}."
-            )
-
     def _before(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        gates = self._playing
-        if gates is None:
+        gates = self.gates
+        if gates is None or gates.silent:
             return
-        gates.begin()
         self._inside = True
-        if gates.router is not None and gates.router.remembers:
-            if len(args) > 1:
-                kwargs = dict(zip(self._names, args, strict=False)) | kwargs
+        if gates.router is None:
+            return
+        if args:
+            kwargs = dict(zip(self._names, args, strict=False)) | kwargs
+        text = kwargs.get("input_ids")
+        if text is None:
+            text = kwargs.get("inputs_embeds")
+        gates.begin(None if text is None else (text.shape[0], text.shape[1]))
+        if gates.router.remembers:
             self._prefix = Prefix(kwargs.get("attention_mask"), kwargs.get("past_key_values"))
 
     def _after(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if not self._inside:
             return
         self._inside = False
-        for group in self._groups:
+        for group in self._stack.groups:
             group.x, group.h = None, ()
         prefix, self._prefix = self._prefix, None
-        if output is None:  # the forward failed
-            return
-        if prefix is not None:
+        whole = output is not None  # else the forward has failed
+        if whole and prefix is not None:
             prefix.close(getattr(output, "past_key_values", None) or prefix.cache)
-        if self._playing is not None:
-            self._playing.end()
+        if self.gates is not None:
+            self.gates.end(whole)
 
     def _hook(self, group: Group, site: Site) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
         place, alone, last = group.sites.index(site), group.alone, not group.alone and group.sites[-1] is site
-        d_out, dtype = site.d_out, site.B.dtype
+        d_out, dtype, hooks = site.d_out, site.B.dtype, site.module._forward_hooks
 
         def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-            gates = self._playing
-            if gates is None:
+            gates = self.gates
+            if gates is None or gates.silent:
                 return None
             x = args[0]
             if group.x is x:
                 h = group.h
             else:
                 h = gates.columns(group, x, self._prefix)
-                if not alone and self._inside:
+                if not alone and (self._inside or _recomputing()):
                     group.x, group.h = x, h
             if last:
                 group.x, group.h = None, ()
-            flat = output.view(-1, d_out)
-            if flat.dtype == dtype:
-                if not torch.is_grad_enabled():  # the output is this call's own tensor: add to it in place
-                    flat.addmm_(h[place], site.B)
-                    return None
+            flat = output.reshape(-1, d_out)
+            if flat.dtype != dtype:
+                return torch.addmm(flat.to(dtype), h[place], site.B).to(output.dtype).view(output.shape)
+            if torch.is_grad_enabled() or len(hooks) > 1 or not output.is_contiguous():
                 return torch.addmm(flat, h[place], site.B).view(output.shape)
-            return torch.addmm(flat.to(dtype), h[place], site.B).to(output.dtype).view(output.shape)
+            flat.addmm_(h[place], site.B)  # nobody else has seen the output: add to it in place
+            return None
 
         return hook
+
+
+def _recomputing() -> bool:
+    """Whether a backward pass runs, and so a checkpointed part of the forward again."""
+    return torch._C._current_graph_task_id() != -1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Protocol
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from engine.formats.errors import StudioError
 from engine.lora.prefix import Prefix
-from engine.lora.stack import Group
+from engine.lora.stack import Group, Stack
 
 __all__ = ["Gates", "Router", "Tape", "Voice"]
 
@@ -52,16 +53,14 @@ class Router(Protocol):
     def experts(self) -> Sequence[str]: ...
     @property
     def remembers(self) -> bool: ...
+
     def voice(self, modules: Sequence[str]) -> Voice:
         """The say on a group of projections that read one input."""
         ...
 
-    def stamp(self) -> int:
-        """Changes whenever the rows have changed."""
-        ...
-
-    def learning(self) -> bool:
-        """Whether the rows want a gradient."""
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """What the rows are made of; always the same tuple."""
         ...
 
 
@@ -96,51 +95,36 @@ class Gates:
 
     def __init__(
         self,
-        groups: Sequence[Group],
+        stack: Stack,
         weights: Mapping[str, float],
         ranks: Mapping[str, int | None],
         router: Router | None,
-        trainable: bool,
     ) -> None:
-        self.weights = dict(weights)
-        self.ranks = dict(ranks)
+        self.weights: dict[str, float] = {}
+        self.ranks: dict[str, int | None] = {}
         self.router = router
         self.tape: Tape | None = None
-        self._trainable = trainable
-        self._groups = groups
-        self._voices: list[Voice] = []
-        self._stacks = [group.A.t() for group in groups]  # [d_in, R]; with a router [d_in, R + its rows]
-        self._live = False
-        self._stamp: int | None = None
+        self.silent = True
+        """Whether nothing can be heard: the output is the base's own."""
+        self._stack = stack
+        self._tokens: tuple[int, int] | None = None
+        self._seated = False
         # (levels of an expert's columns on one site, scale): what a fader or a rank writes to
         self._cells: dict[str, list[tuple[Tensor, float]]] = {}
-        self._levels = [self._new_levels(group) for group in groups]
+        self._levels = [self._new_levels(group) for group in stack.groups]
         if router is not None:
-            self._voices = [router.voice(group.modules) for group in groups]
-            self._sizes = [[group.A.shape[0], *self._voices[group.index].sizes] for group in groups]
-        for expert in self._cells:
-            self._write(expert)
-        self.begin()
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing can be heard: the output is the base's own."""
-        return not any(self.weights.get(name) and self.ranks.get(name) != 0 for name in self._cells)
+            self._voices = [router.voice(group.modules) for group in stack.groups]
+            self._sizes = [[group.A.shape[0], *self._voices[group.index].sizes] for group in stack.groups]
+        for expert in {**dict.fromkeys(self._cells), **weights, **ranks}:
+            self._write(expert, weights.get(expert, 0.0), ranks.get(expert))
 
     def set_weight(self, expert: str, weight: float) -> None:
         """Move a fader: in place, heard at the next forward."""
-        if not math.isfinite(weight):
-            raise StudioError("usage", f"The weight of {expert} is not a number.", "Give a finite number.")
-        self.weights[expert] = float(weight)
-        self._write(expert)
+        self._write(expert, weight, self.ranks.get(expert))
 
     def set_rank(self, expert: str, rank: int | None) -> None:
-        """Let the first ``rank`` columns of each projection speak (None: all): in place, nothing is
-        allocated."""
-        if rank is not None and rank < 0:
-            raise StudioError("usage", f"The rank of {expert} cannot be {rank}.", "Give a rank of 0 or more.")
-        self.ranks[expert] = rank
-        self._write(expert)
+        """Let the first ``rank`` columns of each projection speak (None: all): in place, no allocation."""
+        self._write(expert, self.weights.get(expert, 0.0), rank)
 
     def _new_levels(self, group: Group) -> Tensor:
         """[1, R] without a router; with one [modules * experts, R], which spreads its weights over the
@@ -158,36 +142,35 @@ class Gates:
                     )
                 row = place * len(experts) + experts.index(name) if experts else 0
                 view = levels[row, cell.start : cell.stop]
-                self._cells.setdefault(name, []).append((view, cell.scale if self._trainable else 1.0))
+                self._cells.setdefault(name, []).append((view, cell.scale if self._stack.trainable else 1.0))
         return levels
 
-    def _write(self, expert: str) -> None:
-        weight, rank = self.weights.get(expert, 0.0), self.ranks.get(expert)
+    def _write(self, expert: str, weight: float, rank: int | None) -> None:
+        self._stack.check(expert, rank)
+        if not (isinstance(weight, Real) and math.isfinite(weight)):
+            raise StudioError("usage", f"The weight of {expert} is not a finite number.", "Give another one.")
+        self.weights[expert], self.ranks[expert] = float(weight), rank
+        self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
         for levels, scale in self._cells[expert]:
             cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])
             levels[:cut] = weight * scale
             levels[cut:] = 0.0
 
-    def begin(self) -> None:
-        """A forward begins: see whether the router has changed since its rows were stacked."""
-        if self.router is None:
-            return
+    def begin(self, tokens: tuple[int, int] | None) -> None:
+        """A forward pass begins, of ``tokens`` (B, T) where they are known."""
+        assert self.router is not None
+        self._tokens = tokens
         if self.tape is not None:
             self.tape.open()
-        self._live = torch.is_grad_enabled() and (self._trainable or self.router.learning())
-        stamp = self.router.stamp()
-        if not self._live and (self._trainable or stamp != self._stamp):
-            with torch.inference_mode(False), torch.no_grad():
-                self._stacks = [self._stacked(group) for group in self._groups]
-            self._stamp = stamp
+        self._seated = not torch.is_grad_enabled()
+        if self._seated:
+            self._stack.seat(self.router.weights, self._voices)
 
-    def end(self) -> None:
-        """A forward is over."""
-        if self.tape is not None:
+    def end(self, whole: bool) -> None:
+        """The forward pass is over, or has failed half-way."""
+        self._seated = False
+        if self.tape is not None and whole:
             self.tape.close()
-
-    def _stacked(self, group: Group) -> Tensor:
-        return torch.cat([group.A, self._voices[group.index].rows().to(group.A)]).t()
 
     def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
         """g * (A_cat x) for each projection of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
@@ -196,19 +179,18 @@ class Gates:
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
-            rows = group.A.t() if self._trainable else self._stacks[index]
-            h = torch.mm(flat, rows) * self._levels[index]
+            h = torch.mm(flat, group.A.t()) * self._levels[index]
         else:
             voice = self._voices[index]
-            if self._live:  # apart, so that no gradient is worked out for the frozen rows
+            if self._seated:
+                parts = torch.mm(flat, group.product).split_with_sizes(self._sizes[index], 1)
+                t, logits = parts[0], parts[1:]
+            else:  # apart, so that no gradient is worked out for frozen rows
                 t = torch.mm(flat, group.A.t())
                 logits = torch.mm(flat, voice.rows().to(group.A).t()).split_with_sizes(voice.sizes, 1)
-            else:
-                parts = torch.mm(flat, self._stacks[index]).split_with_sizes(self._sizes[index], 1)
-                t, logits = parts[0], parts[1:]
-            shape = (size[0], size[1]) if len(size) == 3 else (1, flat.shape[0])
             if dtype != torch.float32:
                 logits = tuple(part.float() for part in logits)
+            shape = (size[0], size[1]) if len(size) == 3 else self._shape(len(flat))
             weights = voice(logits, prefix, shape)
             if self.tape is not None:
                 self.tape.note(group.modules, weights.view(*shape, len(group.sites), -1))
@@ -216,3 +198,8 @@ class Gates:
                 weights = weights.to(dtype)
             h = t * torch.mm(weights, self._levels[index])
         return (h,) if group.alone else h.split_with_sizes(group.sizes, 1)
+
+    def _shape(self, count: int) -> tuple[int, int]:
+        """(B, T) of an input that comes flat: some models fold rows and tokens into one dimension."""
+        tokens = self._tokens
+        return tokens if tokens is not None and tokens[0] * tokens[1] == count else (1, count)

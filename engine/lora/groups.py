@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ _UNFIT = (
 def shared_inputs(model: nn.Module, places: Mapping[str, nn.Module]) -> list[list[str]]:
     """The paths of ``places`` in groups whose members were handed the very same tensor, in order of call.
 
-    The model runs once on its own ``dummy_inputs``, in evaluation mode, without gradient, its random state
-    and modes restored. Where it cannot run, every projection is a group of its own: slower, never wrong.
+    The model runs once on its own ``dummy_inputs``, unnoticed. Where it cannot run, every projection is
+    a group of its own: slower, never wrong.
     """
     calls = _watch(model, places)
     by_input: dict[tuple[int, int], list[str]] = {}
@@ -55,23 +56,37 @@ def _watch(model: nn.Module, places: Mapping[str, nn.Module]) -> dict[str, list[
 
         return hook
 
-    modes = {module: module.training for module in model.modules()}
-    handles = [module.register_forward_pre_hook(note(path)) for path, module in places.items()]
     device = next(model.parameters()).device
     accepts = inspect.signature(model.forward).parameters
     inputs = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in dummy.items()}
     if "use_cache" in accepts:
         inputs["use_cache"] = False
     try:
-        model.eval()
-        with torch.random.fork_rng(), torch.inference_mode(False), torch.no_grad():
+        with _unnoticed(model, device):
+            for path, module in places.items():
+                module.register_forward_pre_hook(note(path))
             model(**inputs)
     except _UNFIT as error:
         _log.info("no shared inputs could be found: %s", error)
         return {}
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in modes.items():
-            module.training = mode
     return calls
+
+
+@contextmanager
+def _unnoticed(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Evaluation mode, no gradient, nobody's hooks; afterwards modes, hooks and random state are back."""
+    kept = [(m, m.training, dict(m._forward_pre_hooks), dict(m._forward_hooks)) for m in model.modules()]
+    try:
+        model.eval()
+        for module, *_ in kept:
+            module._forward_pre_hooks.clear()
+            module._forward_hooks.clear()
+        cuda = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(cuda), torch.inference_mode(False), torch.no_grad():
+            yield
+    finally:
+        for module, training, before, after in kept:
+            module.training = training
+            for hooks, others in ((module._forward_pre_hooks, before), (module._forward_hooks, after)):
+                hooks.clear()
+                hooks.update(others)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from engine.formats.errors import AdapterError
@@ -22,8 +23,16 @@ class _Factors(Protocol):
 
 
 def linears(model: nn.Module) -> dict[str, nn.Module]:
-    """Every projection that can be adapted, by path: nn.Linear and GPT-2's Conv1D."""
-    return {path: module for path, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D))}
+    """Every projection that can be adapted, by path: nn.Linear and GPT-2's Conv1D.
+
+    Not the output projection of nn.MultiheadAttention: its weight is read without calling it, so an expert on
+    it would never be heard.
+    """
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) and not isinstance(module, NonDynamicallyQuantizableLinear)
+    }
 
 
 def linear_shape(module: nn.Module) -> tuple[int, int]:
@@ -52,7 +61,7 @@ def land(name: str, factors: Mapping[str, _Factors], places: Mapping[str, nn.Mod
         raise AdapterError(
             f"{name} lands nowhere: none of its {len(factors)} modules exists in this base.",
             "It was made for another architecture; choose the base that it was trained on.",
-            detail=f"first module: {next(iter(factors))}",
+            detail=f"first module: {next(iter(factors), 'none')}",
         )
     for path in factors:
         if path not in landed:

@@ -1,18 +1,19 @@
-"""All experts of a group of projections, stacked once: A_cat for the group, B_cat for each of its
-projections."""
+"""All experts of a group of projections, stacked once: A_cat for the group, B_cat for each projection."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from engine.formats.errors import StudioError
 from engine.lora.adapter import Adapter, Factors
 from engine.lora.landing import linear_shape
 
-__all__ = ["Cell", "Group", "Site", "stack"]
+__all__ = ["Cell", "Group", "Site", "Stack", "stack"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Site:
 class Group:
     """Projections that read one input. ``A`` [R, d_in] has the rows of all their experts, site after site.
 
-    ``x`` and ``h`` are the input being read and its gated products, while a forward is between two members.
+    ``product`` [d_in, R + n] is A transposed and beside it the rows of the router seated last, in one
+    piece of memory with A. ``x`` and ``h`` are the input being read and its gated products, while a forward
+    is between two members.
     """
 
     index: int
@@ -51,15 +54,61 @@ class Group:
     sizes: list[int]
     alone: bool = field(init=False)
     dtype: torch.dtype = field(init=False)
+    product: Tensor = field(init=False, repr=False)
     x: Tensor | None = field(default=None, repr=False)
     h: Sequence[Tensor] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         self.alone, self.dtype = len(self.sites) == 1, self.A.dtype
+        self.product = self.A.detach().t()
 
     @property
     def modules(self) -> tuple[str, ...]:
         return tuple(site.path for site in self.sites)
+
+    def seat(self, rows: Tensor) -> None:
+        """Put a router's ``rows`` [n, d_in] beside A, so that one product serves both."""
+        rank, width = self.A.shape
+        if self.product.shape[1] != rank + len(rows):
+            whole = self.A.new_empty(rank + len(rows), width)
+            whole[:rank] = self.A
+            self.A.data = whole[:rank]
+            self.product = whole.t()
+        self.product[:, rank:] = rows.t()
+
+
+class _Voice(Protocol):
+    def rows(self) -> Tensor: ...
+
+
+class Stack:
+    """The groups of one bank, and whose rows are seated beside their A."""
+
+    def __init__(self, groups: list[Group], experts: Sequence[str], trainable: bool) -> None:
+        self.groups = groups
+        self.experts = tuple(experts)
+        self.trainable = trainable
+        self._seated: tuple[Tensor, ...] | None = None
+        self._version = 0
+
+    def seat(self, weights: tuple[Tensor, ...], voices: Sequence[_Voice]) -> None:
+        """Seat the rows of a router, one of ``voices`` per group, unless they are there and as they were."""
+        version = sum(weight._version for weight in weights)
+        if self._seated is weights and self._version == version:
+            return
+        with torch.inference_mode(False), torch.no_grad():
+            for group, voice in zip(self.groups, voices, strict=True):
+                group.seat(voice.rows().to(group.A))
+        self._seated, self._version = weights, version
+
+    def check(self, expert: str, rank: int | None = None) -> None:
+        """StudioError when there is no such expert, or it cannot have such a rank."""
+        if expert not in self.experts:
+            raise StudioError(
+                "usage", f"There is no expert {expert} here.", f"There are: {', '.join(self.experts)}."
+            )
+        if rank is not None and (type(rank) is not int or rank < 0):
+            raise StudioError("usage", f"The rank of {expert} cannot be {rank}.", "Give a rank of 0 or more.")
 
 
 def stack(
@@ -69,8 +118,8 @@ def stack(
     landed: Mapping[str, Mapping[str, str]],
     dtype: torch.dtype | None,
     trainable: bool,
-) -> list[Group]:
-    """The groups of ``paths`` that any adapter touches. ``landed[name]`` maps an adapter's paths to the
+) -> Stack:
+    """Stack the groups of ``paths`` that any adapter touches. ``landed[name]`` maps an adapter's paths to the
     base's."""
     there = {name: {place: path for path, place in lands.items()} for name, lands in landed.items()}
     groups: list[Group] = []
@@ -78,7 +127,7 @@ def stack(
         touched = [path for path in members if any(path in lands for lands in there.values())]
         if touched:
             groups.append(_group(len(groups), touched, places, adapters, there, dtype, trainable))
-    return groups
+    return Stack(groups, tuple(adapters), trainable)
 
 
 def _group(

@@ -61,11 +61,12 @@ class Router(nn.Module):
         self.token = next(_tokens)
         halves = 2 if input == "context" else 1
         shapes = [(halves, len(self.experts), d_in) for d_in, _ in layout.values()]
-        self.V = nn.ParameterList([nn.Parameter(torch.zeros(shape)) for shape in shapes])
-        self._flat = tuple(self.V)  # walking a ParameterList for every token is slow
+        with torch.inference_mode(False):
+            self.V = nn.ParameterList([nn.Parameter(torch.zeros(shape)) for shape in shapes])
+        self.weights = tuple(self.V)  # walking a ParameterList for every token is slow
         if seed is not None:
             generator = torch.Generator().manual_seed(seed)
-            for V in self._flat:
+            for V in self.weights:
                 V.data.normal_(0.0, 0.02, generator=generator)
         present = [[name in names or name == NULL for name in self.experts] for _, names in layout.values()]
         self.absent: Tensor
@@ -79,7 +80,7 @@ class Router(nn.Module):
     @property
     def size(self) -> int:
         """How many numbers are trained."""
-        return sum(V.numel() for V in self._flat)
+        return sum(V.numel() for V in self.weights)
 
     def play(
         self,
@@ -99,14 +100,6 @@ class Router(nn.Module):
         other = copy.copy(self)
         other.mode, other.top_k, other.strength, other.renormalise = mode, top_k, strength, renormalise
         return other
-
-    def stamp(self) -> int:
-        """Changes whenever the parameters have been written to."""
-        return sum(V._version for V in self._flat)
-
-    def learning(self) -> bool:
-        """Whether the parameters want a gradient."""
-        return bool(self._flat[0].requires_grad)
 
     def voice(self, modules: Sequence[str]) -> _Voice:
         """The say on a group of projections that read one input."""
@@ -141,7 +134,7 @@ class _Voice:
             raise StudioError(
                 "failed",
                 "A mix with context was asked outside the model's own forward pass.",
-                "Call the model that the bank is attached to.",
+                "Call the model that the bank is attached to; under gradient checkpointing use local input.",
             )
         if self._mask is not None:
             z = z + self._mask

@@ -109,7 +109,7 @@ def floor(model: nn.Module, bank: Bank) -> float:
     """Bytes read per token with the experts over without: what a perfect implementation would cost."""
     base = sum(p.numel() * p.element_size() for p in model.parameters())
     base -= model.get_input_embeddings().weight.nbytes * (not model.config.tie_word_embeddings)
-    extra = sum(group.A.nbytes + sum(site.B.nbytes for site in group.sites) for group in bank._groups)
+    extra = sum(group.A.nbytes + sum(site.B.nbytes for site in group.sites) for group in bank._stack.groups)
     return 1 + extra / base
 
 

@@ -195,6 +195,10 @@ TENSORS = {
         pair() | {"base_model.model.lm_head.modules_to_save.weight": torch.ones(5)},
         "replaces whole modules",
     ),
+    "copy of the head": (
+        pair() | {"base_model.model.lm_head.base_layer.weight": torch.ones(5)},
+        "copy of the base's own embeddings or output head",
+    ),
     "stranger": (
         pair() | {"model.embed_tokens.weight": torch.ones(5)},
         "that no LoRA has: model.embed_tokens.weight",

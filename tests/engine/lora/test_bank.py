@@ -61,6 +61,18 @@ def test_silence_is_exactly_the_base(llama, ids):
     assert torch.equal(llama(ids).logits, output)
 
 
+def test_a_fader_raised_from_zero_is_heard(llama, ids):
+    bank = attach(llama, {"a": loud(new_adapter(llama, 4))})
+    bank.activate({"a": 1.0})
+    expected = llama(ids).logits
+    bank.activate({"a": 0.0})
+    bank.gates.set_weight("a", 1.0)
+    assert torch.equal(llama(ids).logits, expected)
+    bank.gates.set_weight("a", 0.0)
+    bank.detach()
+    assert not torch.equal(llama(ids).logits, expected)
+
+
 def test_rank_takes_effect_in_place(llama, ids):
     adapter = svd_order(loud(new_adapter(llama, 6)))
     bank = attach(llama, {"a": adapter})
@@ -96,7 +108,7 @@ def test_a_failed_forward_leaves_nothing_behind(llama, ids):
     with pytest.raises(ZeroDivisionError):
         llama(ids)
     handle.remove()
-    assert all(group.x is None and not group.h for group in bank._groups)
+    assert all(group.x is None and not group.h for group in bank._stack.groups)
     assert torch.equal(llama(ids).logits, expected)
 
 
@@ -106,11 +118,11 @@ def _fail(module, args):
 
 def test_shared_inputs_are_found(llama, gpt2):
     bank = attach(llama, {"a": new_adapter(llama, 2)})
-    groups = [[path.rpartition(".")[2] for path in group.modules] for group in bank._groups]
+    groups = [[path.rpartition(".")[2] for path in group.modules] for group in bank._stack.groups]
     assert groups == [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]] * 3
-    assert all(group.x is None for group in bank._groups)
+    assert all(group.x is None for group in bank._stack.groups)
     assert "lm_head" not in bank.modules
-    assert len(attach(gpt2, {"a": new_adapter(gpt2, 2)})._groups) == 8
+    assert len(attach(gpt2, {"a": new_adapter(gpt2, 2)})._stack.groups) == 8
 
 
 def test_a_base_that_cannot_be_probed_plays_the_same(llama, ids, monkeypatch):
@@ -121,7 +133,7 @@ def test_a_base_that_cannot_be_probed_plays_the_same(llama, ids, monkeypatch):
     bank.detach()
     monkeypatch.setattr(type(llama), "dummy_inputs", {"nonsense": 1})
     bank = attach(llama, {"a": adapter})
-    assert all(len(group.sites) == 1 for group in bank._groups)
+    assert all(len(group.sites) == 1 for group in bank._stack.groups)
     bank.activate({"a": 1.0})
     assert torch.allclose(llama(ids).logits, expected, atol=1e-5)
 
@@ -192,11 +204,20 @@ def test_wrong_names_and_numbers_are_refused(llama):
     bank = attach(llama, {"a": new_adapter(llama, 4)})
     with pytest.raises(StudioError, match="no expert b"):
         bank.activate({"b": 1.0})
-    with pytest.raises(StudioError, match="finite"):
-        bank.activate({"a": float("nan")})
-    with pytest.raises(StudioError, match="rank"):
-        bank.activate({"a": 1.0})
-        bank.set_rank("a", -1)
+    for weight in (float("nan"), float("inf"), "1", None):
+        with pytest.raises(StudioError, match="finite"):
+            bank.activate({"a": weight})
+    with pytest.raises(StudioError, match="no expert b"):
+        bank.set_rank("b", 1)
+    for rank in (-1, 2.5, "3"):
+        with pytest.raises(StudioError, match="rank"):
+            bank.set_rank("a", rank)
+        with pytest.raises(StudioError, match="rank"):
+            bank.new_gates({"a": 1.0}, {"a": rank})
+        bank.activate({"a": 1.0})  # what was refused is not remembered
+        assert bank.gates.ranks == {"a": None}
+    with pytest.raises(AdapterError, match="lands nowhere"):
+        attach(llama, {"a": Adapter("a", new_adapter(llama, 4).config, {})})
     with pytest.raises(AdapterError, match="no adapter"):
         attach(llama, {})
     with pytest.raises(AdapterError, match="It has: down_proj"):

@@ -10,7 +10,9 @@ import torch
 from engine.lora import attach, read_adapter
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::FutureWarning:transformers", "ignore:.*fan_in_fan_out.*:UserWarning"
+    "ignore::FutureWarning:transformers",
+    "ignore:.*fan_in_fan_out.*:UserWarning",
+    "ignore:.*keys did not match any:RuntimeWarning",
 )
 
 LLAMA = {
@@ -38,6 +40,20 @@ LLAMA = {
         "target_modules": "all-linear",
         "exclude_modules": ["down_proj", "layers.1.self_attn.q_proj"],
     },
+    "nested groups": {"target_modules": r"(model\.)?layers\.(0|2)\.(self_attn\.(q|(k|v))_proj|mlp\.up_proj)"},
+    "overlapping keys": {
+        "target_modules": "all-linear",
+        "rank_pattern": {"layers.1.self_attn.q_proj": 3, "q_proj": 5, r"layers\.\d+\.mlp\..*": 2},
+        "alpha_pattern": {"proj": 3, "up_proj": 4, ".*proj": 9},
+    },
+    "anchored keys": {
+        "target_modules": "all-linear",
+        "rank_pattern": {"^model.layers.0.self_attn.q_proj": 3, "^layers.0.self_attn.k_proj": 5},
+        "alpha_pattern": {r"^model\.layers\.1\.mlp\.up_proj": 13, "^down_proj": 5},
+        "use_rslora": True,
+    },
+    "negative alpha": {"target_modules": ["k_proj"], "lora_alpha": -3},
+    "rank above the width": {"target_modules": ["k_proj"], "r": 48},
     "gaussian": {"target_modules": ["q_proj"], "init_lora_weights": "gaussian"},
     "orthogonal": {"target_modules": ["q_proj"], "init_lora_weights": "orthogonal"},
 }
