@@ -45,7 +45,7 @@ def attach(
         raise AdapterError("There is no adapter to attach.", "Give at least one.")
     places = linears(model)
     landed = {name: land(name, adapter.factors, places) for name, adapter in adapters.items()}
-    touched = {place for lands in landed.values() for place in lands.values()}
+    touched = {place for lands in landed.values() for place in lands}
     shared = shared_inputs(model, {path: places[path] for path in places if path in touched})
     with torch.inference_mode(False):  # else the factors could never take part in training
         stacked = stack(shared, places, adapters, landed, dtype, trainable)
@@ -128,14 +128,13 @@ class Bank:
             return source
         factors = {}
         for group in self._stack.groups:
-            first = 0
-            for site, size in zip(group.sites, group.sizes, strict=True):
+            for site in group.sites:
                 if expert in site.cells:
                     cell = site.cells[expert]
-                    A = group.A[cell.start : cell.stop].detach().cpu().clone()
-                    B = site.B[cell.start - first : cell.stop - first].detach().cpu().t().contiguous()
+                    A = group.A[cell.start : cell.stop]
+                    B = site.B[cell.start - site.first : cell.stop - site.first].t()
+                    A, B = (F.detach().cpu().clone(memory_format=torch.contiguous_format) for F in (A, B))
                     factors[cell.path] = Factors(A, B, cell.scale)
-                first += size
         return Adapter(source.name, source.config, {path: factors[path] for path in source.factors})
 
     def detach(self) -> None:

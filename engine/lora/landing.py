@@ -45,7 +45,7 @@ def linear_shape(module: nn.Module) -> tuple[int, int]:
 
 
 def land(name: str, factors: Mapping[str, _Factors], places: Mapping[str, nn.Module]) -> dict[str, str]:
-    """{path in the adapter: path in the base} for all of an adapter's modules.
+    """{path in the base: path in the adapter} for all of an adapter's modules.
 
     A path matches exactly, or by the longest ending that it shares with exactly one projection, so that a
     wrong prefix (another wrapper at training time) does no harm; a layer number is never dropped or added.
@@ -53,25 +53,29 @@ def land(name: str, factors: Mapping[str, _Factors], places: Mapping[str, nn.Mod
     """
     endings = _endings(places)
     landed: dict[str, str] = {}
-    for path in factors:
+    lost = []
+    for path, item in factors.items():
         place = path if path in places else _by_ending(path, endings)
-        if place is not None:
-            landed[path] = place
+        if place is None:
+            lost.append(path)
+            continue
+        if place in landed:
+            raise AdapterError(
+                f"{name} adapts {place} twice: as {landed[place]} and as {path}.", "Export the adapter again."
+            )
+        _check_shape(name, place, item, places[place])
+        landed[place] = path
     if not landed:
         raise AdapterError(
             f"{name} lands nowhere: none of its {len(factors)} modules exists in this base.",
             "It was made for another architecture; choose the base that it was trained on.",
             detail=f"first module: {next(iter(factors), 'none')}",
         )
-    for path in factors:
-        if path not in landed:
-            raise AdapterError(
-                f"{name} adapts {path}, which this base does not have.",
-                "Choose the base that it was trained on.",
-            )
-    _check_unique(name, landed)
-    for path, place in landed.items():
-        _check_shape(name, place, factors[path], places[place])
+    if lost:
+        raise AdapterError(
+            f"{name} adapts {lost[0]}, which this base does not have.",
+            "Choose the base that it was trained on.",
+        )
     return landed
 
 
@@ -99,16 +103,6 @@ def _by_ending(path: str, endings: Mapping[tuple[str, ...], list[str]]) -> str |
         if found:
             return found[0] if len(found) == 1 else None
     return None
-
-
-def _check_unique(name: str, landed: Mapping[str, str]) -> None:
-    owners: dict[str, str] = {}
-    for path, place in landed.items():
-        if place in owners:
-            raise AdapterError(
-                f"{name} adapts {place} twice: as {owners[place]} and as {path}.", "Export the adapter again."
-            )
-        owners[place] = path
 
 
 def _check_shape(name: str, place: str, factors: _Factors, module: nn.Module) -> None:

@@ -7,7 +7,7 @@ copies of a cache copy it, and beam search reorders it with the keys and values.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
@@ -27,16 +27,6 @@ class Memory:
         self.length = length
         self.count = count
         self.sums = sums
-
-    def sum(self, key: Hashable) -> Tensor:
-        """What ``key`` has summed so far, [B, n]."""
-        if key not in self.sums:
-            raise StudioError(
-                "failed",
-                "This cache was filled under another mix.",
-                "Read the prompt again with an empty cache.",
-            )
-        return self.sums[key]
 
     def pick(self, rows: Tensor) -> None:
         """Reorder, repeat or drop rows of the batch as the cache does."""
@@ -82,6 +72,7 @@ class Prefix:
         self._mask = attention_mask
         self.cache = cache
         self._past: Memory | None = None
+        self._before: Mapping[Hashable, Tensor] = {}
         self._sums: dict[Hashable, Tensor] = {}
         self._shape: tuple[int, int] | None = None
         self._keep: Tensor | None = None
@@ -96,7 +87,7 @@ class Prefix:
                     "This cache was filled or cut without this mix's router: its memory is missing.",
                     "Read the whole prompt again with an empty cache.",
                 )
-            self._past = past
+            self._past, self._before = past, past.sums
 
     def plus_mean(self, key: Hashable, local: Tensor, carried: Tensor, shape: tuple[int, int]) -> Tensor:
         """``local`` plus the running mean of ``carried`` over the prefix, this token included, padding left
@@ -113,26 +104,27 @@ class Prefix:
                 "A projection reads its tokens in another order than the model does.",
                 "Use a router with local input.",
             )
-        if shape[1] > 1:
-            carried = self._running_sum(key, carried, shape)
-        else:
-            if self._keep is not None:
-                carried = carried * self._keep
-            if self._past is not None:
-                carried = carried + self._past.sum(key)
-            self._sums[key] = carried
-        if isinstance(self._share, float):
-            return torch.add(local, carried, alpha=self._share)
-        return torch.addcmul(local, carried, self._share)
-
-    def _running_sum(self, key: Hashable, carried: Tensor, shape: tuple[int, int]) -> Tensor:
+        before = self._before.get(key)
+        if before is None and self._past is not None:
+            raise StudioError(
+                "failed",
+                "This cache was filled under another mix.",
+                "Read the prompt again with an empty cache.",
+            )
         if self._keep is not None:
             carried = carried * self._keep
-        running = carried.view(*shape, -1).cumsum(1)
-        if self._past is not None:
-            running = running + self._past.sum(key).unsqueeze(1)
-        self._sums[key] = running[:, -1].clone()  # not a view that keeps the whole prompt alive
-        return running.view(carried.shape)
+        if shape[1] == 1:
+            summed = carried if before is None else carried + before
+            self._sums[key] = summed
+        else:
+            running = carried.view(*shape, -1).cumsum(1)
+            if before is not None:
+                running = running + before.unsqueeze(1)
+            self._sums[key] = running[:, -1].clone()  # not a view that keeps the whole prompt alive
+            summed = running.view(carried.shape)
+        if isinstance(self._share, float):
+            return torch.add(local, summed, alpha=self._share)
+        return torch.addcmul(local, summed, self._share)
 
     def _begin(self, rows: int, tokens: int, device: torch.device) -> None:
         """Set ``_keep`` [B*T, 1] (None: no padding) and ``_share``, one over the count of tokens so far."""

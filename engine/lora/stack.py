@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.formats.errors import StudioError
-from engine.lora.adapter import Adapter, Factors
+from engine.lora.adapter import Adapter
 from engine.lora.landing import linear_shape
 
 __all__ = ["Cell", "Group", "Site", "Stack", "stack"]
@@ -30,13 +30,14 @@ class Cell:
 @dataclass(eq=False)
 class Site:
     """One adapted projection. ``B`` [R_site, d_out] holds the experts' B transposed, scale folded in unless
-    trained."""
+    trained; its columns begin at ``first`` of the group's."""
 
     path: str
     module: nn.Module
     d_out: int
     B: Tensor
     cells: dict[str, Cell]
+    first: int
 
 
 @dataclass(eq=False)
@@ -51,7 +52,7 @@ class Group:
     index: int
     sites: list[Site]
     A: Tensor
-    sizes: list[int]
+    sizes: list[int] = field(init=False)
     alone: bool = field(init=False)
     dtype: torch.dtype = field(init=False)
     product: Tensor = field(init=False, repr=False)
@@ -59,6 +60,7 @@ class Group:
     h: Sequence[Tensor] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        self.sizes = [len(site.B) for site in self.sites]
         self.alone, self.dtype = len(self.sites) == 1, self.A.dtype
         self.product = self.A.detach().t()
 
@@ -119,48 +121,40 @@ def stack(
     dtype: torch.dtype | None,
     trainable: bool,
 ) -> Stack:
-    """Stack the groups of ``paths`` that any adapter touches. ``landed[name]`` maps an adapter's paths to the
-    base's."""
-    there = {name: {place: path for path, place in lands.items()} for name, lands in landed.items()}
-    groups: list[Group] = []
-    for members in paths:
-        touched = [path for path in members if any(path in lands for lands in there.values())]
-        if touched:
-            groups.append(_group(len(groups), touched, places, adapters, there, dtype, trainable))
+    """One group for each of ``paths``. ``landed[name]`` maps the base's paths to those of an adapter."""
+    groups = []
+    for index, members in enumerate(paths):
+        rows: list[Tensor] = []
+        sites = [_site(path, places[path], adapters, landed, dtype, trainable, rows) for path in members]
+        A = torch.cat(rows)
+        groups.append(Group(index, sites, nn.Parameter(A) if trainable else A))
     return Stack(groups, tuple(adapters), trainable)
 
 
-def _group(
-    index: int,
-    paths: Sequence[str],
-    places: Mapping[str, nn.Module],
+def _site(
+    path: str,
+    module: nn.Module,
     adapters: Mapping[str, Adapter],
-    there: Mapping[str, Mapping[str, str]],
+    landed: Mapping[str, Mapping[str, str]],
     dtype: torch.dtype | None,
     trainable: bool,
-) -> Group:
-    rows: list[Tensor] = []
-    sites: list[Site] = []
-    column = 0
-    for path in paths:
-        weight = places[path].weight
-        assert isinstance(weight, Tensor)
-        kind = dtype or (torch.float64 if weight.dtype == torch.float64 else torch.float32)
-        cells, columns = {}, []
-        for name, lands in there.items():
-            if path not in lands:
-                continue
-            factors: Factors = adapters[name].factors[lands[path]]
+    rows: list[Tensor],
+) -> Site:
+    """One projection with the experts that touch it; their A are added to the group's ``rows``."""
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    kind = dtype or (torch.float64 if weight.dtype == torch.float64 else torch.float32)
+    first = column = sum(len(A) for A in rows)
+    cells, columns = {}, []
+    for name, lands in landed.items():
+        if path in lands:
+            factors = adapters[name].factors[lands[path]]
             cells[name] = Cell(column, column + factors.rank, lands[path], factors.scale)
             column += factors.rank
             rows.append(factors.A.detach().to(weight.device, kind))
             B = factors.B.detach().to(weight.device, kind).t()
             columns.append(B if trainable else B * factors.scale)
-        B_cat = torch.cat(columns).contiguous()
-        sites.append(Site(path, places[path], linear_shape(places[path])[1], B_cat, cells))
-    group = Group(index, sites, torch.cat(rows), [site.B.shape[0] for site in sites])
-    if trainable:
-        group.A = nn.Parameter(group.A)
-        for site in sites:
-            site.B = nn.Parameter(site.B)
-    return group
+    B_cat = torch.cat(columns).contiguous()
+    return Site(
+        path, module, linear_shape(module)[1], nn.Parameter(B_cat) if trainable else B_cat, cells, first
+    )

@@ -22,12 +22,15 @@ class Timing:
     def ratio(self, arm: str) -> float:
         return self.ratios[arm][0]
 
-    def table(self, title: str, notes: Mapping[str, str] | None = None) -> str:
-        lines = [f"\n{title}", f"  {'':24} {'ms':>9}  {'ratio':>6}   95 % interval"]
+    def table(self, title: str, floor: float | None = None) -> str:
+        """One line per arm; ``floor`` is the ratio that counting alone gives for the whole mix."""
+        first = next(iter(self.medians))
+        lines = [f"\n{title}", f"  {'':24} {'ms':>9}   to {first}, 95 % interval"]
         for arm, seconds in self.medians.items():
             ratio, low, high = self.ratios[arm]
-            line = f"  {arm:24} {seconds * 1e3:9.3f}  {ratio:6.3f}   {low:.3f} to {high:.3f}"
-            lines.append(f"{line}  {(notes or {}).get(arm, '')}".rstrip())
+            lines.append(f"  {arm:24} {seconds * 1e3:9.3f}  {ratio:6.3f}   {low:.3f} to {high:.3f}")
+        if floor is not None:
+            lines.append(f"  {'floor (bytes read)':24} {'':9}  {floor:6.3f}")
         return "\n".join(lines)
 
 

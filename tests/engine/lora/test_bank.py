@@ -246,6 +246,16 @@ def test_trained_factors_come_back(llama, ids):
     assert bank.parameters() == []
 
 
+def test_what_was_read_does_not_go_on_learning(llama):
+    bank = attach(llama, {"a": loud(new_adapter(llama, 1))}, trainable=True)
+    read = bank.read("a").factors
+    before = {path: (factors.A.clone(), factors.B.clone()) for path, factors in read.items()}
+    with torch.no_grad():
+        for parameter in bank.parameters():
+            parameter.add_(1.0)
+    assert all(torch.equal(f.A, before[p][0]) and torch.equal(f.B, before[p][1]) for p, f in read.items())
+
+
 def test_new_adapter_is_seeded_and_silent(llama, ids):
     one, two = new_adapter(llama, 4, seed=1), new_adapter(llama, 4, seed=1)
     assert all(torch.equal(one.factors[path].A, two.factors[path].A) for path in one.factors)
