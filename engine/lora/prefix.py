@@ -104,6 +104,8 @@ class Prefix:
                 "A projection reads its tokens in another order than the model does.",
                 "Use a router with local input.",
             )
+        if key in self._sums:  # called again in this pass, as where layers are shared: a memory of its own
+            key = (key, len(self._sums))
         before = self._before.get(key)
         if before is None and self._past is not None:
             raise StudioError(

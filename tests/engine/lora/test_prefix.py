@@ -70,6 +70,27 @@ def test_with_cache_as_without(mix, llama, ids, sizes, padding):
     assert torch.allclose(alone, full[1:, padding:], atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["local", "context"])
+def test_a_projection_that_two_layers_share(llama, ids, kind):
+    """Each of its calls remembers what it has read itself."""
+    llama.model.layers[2].mlp = llama.model.layers[0].mlp
+    adapters = {
+        str(seed): new_adapter(llama, 2, targets=["up_proj", "down_proj"], seed=seed) for seed in (0, 1)
+    }
+    for adapter in adapters.values():
+        for factors in adapter.factors.values():
+            factors.B.normal_(0.0, 0.3)
+    bank = attach(llama, adapters)
+    router = Router(bank.layout(), bank.experts, kind).requires_grad_(False)
+    for V in router.V:
+        V.normal_(0.0, 0.7)
+    bank.gates = bank.new_gates(dict.fromkeys(bank.experts, 1.0), router=router)
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        full = llama(ids, use_cache=False).logits
+        assert torch.allclose(steps(llama, ids, mask, [6, 1, 1, 1, 1, 1]), full, atol=1e-5)
+
+
 def test_the_text_so_far_matters_only_with_context(mix, llama, ids, kind):
     """Another first token: the routing of the first layer's later tokens moves with context and not
     without."""
