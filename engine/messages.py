@@ -336,7 +336,8 @@ class WarmUp(Struct, frozen=True):
 class Generate(Struct, frozen=True):
     """One answer, streamed as Token progress. No parts and no mixing is the base alone.
 
-    With ``mixing`` the parts are the faders over the mix's experts (absent experts play at 1.0).
+    With ``mixing`` the parts are the faders over the mix's experts (absent experts play at 1.0). With
+    ``record`` the Routing of the prompt comes before the first Token.
     ``temperature`` 0 is greedy.
     """
 

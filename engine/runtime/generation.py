@@ -21,8 +21,10 @@ from engine.training.text import encode_prompt
 __all__ = ["answer", "record", "token_texts"]
 
 
-def answer(base: Base, voice: Voice, request: Generate) -> Generator[Token, None, Generated]:
+def answer(base: Base, voice: Voice, request: Generate) -> Generator[Routing | Token, None, Generated]:
     """Answer ``request``; yields a Token after each forward pass and returns the whole.
+
+    Where gates are recorded, the Routing of the prompt comes before the first Token.
 
     Gates, where recorded, are those of the pass that wrote the token; for the tokens of the prompt, of the
     pass that read it. The cache belongs to this answer alone.
@@ -42,6 +44,8 @@ def answer(base: Base, voice: Voice, request: Generate) -> Generator[Token, None
         token = choose(output.logits[0, -1])
         first = first or time.perf_counter() - began
         ended = token in base.ends
+        if tape and len(tape.gates) == 1:
+            yield _routing(base, voice, tape, prompt, [])
         if not ended:
             gates = tape.gates[-1][0, -1].tolist() if tape else None
             yield Token(index=len(text.ids), text=text.add(token), gates=gates)

@@ -94,8 +94,9 @@ def test_an_answer_ends_with_the_base_s_window(voices, library):
 
 
 def test_recorded_gates_belong_to_the_tokens(base, voices, library):
-    said, whole = ask(voices, library, mixing=Mixing(name="both"), record=True, max_new_tokens=12)
+    (prompt, *said), whole = ask(voices, library, mixing=Mixing(name="both"), record=True, max_new_tokens=12)
     routing = whole.routing
+    assert (prompt.tokens, prompt.gates) == (routing.tokens[:4], routing.gates[:4])
     assert routing.experts == ["left", "right", "null"]
     assert routing.tokens == ["<s>", "a", "b", ":", *(token.text for token in said)]
     gates = torch.tensor(routing.gates)
