@@ -113,6 +113,7 @@ class Gates:
         self._cells: dict[str, list[tuple[Tensor, float]]] = {}
         self._levels = [self._new_levels(group) for group in stack.groups]
         if router is not None:
+            stack.unseat()
             self._voices = [router.voice(group.modules) for group in stack.groups]
             self._sizes = [[group.A.shape[0], *self._voices[group.index].sizes] for group in stack.groups]
         for expert in {**dict.fromkeys(self._cells), **weights, **ranks}:

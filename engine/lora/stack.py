@@ -103,6 +103,10 @@ class Stack:
                 group.seat(voice.rows().to(group.A))
         self._seated, self._version = weights, version
 
+    def unseat(self) -> None:
+        """Whoever plays next takes the seat anew, also where rows were written behind autograd's back."""
+        self._seated = None
+
     def check(self, expert: str, rank: int | None = None) -> None:
         """StudioError when there is no such expert, or it cannot have such a rank."""
         if expert not in self.experts:
