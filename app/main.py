@@ -13,6 +13,9 @@ from app.launch import SETTINGS, EngineProcess, home_folder
 
 __all__ = ["main"]
 
+# Once the first page stands and the engine has been greeted.
+PRELOAD_MS = 500
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window on a home and stay until it is closed. Returns the exit status."""
@@ -39,12 +42,13 @@ def _has_display() -> bool:
 
 
 def _open_window(home: Path, engine: EngineProcess) -> int:
-    from PySide6.QtCore import QSettings
+    from PySide6.QtCore import QSettings, QTimer
     from PySide6.QtGui import QIcon
     from PySide6.QtWidgets import QApplication
 
     from app.client import EngineClient
     from app.shell import Shell
+    from widgets.curve_plot import preload
     from widgets.theme import RESOURCES, theme
 
     app = QApplication(sys.argv[:1])
@@ -61,6 +65,7 @@ def _open_window(home: Path, engine: EngineProcess) -> int:
     # The first paint comes before the first page and the first word to the engine.
     shell.painted.connect(shell.arrive)
     shell.painted.connect(client.open)
+    shell.painted.connect(lambda: QTimer.singleShot(PRELOAD_MS, preload))
     shell.show()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: shell.close())  # reaches Python with the client's next look

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFontMetrics,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -22,7 +30,7 @@ from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
-WIDTH = 84
+NARROWEST, WIDEST = 68, 84
 BAR = 4
 
 
@@ -55,7 +63,7 @@ class ChannelStrip(QWidget):
         self.solo = _letter("S", f"Solo {name}", "Solo (S)")
         self._title = QLabel()
         self._value = QLabel()
-        self._rank = QLabel(f"r{rank}" if rank else "")
+        self._rank = QLabel(f"rank {rank}" if rank else "")
         self._usage = QLabel("–")
         self._compose()
         self._connect()
@@ -63,7 +71,7 @@ class ChannelStrip(QWidget):
         self._show_value(self.fader.level)
 
     def set_state(self, *, fader: float, muted: bool, soloed: bool, heard: bool) -> None:
-        """Show what the desk says; ``heard`` is False when muted or silenced by another strip's solo."""
+        """Show what the desk says; ``heard`` is False when muted, faded out or silenced by another's solo."""
         self.fader.set_level(fader)
         self._show_value(fader)
         for button, on in ((self.mute, muted), (self.solo, soloed)):
@@ -72,23 +80,25 @@ class ChannelStrip(QWidget):
             button.blockSignals(False)
         self._set_heard(heard)
 
-    def set_usage(self, share: float | None) -> None:
-        """The share of the words that were this expert's, 0..1; None when nobody has spoken yet."""
-        self.meter.set_share(share)
+    def set_usage(self, share: float | None, of: str = "") -> None:
+        """The share of the words of ``of`` that were this expert's, 0..1; None when nobody has spoken yet."""
+        self.meter.set_share(share, of)
         self._usage.setText("–" if share is None else f"{100 * share:.0f} %")
 
     def _compose(self) -> None:
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFixedWidth(WIDTH)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(NARROWEST)
+        self.setMaximumWidth(WIDEST)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         for label in (self._title, self._value, self._rank, self._usage):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._title.setToolTip(self.name)
         self._title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, BAR + 8, 8, 8)
+        column.setContentsMargins(4, BAR + 8, 4, 8)
         column.setSpacing(4)
         column.addWidget(self._title)
+        column.addWidget(self._rank)
         column.addWidget(self.fader, 1, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(self._value)
         column.addLayout(self._foot())
@@ -107,9 +117,10 @@ class ChannelStrip(QWidget):
     def _foot(self) -> QHBoxLayout:
         foot = QHBoxLayout()
         foot.setSpacing(4)
+        foot.addStretch(1)
         foot.addWidget(self.mute)
         foot.addWidget(self.solo)
-        foot.addWidget(self._rank, 1)
+        foot.addStretch(1)
         return foot
 
     def _connect(self) -> None:
@@ -123,13 +134,28 @@ class ChannelStrip(QWidget):
         theme.changed.connect(self._dress)
 
     def _dress(self) -> None:
-        self._title.setFont(theme.font(theme.tokens.small, strong=True))
         for label in (self._value, self._rank, self._usage):
             label.setFont(theme.font(theme.tokens.tiny))
-        metrics = QFontMetrics(self._title.font())
-        self._title.setText(metrics.elidedText(self.name, Qt.TextElideMode.ElideMiddle, WIDTH - 16))
+        self._fit_name()
         self._tint()
         self.update()
+
+    def _fit_name(self) -> None:
+        """The name in the largest of a few fonts that holds it whole; else without its middle."""
+        tokens, room = theme.tokens, self.width() - 4
+        fonts = [
+            theme.font(tokens.small, strong=True),
+            theme.font(tokens.tiny, strong=True),
+            theme.font(tokens.tiny),
+        ]
+        fitting = (font for font in fonts if QFontMetrics(font).horizontalAdvance(self.name) <= room)
+        font = next(fitting, fonts[-1])
+        self._title.setFont(font)
+        self._title.setText(QFontMetrics(font).elidedText(self.name, Qt.TextElideMode.ElideMiddle, room))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_name()
 
     def _tint(self) -> None:
         dim = theme.tokens.text_dim
@@ -210,7 +236,7 @@ class ChannelStrip(QWidget):
         self._press = None
 
     def sizeHint(self) -> QSize:
-        return QSize(WIDTH, 380)
+        return QSize(WIDEST, 380)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

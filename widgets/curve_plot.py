@@ -1,12 +1,14 @@
 """Live curves of one quantity: a ring buffer per series, painted at most fifteen times a second.
 
-pyqtgraph is loaded when the first point arrives, not when the window is painted.
+pyqtgraph is loaded after the window is painted; the first point waits for it.
 """
 
 from __future__ import annotations
 
+import importlib
 from html import escape
 from itertools import cycle
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt, QTimer
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CurvePlot", "Series"]
+__all__ = ["CurvePlot", "Series", "preload"]
 
 CAPACITY = 16384
 SMOOTHING = 0.6
@@ -29,6 +31,11 @@ REPAINT_MS = (67, 79, 97)
 RAW_ALPHA = 0.25
 
 _beats = cycle(REPAINT_MS)
+
+
+def preload() -> None:
+    """Load pyqtgraph and numpy beside the event loop, so that the first point of a curve finds them there."""
+    Thread(target=lambda: importlib.import_module("pyqtgraph"), name="preload").start()
 
 
 class Series:
@@ -64,10 +71,19 @@ class Series:
 
 
 class CurvePlot(QWidget):
-    """``title`` and ``unit`` above, steps below; ``floor`` is the least value. Appending adds series."""
+    """``title`` and ``unit`` above, steps below; ``floor`` is the least value. Appending adds series.
+
+    Without ``legend`` the series' names stand elsewhere, in the same colours.
+    """
 
     def __init__(
-        self, title: str, unit: str, *, floor: float | None = None, parent: QWidget | None = None
+        self,
+        title: str,
+        unit: str,
+        *,
+        floor: float | None = None,
+        legend: bool = True,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._title, self._unit = title, unit
@@ -78,6 +94,7 @@ class CurvePlot(QWidget):
         self._is_dirty = False
         self._is_log = False
         self._floor = floor
+        self._has_legend = legend
         self._head = QLabel()
         self._latest = QLabel()
         self._legend = QLabel()
@@ -118,6 +135,7 @@ class CurvePlot(QWidget):
         self.setAccessibleName(f"{self._title}, {self._unit}")
         self.setMinimumSize(160, 110)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._head.setFixedHeight(20)
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self.log.setText("log")
         self.log.setCheckable(True)
@@ -237,7 +255,7 @@ class CurvePlot(QWidget):
         self.update()
 
     def _write_legend(self) -> None:
-        is_many = len(self._series) > 1
+        is_many = self._has_legend and len(self._series) > 1
         spans = [
             f'<span style="color:{self._colour(name).name()}">■</span>&nbsp;{escape(name)}'
             for name in self._series

@@ -13,7 +13,7 @@ WIDTH = 420
 
 
 class Empty(QWidget):
-    """Signals: ``pressed`` when the one button was pressed. Without ``button`` words there is none."""
+    """Signals: ``pressed`` when the one ``button`` was pressed; without words for it there is none."""
 
     pressed = Signal()
 
@@ -24,11 +24,12 @@ class Empty(QWidget):
         self.setObjectName(name)
         self._drawing = drawing
         self._picture = QLabel(self, alignment=Qt.AlignmentFlag.AlignCenter)
-        heading = QLabel(title, self, alignment=Qt.AlignmentFlag.AlignCenter)
+        heading = QLabel(title, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         heading.setProperty("role", "title")
         text = QLabel(words, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         text.setProperty("role", "dim")
         text.setMaximumWidth(WIDTH)
+        text.setMinimumWidth(1)  # narrow panels wrap more often rather than cut words
         column = QVBoxLayout(self)
         column.setSpacing(16)
         column.addStretch(2)
@@ -39,11 +40,12 @@ class Empty(QWidget):
         middle.addWidget(text, 100)
         middle.addStretch(1)
         column.addLayout(middle)
+        self.button: QPushButton | None = None
         if button:
-            press = QPushButton(button, self, objectName=f"{name}-button", accessibleName=button)
-            press.setProperty("role", "primary")
-            press.clicked.connect(self.pressed)
-            column.addWidget(press, 0, Qt.AlignmentFlag.AlignCenter)
+            self.button = QPushButton(button, self, objectName=f"{name}-button", accessibleName=button)
+            self.button.setProperty("role", "primary")
+            self.button.clicked.connect(self.pressed)
+            column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignCenter)
         column.addStretch(3)
         theme.changed.connect(self._tint)
         self._tint()

@@ -34,13 +34,19 @@ class LevelMeter(QProgressBar):
     def share(self) -> float | None:
         return self._share
 
-    def set_share(self, share: float | None) -> None:
-        """Show ``share`` (clamped to 0..1). Equal values repaint nothing."""
+    def set_share(self, share: float | None, of: str = "") -> None:
+        """Show ``share`` (clamped to 0..1) of what ``of`` names. Equal values repaint nothing."""
+        self.setToolTip(
+            ""
+            if share is None
+            else f"Mean gate {100 * share:.0f} % over {of}"
+            if of
+            else f"Mean gate {100 * share:.0f} %"
+        )
         if share == self._share:
             return
         self._share = None if share is None else min(1.0, max(0.0, share))
         percent = round(100 * (self._share or 0.0))
-        self.setToolTip("" if self._share is None else f"Spoke {percent} % of the time")
         self.setValue(percent)
         self.update()
 

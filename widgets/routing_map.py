@@ -1,7 +1,8 @@
-"""Who spoke here, and how sure: a heat map of token x layer x projection.
+"""Who spoke here, and how sure: a heat map of token x layer x projection that grows while tokens stream.
 
 One column per token, one row per layer (or per layer and projection). A cell wears the hue of its loudest
 expert; its opacity is that expert's gate, from chance (all experts alike) to certainty: undecided cells fade.
+Columns never move once they are painted: room for an answer as long as its prompt is kept from the start.
 """
 
 from __future__ import annotations
@@ -26,13 +27,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
+from widgets.gate_grid import EACH, GateGrid, certainty, short, visible
 from widgets.painting import fill_hue, focus_ring, hue_colour, is_patterned
 from widgets.theme import theme
 
-__all__ = ["EACH", "MEAN", "RoutingMap", "certainty"]
+__all__ = ["RoutingMap"]
 
-MEAN = "mean"
-EACH = "each"
 SILENT = 0.2
 NARROWEST, WIDEST = 14.0, 40.0
 LOWEST, HIGHEST = 8.0, 34.0
@@ -41,12 +41,6 @@ READABLE = 12.0
 HEAD = 22
 PAD = 6.0
 CORNER = "layer"
-
-
-def certainty(gate: NDArray[np.float32], experts: int) -> NDArray[np.float32]:
-    """0 where the loudest gate is what chance would give it among ``experts``, 1 where it has everything."""
-    chance = 1.0 / max(1, experts)
-    return np.clip((gate - chance) / max(1e-6, 1.0 - chance), 0.0, 1.0).astype(np.float32)
 
 
 class RoutingMap(QAbstractScrollArea):
@@ -60,23 +54,17 @@ class RoutingMap(QAbstractScrollArea):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._tokens: list[str] = []
-        self._experts: list[str] = []
+        self._grid = GateGrid()
         self._hues: list[int] = []
-        self._layers: list[int] = []
-        self._projections: list[str] = []
-        self._gates: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
-        self._rows: list[tuple[int, str]] = []
-        self._shown: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
         self._silent: set[str] = set()
-        self._ground = theme.colour("raised")
+        self._start = 0
+        self._view = EACH
         self._image = QImage()
+        self._spare = 0.0
         self._edges: list[float] = [0.0]
         self._tops: list[float] = [0.0]
-        self._start = 0
         self._row_height = HIGHEST
-        self._view = EACH
-        self._cursor = (0, 0)
+        self._wanted = (0, 0)
         self._hover: tuple[int, int] | None = None
         self._said = ""
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -104,16 +92,23 @@ class RoutingMap(QAbstractScrollArea):
         ``start`` is the first token of the answer; those before it were read, not written.
         ValueError when the shapes do not agree.
         """
-        if gates.shape != (len(tokens), len(layers), len(experts)) or len(layers) != len(projections):
-            raise ValueError(
-                f"gates {gates.shape} are not [{len(tokens)} tokens, {len(layers)} modules, "
-                f"{len(experts)} experts], with a layer and a projection for every module"
-            )
-        self._tokens, self._experts, self._hues = list(tokens), list(experts), list(hues)
-        self._layers, self._projections = list(layers), list(projections)
-        self._gates = gates.astype(np.float32, copy=False)
-        self._start = start
-        self._gather()
+        is_same_prompt = start == self._start and list(tokens[:start]) == self._grid.tokens[:start]
+        self._grid = GateGrid(tokens, layers, projections, experts, gates)
+        self._grid.look(self._view)
+        self._hues, self._start = list(hues), start
+        self._hover = None
+        self._measure(keep=is_same_prompt)
+        self._redraw()
+
+    def append_token(self, token: str, gates: NDArray[np.float32]) -> None:
+        """One more column at the end, gates [modules, experts]; nothing else moves."""
+        across = self.horizontalScrollBar()
+        is_at_end = across.value() == across.maximum()
+        self._grid.append(token, gates)
+        self._measure(keep=True)
+        if is_at_end:
+            across.setValue(across.maximum())
+        self._redraw()
 
     def clear(self) -> None:
         self.set_routing([], [], [], [], [], np.zeros((0, 0, 0), np.float32))
@@ -129,94 +124,91 @@ class RoutingMap(QAbstractScrollArea):
         """MEAN over the projections of a layer, EACH projection a row, or one projection by its name."""
         if view != self._view:
             self._view = view
-            self._gather()
+            self._grid.look(view)
+            self._measure(keep=True)
+            self._redraw()
 
     def set_token(self, index: int) -> None:
         """Move the cursor to a token, as when it was selected in the text."""
-        if 0 <= index < len(self._tokens) and index != self._cursor[0]:
+        if 0 <= index < len(self._grid.tokens) and index != self._cursor[0]:
             self._move(index, self._cursor[1], announce=False)
 
     @property
     def projections(self) -> list[str]:
         """The names that ``set_view`` knows for this routing, in the model's order."""
-        return list(dict.fromkeys(self._projections))
+        return self._grid.projections
 
     @property
     def cell_text(self) -> str:
         """What is said of the cell under the cursor."""
-        return self._read(self._cursor)
+        return self._grid.read(*self._cursor, self._silent)
 
-    # rows
+    @property
+    def cell_hue(self) -> int | None:
+        """The hue of who leads the cell under mouse or cursor; None where there is no cell."""
+        ranking = self._grid.ranking(*(self._hover or self._cursor))
+        return self._hues[self._grid.experts.index(ranking[0][0])] if ranking else None
 
-    def _gather(self) -> None:
-        """Choose and average the modules that make up the rows."""
-        groups: dict[tuple[int, str], list[int]] = {}
-        for module, (layer, projection) in enumerate(zip(self._layers, self._projections, strict=True)):
-            if self._view == MEAN:
-                groups.setdefault((layer, ""), []).append(module)
-            elif self._view in (EACH, projection):
-                groups.setdefault((layer, projection), []).append(module)
-        self._rows = list(groups)
-        shape = (len(self._rows), len(self._tokens), len(self._experts))
-        self._shown = np.zeros(shape, np.float32)
-        for row, modules in enumerate(groups.values()):
-            self._shown[row] = self._gates[:, modules].mean(axis=1)
-        column, row = self._cursor
-        self._cursor = (min(column, max(0, shape[1] - 1)), min(row, max(0, shape[0] - 1)))
-        self._hover = None
-        self._measure()
-        self._redraw()
+    @property
+    def _cursor(self) -> tuple[int, int]:
+        """The cell under the cursor: the one wanted, or the last there is while the answer still grows."""
+        token, row = self._wanted
+        return min(token, max(0, len(self._grid.tokens) - 1)), min(row, max(0, len(self._grid.rows) - 1))
 
-    def _measure(self) -> None:
-        """Column edges in pixels: as wide as the token's text, stretched to the width there is."""
+    # from gates to pixels
+
+    def _measure(self, *, keep: bool = False) -> None:
+        """Column edges in pixels: as wide as the token's text and a spare, which ``keep`` leaves alone."""
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        widths = [max(NARROWEST, metrics.horizontalAdvance(_visible(token)) + 6) for token in self._tokens]
-        free = self.viewport().width() - self._label_width() - sum(widths)
-        if widths and free > 0:
-            spare = min(free / len(widths), WIDEST - NARROWEST)
-            widths = [width + spare for width in widths]
+        widths = [
+            max(NARROWEST, metrics.horizontalAdvance(visible(token)) + 6) for token in self._grid.tokens
+        ]
+        if not keep and widths:
+            to_come = max(0, 2 * self._start - len(widths))
+            free = self.viewport().width() - self._label_width() - sum(widths) - to_come * NARROWEST
+            self._spare = min(max(0.0, free / (len(widths) + to_come)), WIDEST - NARROWEST)
         self._edges = [0.0]
         for width in widths:
-            self._edges.append(self._edges[-1] + width)
+            self._edges.append(self._edges[-1] + width + self._spare)
         self._stack_rows()
         self._update_bars()
 
     def _redraw(self) -> None:
-        """Paint the rows into the image: one pixel per cell, scaled when shown."""
-        rows, tokens, experts = self._shown.shape
+        """Paint the cells into the image: one pixel each, scaled when shown."""
+        shown = self._grid.shown
+        rows, tokens, experts = shown.shape
         pixels = np.zeros((rows, max(1, tokens), 4), np.uint8)
-        if rows and tokens and experts:
-            leader = self._shown.argmax(axis=2)
-            alpha = certainty(self._shown.max(axis=2), experts)
+        if shown.size:
+            leader = shown.argmax(axis=2)
+            alpha = certainty(shown.max(axis=2), experts)
             colours = np.array([hue_colour(hue).getRgb()[:3] for hue in self._hues], np.uint8)
-            silent = np.array([name in self._silent for name in self._experts])
+            silent = np.array([name in self._silent for name in self._grid.experts])
             alpha = np.where(silent[leader], alpha * SILENT, alpha)
             pixels[:, :, :3] = colours[leader]
             pixels[:, :, 3] = np.round(255 * alpha)
         self._pixels = pixels
-        self._ground = theme.colour("raised")
         self._image = QImage(
             pixels.data, pixels.shape[1], pixels.shape[0], pixels.strides[0], QImage.Format.Format_RGBA8888
         )
-        self._say(self._read(self._hover or self._cursor))
+        self._say(self._grid.read(*(self._hover or self._cursor), self._silent))
         self.viewport().update()
 
     # geometry
 
     def _label_width(self) -> float:
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        labels = [CORNER, *(f"{layer} {_short(projection)}" for layer, projection in self._rows)]
+        labels = [CORNER, *(f"{layer} {short(projection)}" for layer, projection in self._grid.rows)]
         return max(metrics.horizontalAdvance(label) for label in labels) + PAD
 
     def _stack_rows(self) -> None:
         """Row tops in pixels: as high as the view allows, with a gap between layers of several rows."""
         is_last = [
-            row + 1 == len(self._rows) or self._rows[row + 1][0] != layer
-            for row, (layer, _) in enumerate(self._rows)
+            row + 1 == len(self._grid.rows) or self._grid.rows[row + 1][0] != layer
+            for row, (layer, _) in enumerate(self._grid.rows)
         ]
         gap = LAYER_GAP if self._view == EACH else 0.0
         free = self.viewport().height() - HEAD - gap * sum(is_last)
-        height = float(int(max(LOWEST, min(HIGHEST, free / max(1, len(self._rows))))))
+        height = float(int(max(LOWEST, min(HIGHEST, free / max(1, len(self._grid.rows))))))
         self._tops = [0.0]
         for last in is_last:
             self._tops.append(self._tops[-1] + height + (gap if last else 0.0))
@@ -240,37 +232,26 @@ class RoutingMap(QAbstractScrollArea):
         )
 
     def cell_rect(self, token: int, row: int) -> QRectF:
-        """Where a cell is painted, in the viewport's pixels."""
+        """Where a cell is painted, in the viewport's pixels; row -1 is the last one."""
         origin = self._origin()
         left, right = self._edges[token], self._edges[token + 1]
-        return QRectF(origin.x() + left, origin.y() + self._tops[row], right - left, self._row_height)
+        top = self._tops[row] if row >= 0 else self._tops[len(self._grid.rows) + row]
+        return QRectF(origin.x() + left, origin.y() + top, right - left, self._row_height)
 
     def cell_at(self, point: QPoint) -> tuple[int, int] | None:
-        origin = self._origin()
-        x, y = point.x() - origin.x(), point.y() - origin.y()
-        row = int(np.searchsorted(self._tops, y, side="right")) - 1
-        if point.x() < self._label_width() or point.y() < HEAD or not 0 <= row < len(self._rows):
+        column = self._column_at(point.x())
+        row = int(np.searchsorted(self._tops, point.y() - self._origin().y(), side="right")) - 1
+        if column is None or point.y() < HEAD or not 0 <= row < len(self._grid.rows):
             return None
-        column = int(np.searchsorted(self._edges, x, side="right")) - 1
-        return (column, row) if 0 <= column < len(self._tokens) else None
+        return column, row
+
+    def _column_at(self, x: float) -> int | None:
+        if x < self._label_width():
+            return None
+        column = int(np.searchsorted(self._edges, x - self._origin().x(), side="right")) - 1
+        return column if 0 <= column < len(self._grid.tokens) else None
 
     # words
-
-    def _read(self, cell: tuple[int, int]) -> str:
-        """ "reverse 0.93 · layer 3 o_proj · token 'c' · then sort 0.05"."""
-        token, row = cell
-        if row >= len(self._rows) or token >= len(self._tokens):
-            return ""
-        gates = self._shown[row, token]
-        order = np.argsort(gates)[::-1]
-        first = self._experts[order[0]]
-        layer, projection = self._rows[row]
-        words = [f"{first}{' (muted)' if first in self._silent else ''} {gates[order[0]]:.2f}"]
-        words.append(f"layer {layer} {projection or 'all projections'}")
-        words.append(f"token '{_visible(self._tokens[token])}'")
-        if len(order) > 1:
-            words.append(f"then {self._experts[order[1]]} {gates[order[1]]:.2f}")
-        return " · ".join(words)
 
     def _say(self, text: str) -> None:
         if text != self._said:
@@ -279,15 +260,15 @@ class RoutingMap(QAbstractScrollArea):
             self.cell_changed.emit(text)
 
     def _move(self, token: int, row: int, *, announce: bool = True) -> None:
-        if not self._tokens or not self._rows:
+        if not self._grid.tokens or not self._grid.rows:
             return
-        token = max(0, min(token, len(self._tokens) - 1))
-        row = max(0, min(row, len(self._rows) - 1))
+        token = max(0, min(token, len(self._grid.tokens) - 1))
+        row = max(0, min(row, len(self._grid.rows) - 1))
         is_other = token != self._cursor[0]
-        self._cursor = (token, row)
+        self._wanted = (token, row)
         self._hover = None
         self._reveal()
-        self._say(self._read(self._cursor))
+        self._say(self.cell_text)
         self.viewport().update()
         if announce:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self._said))
@@ -317,7 +298,7 @@ class RoutingMap(QAbstractScrollArea):
             key.Key_Up: (token, row - 1),
             key.Key_Down: (token, row + 1),
             key.Key_Home: (0, row),
-            key.Key_End: (len(self._tokens) - 1, row),
+            key.Key_End: (len(self._grid.tokens) - 1, row),
             key.Key_PageUp: (token, row - 4),
             key.Key_PageDown: (token, row + 4),
         }
@@ -327,7 +308,10 @@ class RoutingMap(QAbstractScrollArea):
             super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        cell = self.cell_at(event.position().toPoint())
+        point = event.position().toPoint()
+        cell = self.cell_at(point)
+        if cell is None and point.y() < HEAD and (token := self._column_at(point.x())) is not None:
+            cell = (token, self._cursor[1])
         if cell is not None and event.button() == Qt.MouseButton.LeftButton:
             is_other = cell[0] != self._cursor[0]
             self._move(*cell, announce=False)
@@ -345,7 +329,7 @@ class RoutingMap(QAbstractScrollArea):
     def _point_at(self, cell: tuple[int, int] | None) -> None:
         if cell != self._hover:
             self._hover = cell
-            self._say(self._read(cell or self._cursor))
+            self._say(self._grid.read(*(cell or self._cursor), self._silent))
             self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -369,7 +353,7 @@ class RoutingMap(QAbstractScrollArea):
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(theme.tokens.tiny))
-        if self._rows and self._tokens:
+        if self._grid.rows and self._grid.tokens:
             self._paint_cells(painter)
             self._paint_tokens(painter)
             self._paint_rows(painter)
@@ -383,7 +367,7 @@ class RoutingMap(QAbstractScrollArea):
         width = self.viewport().width() - self._label_width()
         first = int(np.searchsorted(self._edges, offset, side="right")) - 1
         last = int(np.searchsorted(self._edges, offset + width, side="left"))
-        return range(max(0, first), min(len(self._tokens), last))
+        return range(max(0, first), min(len(self._grid.tokens), last))
 
     def _paint_cells(self, painter: QPainter) -> None:
         left = self._label_width()
@@ -393,10 +377,11 @@ class RoutingMap(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         columns = self._visible_columns()
-        for row in range(len(self._rows)):
+        ground = theme.colour("raised")
+        for row in range(len(self._grid.rows)):
             for column in columns:
                 rect = self.cell_rect(column, row).adjusted(0, 0, -1, -1)
-                painter.fillRect(rect, self._ground)
+                painter.fillRect(rect, ground)
                 painter.drawImage(rect, self._image, QRectF(column, row, 1, 1))
         for column in columns:
             self._paint_patterns(painter, column)
@@ -405,8 +390,8 @@ class RoutingMap(QAbstractScrollArea):
     def _paint_patterns(self, painter: QPainter, column: int) -> None:
         if not any(is_patterned(hue) for hue in self._hues):
             return
-        for row in range(len(self._rows)):
-            hue = self._hues[int(self._shown[row, column].argmax())]
+        for row in range(len(self._grid.rows)):
+            hue = self._hues[int(self._grid.shown[row, column].argmax())]
             if is_patterned(hue):
                 fill_hue(painter, self.cell_rect(column, row), hue, self._pixels[row, column, 3] / 255)
 
@@ -420,12 +405,12 @@ class RoutingMap(QAbstractScrollArea):
             head = QRectF(rect.left(), 0, rect.width() - 1, HEAD)
             is_answer = column >= self._start
             painter.setPen(theme.colour("text" if is_answer or column == current else "text_dim"))
-            painter.drawText(head, Qt.AlignmentFlag.AlignCenter, _visible(self._tokens[column]))
+            painter.drawText(head, Qt.AlignmentFlag.AlignCenter, visible(self._grid.tokens[column]))
         painter.setClipping(False)
         painter.setPen(theme.colour("text_dim"))
         corner = QRectF(0, 0, left - PAD, HEAD)
         painter.drawText(corner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, CORNER)
-        if 0 < self._start < len(self._tokens):
+        if 0 < self._start < len(self._grid.tokens):
             x = self.cell_rect(self._start, 0).left() - 1
             painter.setPen(QPen(theme.colour("edge"), 1))
             painter.drawLine(QPointF(x, 2), QPointF(x, HEAD - 2))
@@ -446,29 +431,26 @@ class RoutingMap(QAbstractScrollArea):
         """Every row by name where there is room; else each layer by number, and the current row by name."""
         if self._row_height >= READABLE:
             return [
-                (row, f"{layer} {_short(projection)}") for row, (layer, projection) in enumerate(self._rows)
+                (row, f"{layer} {short(projection)}")
+                for row, (layer, projection) in enumerate(self._grid.rows)
             ]
-        chosen_layer, projection = self._rows[current]
+        chosen_layer, projection = self._grid.rows[current]
         rows_of: dict[int, list[int]] = {}
-        for row, (layer, _) in enumerate(self._rows):
+        for row, (layer, _) in enumerate(self._grid.rows):
             rows_of.setdefault(layer, []).append(row)
         labels = [
             (rows[len(rows) // 2], str(layer)) for layer, rows in rows_of.items() if layer != chosen_layer
         ]
-        return [*labels, (current, f"{chosen_layer} {_short(projection)}")]
+        return [*labels, (current, f"{chosen_layer} {short(projection)}")]
 
     def _paint_cursor(self, painter: QPainter) -> None:
+        top, bottom = self.cell_rect(self._cursor[0], 0), self.cell_rect(self._cursor[0], -1)
+        if top.right() > self._label_width():
+            column = QRectF(top.left(), 1, top.width(), bottom.bottom() - 1).adjusted(-0.5, 0, -0.5, 0)
+            painter.setPen(QPen(theme.colour("accent"), 1))
+            painter.drawRoundedRect(column, 2, 2)
         if self._hover is not None:
             painter.setPen(QPen(theme.colour("text"), 1))
             painter.drawRect(self.cell_rect(*self._hover).adjusted(-0.5, -0.5, -0.5, -0.5))
         if self.hasFocus():
             focus_ring(painter, self.cell_rect(*self._cursor).adjusted(-1.5, -1.5, 0.5, 0.5), 3)
-
-
-def _short(projection: str) -> str:
-    return projection.removesuffix("_proj")
-
-
-def _visible(token: str) -> str:
-    """A token as it can be seen: spaces and line ends get a sign."""
-    return token.replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣") or "·"

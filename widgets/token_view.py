@@ -17,6 +17,8 @@ __all__ = ["PLAIN", "TokenView"]
 PLAIN = -2
 TINT = 0.34
 SILENT_TINT = 0.12
+# Says that a line may break here, and is no part of what was said.
+BREAK = "\u200b"
 
 
 @dataclass
@@ -29,7 +31,8 @@ class _Token:
 class TokenView(QTextEdit):
     """``token_selected(index)``: the cursor was put on a token, by mouse or keyboard.
 
-    New tokens are appended at the end and the view follows only a reader who is at the end.
+    New tokens are appended at the end and the view follows only a reader who is at the end. What was read
+    stays where it is: a word that outgrows its line is broken there instead of moving to the next one.
     """
 
     token_selected = Signal(int)
@@ -49,7 +52,6 @@ class TokenView(QTextEdit):
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        self._stay()
         self.cursorPositionChanged.connect(self._cursor_moved)
         self.document().setDocumentMargin(2)
         theme.changed.connect(self._dress)
@@ -57,23 +59,41 @@ class TokenView(QTextEdit):
 
     @property
     def text(self) -> str:
-        return self.toPlainText()
+        return self.toPlainText().replace(BREAK, "")
 
     def append_token(self, text: str, hue: int = PLAIN, certainty: float = 0.0) -> None:
         """Add a token at the end. ``hue`` PLAIN: nobody is known to have led; ``certainty`` 0..1."""
         if self._is_faded:
             self.set_faded(False)
         bar = self.verticalScrollBar()
-        is_at_end = bar.value() >= bar.maximum() - 2
+        seen, is_at_end = bar.value(), bar.value() >= bar.maximum() - 2
         end = QTextCursor(self.document())
         end.movePosition(QTextCursor.MoveOperation.End)
         token = _Token(end.position(), hue, certainty)
+        before = self._line_of(token.start - 1)
         self._tokens.append(token)
+        style = self._format(token, len(self._tokens) - 1)
+        reader = self.textCursor()
+        anchor, position = reader.anchor(), reader.position()
         self._is_writing = True
-        end.insertText(text, self._format(token, len(self._tokens) - 1))
+        end.insertText(text, style)
+        if self._line_of(token.start - 1) != before:
+            end.setPosition(token.start)
+            end.insertText(BREAK, style)
+        # A cursor at the very end would be carried along, and select what is being said.
+        reader.setPosition(anchor)
+        reader.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
+        self.setTextCursor(reader)
         self._is_writing = False
-        if is_at_end:
-            bar.setValue(bar.maximum())
+        bar.setValue(bar.maximum() if is_at_end else seen)
+
+    def _line_of(self, position: int) -> int:
+        """The line of its paragraph in which a character stands; -1 before the first."""
+        block = self.document().findBlock(max(0, position))
+        if position < 0 or not block.isValid():
+            return -1
+        self.document().documentLayout().documentSize()  # lays out what has just been written
+        return int(block.layout().lineForTextPosition(position - block.position()).lineNumber())
 
     def restart(self) -> None:
         """Empty the view for the next answer."""
@@ -82,14 +102,7 @@ class TokenView(QTextEdit):
         self._marked = -1
         self._is_faded = False
         self.clear()
-        self._stay()
         self._is_writing = False
-
-    def _stay(self) -> None:
-        """Let the reader's own cursor rest where it is while text is written behind it."""
-        cursor = self.textCursor()
-        cursor.setKeepPositionOnInsert(True)
-        self.setTextCursor(cursor)
 
     def recolour(self, leaders: list[tuple[int, float]]) -> None:
         """Other (hue, certainty) for the tokens already shown, as many as are given."""

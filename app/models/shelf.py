@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -20,18 +20,24 @@ class Role(IntEnum):
     NAME = Qt.ItemDataRole.UserRole + 1
     FACTS = Qt.ItemDataRole.UserRole + 2
     SEARCH = Qt.ItemDataRole.UserRole + 3
+    REASON = Qt.ItemDataRole.UserRole + 4
 
 
 @dataclass(frozen=True)
 class Slip:
-    """An adapter as it lies on the shelf."""
+    """An adapter as it lies on the shelf; ``reason`` says why it cannot go onto this desk."""
 
     card: AdapterCard
     is_on_desk: bool
+    reason: str = ""
 
     @property
     def facts(self) -> str:
-        rank = "files are gone" if self.card.missing else f"rank {self.card.rank}"
+        if self.card.missing:
+            return "files are gone"
+        if self.reason:
+            return f"for {self.card.base or 'an unnamed base'}"
+        rank = f"rank {self.card.rank}"
         return f"{rank} · on desk" if self.is_on_desk else rank
 
 
@@ -43,13 +49,10 @@ def adapter_mime(name: str) -> QMimeData:
 
 
 class Shelf(Rows[Slip]):
-    """The adapters of one base in the library's order; those on the desk say so."""
+    """The library's adapters; those on the desk, and those that cannot go there, say so."""
 
     def __init__(self) -> None:
         super().__init__(lambda slip: slip.card.name)
-
-    def fill(self, cards: Iterable[AdapterCard], on_desk: Collection[str]) -> None:
-        self.show([Slip(card, card.name in on_desk) for card in cards])
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         slip = self.item(index)
@@ -62,17 +65,20 @@ class Shelf(Rows[Slip]):
                 return slip.facts
             case Role.SEARCH:
                 return f"{slip.card.name} {slip.card.kind} {slip.card.description}"
+            case Role.REASON:
+                return slip.reason
             case Qt.ItemDataRole.ToolTipRole:
-                return slip.card.description or None
+                return slip.reason or slip.card.description or None
             case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{slip.card.name}, {slip.facts}"
             case Qt.ItemDataRole.AccessibleDescriptionRole:
-                return slip.card.description
+                return slip.reason or slip.card.description
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         flags = super().flags(index)
-        return flags | Qt.ItemFlag.ItemIsDragEnabled if index.isValid() else flags
+        slip = self.item(index)
+        return flags | Qt.ItemFlag.ItemIsDragEnabled if slip is not None and not slip.reason else flags
 
     def mimeTypes(self) -> list[str]:
         return [MIME]

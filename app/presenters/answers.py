@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from engine.messages import Body, Error, Generate, Generated, Routing, Token
 
-__all__ = ["BASE", "MIX", "Answer", "Answers", "Spoken", "expert_pane", "leading"]
+__all__ = ["BASE", "MIX", "Answer", "Answers", "Spoken", "expert_pane"]
 
 BASE = "base"
 MIX = "mix"
@@ -46,30 +47,36 @@ class Answer:
     first_token_seconds: float = 0.0
     prompt_tokens: int = 0
     routing: Routing | None = None
+    sums: list[float] = field(default_factory=list)
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """The mean gate of every expert over all tokens and modules heard so far: the share they had."""
+        if self.routing is None or not self.routing.gates:
+            return {}
+        heard = len(self.routing.gates)
+        return {name: total / heard for name, total in zip(self.routing.experts, self.sums, strict=True)}
 
     @property
     def text(self) -> str:
         return "".join(token.text for token in self.tokens)
 
 
-def leading(gates: list[list[float]]) -> tuple[int, float]:
-    """The loudest expert over all modules of one token and its mean gate, from ``gates[module][expert]``."""
-    if not gates or not gates[0]:
-        return -1, 0.0
-    means = [sum(column) / len(gates) for column in zip(*gates, strict=True)]
-    leader = max(range(len(means)), key=means.__getitem__)
-    return leader, means[leader]
+def means(gates: list[list[float]]) -> list[float]:
+    """Each expert's gate over all modules of one token, from ``gates[module][expert]``."""
+    return [sum(column) / len(gates) for column in zip(*gates, strict=True)]
 
 
 class Answers(QObject):
     """The panes of the score. Signals carry the pane's key.
 
     ``started``: a new answer is about to replace what the pane shows; ``spoke(pane, Spoken)``: one token was
-    appended; ``changed``: anything else about the pane (waiting, done, failed).
+    appended; ``heard``: its routing began, grew or is whole; ``changed``: anything else about the pane.
     """
 
     started = Signal(str)
     spoke = Signal(str, object)
+    heard = Signal(str)
     changed = Signal(str)
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
@@ -97,8 +104,12 @@ class Answers(QObject):
             return self._generation[pane] != generation
 
         def on_progress(body: Body) -> None:
-            if isinstance(body, Token) and not is_stale():
+            if is_stale():
+                return
+            if isinstance(body, Token):
                 self._append(pane, body)
+            elif isinstance(body, Routing):
+                self._hear(pane, body)
 
         def on_result(body: Body) -> None:
             if isinstance(body, Generated) and not is_stale():
@@ -137,11 +148,31 @@ class Answers(QObject):
             self.started.emit(pane)
         return answer
 
+    def _hear(self, pane: str, prompt: Routing) -> None:
+        answer = self._begin(pane)
+        answer.prompt_tokens = len(prompt.tokens)
+        self._route(pane, prompt)
+
+    def _route(self, pane: str, routing: Routing) -> None:
+        answer = self.answer(pane)
+        answer.routing = routing
+        answer.sums = [sum(column) for column in zip(*map(means, routing.gates), strict=True)]
+        self.heard.emit(pane)
+
     def _append(self, pane: str, token: Token) -> None:
         answer = self._begin(pane)
-        spoken = Spoken(token.text, *leading(token.gates or []))
-        answer.tokens.append(spoken)
-        self.spoke.emit(pane, spoken)
+        shares = means(token.gates or [])
+        leader = max(range(len(shares)), key=shares.__getitem__, default=-1)
+        answer.tokens.append(Spoken(token.text, leader, max(shares, default=0.0)))
+        self.spoke.emit(pane, answer.tokens[-1])
+        if token.gates and answer.routing is not None:
+            answer.routing = msgspec.structs.replace(
+                answer.routing,
+                tokens=[*answer.routing.tokens, token.text],
+                gates=[*answer.routing.gates, token.gates],
+            )
+            answer.sums = [total + share for total, share in zip(answer.sums, shares, strict=True)]
+            self.heard.emit(pane)
 
     def _finish(self, pane: str, generated: Generated) -> None:
         answer = self._begin(pane)
@@ -153,7 +184,8 @@ class Answers(QObject):
         answer.speed = generated.tokens_per_second
         answer.first_token_seconds = generated.first_token_seconds
         answer.prompt_tokens = generated.prompt_tokens
-        answer.routing = generated.routing
+        if generated.routing is not None:
+            self._route(pane, generated.routing)
         self.changed.emit(pane)
 
     def _fail(self, pane: str, error: Error) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.messages import GateMode, Mixing, Part, RouterInput
+from engine.messages import GateMode, Part, RouterInput
 
 __all__ = ["LOUDEST", "Desk", "History", "RouterSettings", "Strip"]
 
@@ -30,13 +30,18 @@ class Strip:
 
 @dataclass(frozen=True)
 class RouterSettings:
-    """How a mix is trained (``router_input``, ``null_expert``) and played (the other three)."""
+    """How a mix is played (the first three) and how a router is trained, as in TrainRouter (the others)."""
 
     mode: GateMode = "soft"
     top_k: int = 3
     strength: float = 1.0
     router_input: RouterInput = "context"
     null_expert: bool = True
+    epochs: int = 3
+    learning_rate: float = 1e-2
+    balance_weight: float = 0.01
+    entropy_weight: float = 0.0
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,6 @@ class Desk:
 
     def parts(self) -> list[Part]:
         return [Part(name=name, weight=weight) for name, weight in self.weights().items()]
-
-    def mixing(self) -> Mixing:
-        return Mixing(
-            name=self.mix, mode=self.router.mode, top_k=self.router.top_k, strength=self.router.strength
-        )
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -24,8 +24,13 @@ from engine.messages import (
     TrainRouter,
 )
 
-__all__ = ["OPEN_STATES", "RouterTraining"]
+__all__ = ["LOAD", "OPEN_STATES", "RouterTraining"]
 
+LOAD = "load."
+FIRST_STEPS = 20
+ALONE = 0.9
+DECIDED = 0.05
+EARLY = 0.25
 OPEN_STATES = ("queued", "running", "paused", "held")
 
 
@@ -59,6 +64,26 @@ class RouterTraining(QObject):
     @property
     def is_open(self) -> bool:
         return self.job is not None and self.job.state in OPEN_STATES
+
+    @property
+    def collapse(self) -> str:
+        """A sentence when one expert takes everything, or when all is decided before much was learned."""
+        job = self.job
+        if job is None or job.state != "running" or job.step < FIRST_STEPS:
+            return ""
+        shares = {name: share for name, share in job.metrics.items() if name.startswith(LOAD)}
+        loudest = max(shares, key=shares.__getitem__, default="")
+        if shares and shares[loudest] > ALONE:
+            return (
+                f"{loudest.removeprefix(LOAD)} has {shares[loudest]:.0%} of the load: the router "
+                "is collapsing onto one expert. Train again with a larger balance weight."
+            )
+        if job.metrics.get("entropy", DECIDED) < DECIDED and job.step < EARLY * job.steps:
+            return (
+                "The gates were decided almost at once, so little more can be learned. "
+                "Train again with a smaller learning rate or a positive entropy weight."
+            )
+        return ""
 
     def submit(self, spec: TrainRouter) -> None:
         """Hand the training over. It counts as begun only once the engine has it on disk."""

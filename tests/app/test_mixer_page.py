@@ -57,14 +57,14 @@ def page(shell, client, qtbot):
         Generate: answered,
     }
     page = shell.go("mixer")
-    qtbot.waitUntil(lambda: bool(page.mixer.adapters and page.mixer.data and page.mixer.mixes))
+    qtbot.waitUntil(lambda: bool(page.mixer.stock.adapters and page.mixer.data and page.mixer.stock.mixes))
     return page
 
 
 @pytest.fixture
 def mixed(page, qtbot):
     page.mixer.open_mix("mix-1")
-    page.mixer.ask("x")
+    page.mixer.questions.ask("x")
     qtbot.waitUntil(lambda: page.mixer.routing is not None)
     return page
 
@@ -90,9 +90,11 @@ def test_the_empty_desk_says_what_it_is_for_and_starts_with_one_button(page):
     assert empty.isVisible()
     QTest.mouseClick(widget(page, "mixer.desk.empty-button"), Qt.MouseButton.LeftButton)
     QApplication.processEvents()
-    assert page.mixer.desk.experts == NAMES
+    assert page.mixer.desk.experts == [*NAMES, "upper"]
     assert not empty.isVisible()
     assert widget(page, "mixer.desk.strip.sort").isVisible()
+    page.undo()
+    assert empty.isVisible(), "one step, taken back at once"
 
 
 def drop(target: QWidget, mime: QMimeData, point: QPointF) -> bool:
@@ -107,11 +109,11 @@ def drop(target: QWidget, mime: QMimeData, point: QPointF) -> bool:
 def test_dropping_left_of_a_strip_puts_it_there(page):
     page.mixer.drop("sort")
     QApplication.processEvents()
-    assert drop(page.strips, adapter_mime("reverse"), QPointF(10, 100))
+    assert drop(page.desk, adapter_mime("reverse"), QPointF(10, 100))
     assert page.mixer.desk.experts == ["reverse", "sort"]
     text = QMimeData()
     text.setText("reverse")
-    assert not drop(page.strips, text, QPointF(10, 100))
+    assert not drop(page.desk, text, QPointF(10, 100))
 
 
 def test_a_data_file_dropped_on_the_router_is_checked(page, client, qtbot, tmp_path, shell):
@@ -121,7 +123,7 @@ def test_a_data_file_dropped_on_the_router_is_checked(page, client, qtbot, tmp_p
     assert drop(page.router, mime, QPointF(20, 20))
     qtbot.waitUntil(lambda: "Line 3 has no completion. Add one." in shell.notice.text)
     assert page.mixer.data.name == "mixed"
-    assert page.router.data.currentText().startswith("mixed")
+    assert page.router.lesson.data.currentText().startswith("mixed")
 
 
 def test_a_lifted_adapter_is_put_back_by_escape_and_dropped_by_enter(page, qtbot):
@@ -129,13 +131,13 @@ def test_a_lifted_adapter_is_put_back_by_escape_and_dropped_by_enter(page, qtbot
     page.shelf.list.setFocus()
     page.shelf.list.setCurrentIndex(page.shelf.list.model().index(0, 0))
     QTest.keyClick(page.shelf.list, Qt.Key.Key_Space)
-    qtbot.waitUntil(page.strips.hasFocus)
-    QTest.keyClick(page.strips, Qt.Key.Key_Escape)
+    qtbot.waitUntil(page.desk.hasFocus)
+    QTest.keyClick(page.desk, Qt.Key.Key_Escape)
     assert page.mixer.desk.experts == ["sort"]
     qtbot.waitUntil(page.shelf.list.hasFocus)
     QTest.keyClick(page.shelf.list, Qt.Key.Key_Space)
-    QTest.keyClick(page.strips, Qt.Key.Key_Home)
-    QTest.keyClick(page.strips, Qt.Key.Key_Return)
+    QTest.keyClick(page.desk, Qt.Key.Key_Home)
+    QTest.keyClick(page.desk, Qt.Key.Key_Return)
     assert page.mixer.desk.experts == ["reverse", "sort"]
 
 

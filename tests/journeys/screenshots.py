@@ -1,21 +1,23 @@
 """Pictures of every page for people to judge: `python tests/journeys/screenshots.py OUTDIR`.
 
-The real window with its real engine and a fresh home on a virtual screen; three adapters on the desk,
-a router trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080.
+The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a router
+trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--readme` the pictures
+of the README are written to docs/pictures too.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
-from driver import Window, screen
+from driver import ROOT, Window, screen
 
 SIZES = [(1280, 800), (1920, 1080)]
 SCHEMES = ["light", "dark", "contrast"]
 PAGES = ["library", "mixer", "activity", "settings"]
-EXPERTS = ("reverse", "sort", "upper")
+README = [("mixer", "light"), ("mixer", "dark"), ("library", "light"), ("activity", "dark")]
+PROMPT = "sort: garden"
 
 
 def photograph(folder: Path) -> None:
@@ -26,7 +28,7 @@ def photograph(folder: Path) -> None:
         try:
             window.settle()
             window.key("ctrl+2")
-            window.until("mixer is not None and len(mixer.adapters) >= 5 and mixer.data is not None", 60)
+            window.until("mixer is not None and len(mixer.starters) >= 5 and mixer.data is not None", 60)
             in_both(window, folder, "mixer-empty")
             play(window, folder)
             for page in PAGES:
@@ -38,24 +40,33 @@ def photograph(folder: Path) -> None:
 
 def play(window: Window, folder: Path) -> None:
     """Lay, train, ask; a picture of the desk while it learns and of a muted strip."""
-    window.look(f"[mixer.drop(name) for name in {EXPERTS}]")
+    window.look("mixer.lay_out_starters()")
     window.key("ctrl+t")
-    window.until("mixer.training.job is not None and mixer.training.job.step >= 100", 120)
+    window.until("mixer.training.job is not None and mixer.training.job.step >= 60", 120)
     window.key("ctrl+l")
-    window.write("sort: garden")
+    window.write(PROMPT)
     window.key("Return")
-    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.panes)", 60)
+    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)", 60)
     in_both(window, folder, "mixer-training")
-    window.until("mixer.desk.mix == 'mix-1'", 240)
-    window.look("mixer.compare('sort', True)")
-    window.look("mixer.ask('sort: garden')")
-    window.until("mixer.routing is not None and mixer.answers.answer('mix').state == 'done'", 60)
-    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.panes)", 60)
+    window.until("mixer.desk.mix == 'mix-1'", 300)
+    window.look("[mixer.questions.compare(name, name == 'sort') for name in mixer.desk.experts]")
+    window.look(f"mixer.questions.ask({PROMPT!r})")
+    rest(window)
+    window.look("named('mixer.map').set_token(4)")
     window.look("mixer.mute('reverse', True)")
-    window.until("not mixer._settle.isActive() and mixer.answers.answer('mix').state == 'done'", 60)
+    rest(window)
     in_both(window, folder, "mixer-muted")
     window.look("mixer.mute('reverse', False)")
-    window.until("not mixer._settle.isActive() and mixer.answers.answer('mix').state == 'done'", 60)
+    rest(window)
+
+
+def rest(window: Window) -> None:
+    """Wait until every answer stands."""
+    window.until(
+        "not mixer.questions.is_settling and mixer.routing is not None"
+        " and all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)",
+        60,
+    )
 
 
 def in_both(window: Window, folder: Path, name: str) -> None:
@@ -77,5 +88,23 @@ def take(window: Window, folder: Path, name: str, scheme: str, size: tuple[int, 
     window.look(f"picture({str(folder / f'{name}-{scheme}-{size[0]}.png')!r})")
 
 
+def keep_for_readme(folder: Path) -> None:
+    """The pictures that the README shows, as small as they can be without a loss that an eye would see."""
+    from PySide6.QtGui import QImage, Qt
+
+    target = ROOT / "docs" / "pictures"
+    target.mkdir(parents=True, exist_ok=True)
+    for page, scheme in README:
+        picture = QImage(str(folder / f"{page}-{scheme}-1280.png"))
+        few = picture.convertToFormat(QImage.Format.Format_Indexed8, Qt.ImageConversionFlag.AvoidDither)
+        few.save(str(target / f"{page}-{scheme}.png"), "PNG", 0)
+
+
 if __name__ == "__main__":
-    photograph(Path(sys.argv[1]).resolve())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--readme", action="store_true")
+    given = parser.parse_args()
+    photograph(given.folder.resolve())
+    if given.readme:
+        keep_for_readme(given.folder.resolve())

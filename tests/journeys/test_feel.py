@@ -12,9 +12,9 @@ BEATS = 1500
 
 def test_quick_and_served_while_training(window):
     window.key("ctrl+2")
-    window.until("mixer is not None and len(mixer.adapters) >= 5 and mixer.data is not None")
+    window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
     window.look("[mixer.drop(name) for name in ('reverse', 'sort', 'upper')]")
-    window.look("mixer.set_passes(12)")
+    window.look("mixer.set_router(epochs=12)")
     window.key("ctrl+t")
     window.until("mixer.training.job is not None and mixer.training.job.step >= 3", 90)
 
@@ -22,8 +22,8 @@ def test_quick_and_served_while_training(window):
     steps = []
     for prompt in ("reverse: garden", "sort: garden", "upper: garden"):
         window.look("watch_answers()")
-        window.look(f"mixer.ask({prompt!r})")
-        window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.panes)", 60)
+        window.look(f"mixer.questions.ask({prompt!r})")
+        window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)", 60)
         steps += window.look("list(steps_until_first_token().values())")
     assert len(steps) == 9
     assert max(steps) <= 2, f"steps trained before each answer began: {steps}"
@@ -34,5 +34,5 @@ def test_quick_and_served_while_training(window):
     print(f"event loop: p99 {p99:.1f} ms, worst {late[-1]:.1f} ms; steps before answers: {steps}")
     assert window.look("mixer.training.is_open"), "the training ended before the measurement did"
     assert p99 < LATE_MS
-    window.look("mixer.cancel()")
+    window.look("mixer.training.cancel()")
     window.until("not mixer.training.is_open", 60)

@@ -11,7 +11,7 @@ TRAINING = 180
 
 
 def open_mixer_with_starter_pack(window):
-    window.until("mixer is not None and len(mixer.adapters) >= 5 and mixer.data is not None")
+    window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
 
 
 def test_by_mouse(window):
@@ -19,9 +19,10 @@ def test_by_mouse(window):
     open_mixer_with_starter_pack(window)
     lay_three_by_mouse(window)
     faders_and_buttons(window)
+    window.click("mixer.router.more")
     window.click("mixer.router.passes")
     window.key("ctrl+a", "1", "Tab")
-    assert window.look("mixer.passes") == 1
+    assert window.look("mixer.desk.router.epochs") == 1
 
     window.click("mixer.router.train")
     window.until("mixer.training.is_open", 30)
@@ -45,7 +46,7 @@ def test_by_mouse(window):
     before = window.look("named('mixer.map')._pixels[:, :, 3].astype(int).sum().item()")
     leader = window.look("max(mixer.desk.experts, key=mixer.usage.get)")
     window.click(f"mixer.desk.strip.{leader}.mute")
-    window.until(f"mixer.silent == {{{leader!r}}}")
+    window.until(f"mixer.playing.silent == {{{leader!r}}}")
     window.until(f"named('mixer.map')._pixels[:, :, 3].astype(int).sum().item() < {before}")
 
 
@@ -71,9 +72,9 @@ def faders_and_buttons(window):
     window.drag(start, [start[0], start[1] + 60])
     window.until("mixer.desk.strip('sort').fader < 0.9")
     window.click("mixer.desk.strip.sort.solo")
-    window.until("mixer.silent == {'reverse', 'upper'}")
+    window.until("mixer.playing.silent == {'reverse', 'upper'}")
     window.click("mixer.desk.strip.sort.solo")
-    window.until("mixer.silent == set()")
+    window.until("mixer.playing.silent == set()")
     window.key("ctrl+z", "ctrl+z", "ctrl+z")
     window.until("mixer.desk.strip('sort').fader == 1.0")
 
@@ -89,7 +90,7 @@ def read_answers_and_map(window):
     assert window.look("named('mixer.answer.reverse').text") == "nedrag"
     assert window.look("named('mixer.map').isVisible()")
     assert window.look("named('mixer.map').accessibleDescription()")
-    assert window.look("len(mixer.routing.modules)") == window.look("len(named('mixer.map')._rows)") == 28
+    assert window.look("len(mixer.routing.modules)") == window.look("len(named('mixer.map')._grid.rows)") == 28
     assert window.look("abs(sum(mixer.usage.values()) - 1) < 0.01")
     for name in [*EXPERTS, "null"]:
         share = window.look(f"mixer.usage[{name!r}]")
@@ -121,18 +122,20 @@ def test_by_keyboard_alone(window):
     window.key("ctrl+Right")
     window.until("mixer.desk.experts == ['reverse', 'upper', 'sort']")
     window.key("m")
-    window.until("mixer.silent == {'upper'}")
+    window.until("mixer.playing.silent == {'upper'}")
     window.key("ctrl+z", "ctrl+z")
-    window.until("mixer.desk.experts == ['upper', 'reverse', 'sort'] and mixer.silent == set()")
+    window.until("mixer.desk.experts == ['upper', 'reverse', 'sort'] and mixer.playing.silent == set()")
     tab_to(window, "mixer.desk.strip.sort.fader")
     window.key("Down", "Down")
     window.until("mixer.desk.strip('sort').fader == 0.9")
     window.key("ctrl+z")
     window.until("mixer.desk.strip('sort').fader == 1.0")
 
+    tab_to(window, "mixer.router.more")
+    window.key("space")
     tab_to(window, "mixer.router.passes")
     window.key("ctrl+a", "1", "Tab")
-    window.until("mixer.passes == 1")
+    window.until("mixer.desk.router.epochs == 1")
     tab_to(window, "mixer.router.train")
     window.key("space")
     window.until("mixer.training.is_open", 30)

@@ -7,8 +7,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from widgets.gate_grid import EACH, MEAN, certainty
 from widgets.painting import NULL_HUE
-from widgets.routing_map import EACH, MEAN, RoutingMap, certainty
+from widgets.routing_map import RoutingMap
 from widgets.theme import theme
 
 TOKENS = ["reverse", ":", " ", "c", "a", "t"]
@@ -130,3 +131,34 @@ def test_clear_leaves_nothing_to_say(routing):
     assert routing.cell_text == ""
     walk(routing, Qt.Key.Key_Right)
     assert routing.accessibleDescription() == ""
+
+
+def test_columns_do_not_move_while_the_answer_grows(routing):
+    """Prompt of three tokens; the answer comes one by one, then the whole is shown once more."""
+    whole = gates()
+    start = (LAYERS, PROJECTIONS, EXPERTS, [0, 1, NULL_HUE])
+    routing.set_routing(TOKENS[:3], *start, whole[:3], start=3)
+    before = [routing.cell_rect(token, 1) for token in range(3)]
+    for token, values in zip(TOKENS[3:], whole[3:], strict=True):
+        routing.append_token(token, values)
+    routing.set_token(5)
+    assert [routing.cell_rect(token, 1) for token in range(3)] == before
+    grown = [routing.cell_rect(token, 0) for token in range(6)]
+    pixels = routing._pixels.copy()
+    routing.set_routing(TOKENS, *start, whole, start=3)
+    assert [routing.cell_rect(token, 0) for token in range(6)] == grown
+    assert (routing._pixels == pixels).all()
+    assert "token 't'" in routing.cell_text
+    with pytest.raises(ValueError, match="modules, experts"):
+        routing.append_token("x", whole[0, :1])
+
+
+def test_a_click_on_a_tokens_name_chooses_its_column(routing):
+    chosen = []
+    routing.token_selected.connect(chosen.append)
+    head = routing.cell_rect(4, 0).center().toPoint()
+    head.setY(8)
+    QTest.mouseClick(routing.viewport(), Qt.MouseButton.LeftButton, pos=head)
+    assert chosen == [4]
+    assert "token 'a'" in routing.cell_text
+    assert routing.cell_hue is not None

@@ -113,3 +113,28 @@ def test_a_stale_answer_is_dim_and_the_next_token_is_not(view):
     view.append_token("new", 0, 1.0)
     assert view.text == "new"
     assert style(view, 0).foreground().color().name() == theme.tokens.text
+
+
+def where(view, position):
+    cursor = QTextCursor(view.document())
+    cursor.setPosition(position)
+    return view.cursorRect(cursor).topLeft().toTuple()
+
+
+def test_a_growing_word_is_broken_rather_than_moved(view):
+    for letter in "all of it ":
+        view.append_token(letter)
+    for count in range(30):
+        before = [where(view, position) for position in range(10 + count)]
+        view.append_token("m", 1, 0.5)
+        assert [where(view, position) for position in range(10 + count)][:-1] == before[:-1]
+    assert view.text == "all of it " + 30 * "m"
+    assert where(view, 39)[1] > where(view, 0)[1] + 20, "it takes several lines"
+    view.set_silent({1})
+    assert style(view, 39).underlineColor().alphaF() < 0.2
+
+
+def test_nothing_is_selected_by_being_said(view):
+    for letter in "nedrag":
+        view.append_token(letter, 0, 0.9)
+    assert not view.textCursor().hasSelection()

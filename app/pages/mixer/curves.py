@@ -5,7 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QWidget
 
-from app.presenters.mixer import LOAD, Mixer
+from app.presenters.mixer import Mixer
+from app.presenters.router_training import LOAD
 from widgets.curve_plot import CurvePlot
 
 __all__ = ["Curves"]
@@ -21,7 +22,7 @@ class Curves(QWidget):
         self.setAccessibleName("Training curves")
         self.loss = CurvePlot("Loss", "nats by step")
         self.entropy = CurvePlot("Gate entropy", "nats by step", floor=0.0)
-        self.load = CurvePlot("Load", "share by step", floor=0.0)
+        self.load = CurvePlot("Load", "share by step", floor=0.0, legend=False)
         self.load.log.hide()
         self.entropy.log.hide()
         for name in ("loss", "entropy", "load"):

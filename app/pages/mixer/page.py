@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidg
 
 from app.client import Client
 from app.pages.mixer.curves import Curves
+from app.pages.mixer.desk import Desk
 from app.pages.mixer.router import RouterPanel
 from app.pages.mixer.score import Score
 from app.pages.mixer.shelf import Shelf
-from app.pages.mixer.strips import Strips
 from app.pages.page import Page
 from app.presenters.mixer import Mixer
 
@@ -25,7 +25,7 @@ class MixerPage(Page):
         super().__init__("mixer", "Mixer", parent)
         self.mixer = Mixer(client, settings, self)
         self.shelf = Shelf(self.mixer)
-        self.strips = Strips(self.mixer)
+        self.desk = Desk(self.mixer)
         self.router = RouterPanel(self.mixer)
         self.curves = Curves(self.mixer)
         self.score = Score(self.mixer)
@@ -38,10 +38,10 @@ class MixerPage(Page):
         self.mixer.drop(adapter)
 
     def regions(self) -> list[QWidget]:
-        return [self.shelf, self.strips, self.router, self.score, self.score.map]
+        return [self.shelf, self.desk, self.router, self.score, self.score.speakers.map]
 
     def use_base(self, base: str) -> None:
-        self.shelf.set_base(base)
+        self.mixer.use_base(base)
 
     def undo(self) -> None:
         self.mixer.undo()
@@ -56,7 +56,7 @@ class MixerPage(Page):
         row.setSpacing(0)
         line = QFrame()
         line.setProperty("role", "upright")
-        row.addWidget(self.strips, 1)
+        row.addWidget(self.desk, 1)
         row.addWidget(line)
         row.addWidget(self.router)
         desk = QSplitter(Qt.Orientation.Vertical, objectName="mixer.split.desk")
@@ -70,7 +70,7 @@ class MixerPage(Page):
         split.setStretchFactor(0, 0)
         split.setStretchFactor(1, 1)
         split.setStretchFactor(2, 2)
-        split.setSizes([160, 658, 406])
+        split.setSizes([152, 724, 346])
         desk.setSizes([520, 180])
         for splitter in (desk, split):
             splitter.setChildrenCollapsible(False)
@@ -79,26 +79,26 @@ class MixerPage(Page):
         column.addWidget(split)
 
     def _connect(self) -> None:
-        self.shelf.lifted.connect(self.strips.carry)
-        self.strips.carry_ended.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
-        self.strips.shelf_wanted.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
+        self.shelf.lifted.connect(self.desk.carry)
+        self.desk.carry_ended.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
+        self.desk.shelf_wanted.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
         self.mixer.noticed.connect(self.noticed)
         self.mixer.announced.connect(self._announce)
 
     def _offer_actions(self) -> None:
         for words, keys, act in (
-            ("Train the router", "Ctrl+T", self.mixer.train),
+            ("Train the router", "Ctrl+T", self.router.train),
             (
                 "Write a prompt",
                 "Ctrl+L",
-                lambda: self.score.prompt.setFocus(Qt.FocusReason.ShortcutFocusReason),
+                lambda: self.score.prompt.field.setFocus(Qt.FocusReason.ShortcutFocusReason),
             ),
             (
                 "Go to the shelf",
                 "Ctrl+E",
                 lambda: self.shelf.list.setFocus(Qt.FocusReason.ShortcutFocusReason),
             ),
-            ("Choose a data file", "", self.router.choose_file),
+            ("Choose a data file", "", self.router.lesson.choose_file),
         ):
             action = QAction(words, self, shortcut=QKeySequence(keys))
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

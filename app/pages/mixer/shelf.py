@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import (
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QRectF,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -17,8 +26,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.models import shelf
-from app.models.shelf import Role
+from app.models.shelf import Role, Slip
 from app.presenters.mixer import Mixer
+from widgets.painting import focus_ring
 from widgets.theme import theme
 
 __all__ = ["Shelf"]
@@ -34,7 +44,6 @@ class Shelf(QWidget):
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mixer = mixer
-        self._base = ""
         self.setObjectName("mixer.shelf.panel")
         self.model = shelf.Shelf()
         self._proxy = QSortFilterProxyModel(self)
@@ -52,12 +61,6 @@ class Shelf(QWidget):
         self._connect()
         self._show()
 
-    def set_base(self, base: str) -> None:
-        """Show the adapters of this base only, and say how many others there are."""
-        if base != self._base:
-            self._base = base
-            self._show()
-
     def _compose(self) -> None:
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 8, 16)
@@ -65,14 +68,13 @@ class Shelf(QWidget):
         column.addWidget(self.search)
         column.addWidget(self.list, 1)
         column.addWidget(self._hint)
-        self.setMinimumWidth(160)
+        self.setMinimumWidth(144)
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._proxy.setFilterFixedString)
         self.search.returnPressed.connect(self._add_first)
         self.list.chosen.connect(self._mixer.drop)
         self.list.lifted.connect(self.lifted)
-        self._mixer.library_changed.connect(self._show)
         self._mixer.desk_changed.connect(self._show)
 
     def _add_first(self) -> None:
@@ -80,16 +82,19 @@ class Shelf(QWidget):
             self._mixer.drop(str(self._proxy.index(0, 0).data(Role.NAME)))
 
     def _show(self) -> None:
-        base = self._mixer.desk.base or self._base
-        cards = list(self._mixer.adapters.values())
-        fitting = [card for card in cards if not base or card.base == base]
-        self.model.fill(fitting, self._mixer.desk.experts)
-        hidden = len(cards) - len(fitting)
-        others = f" {hidden} for another base {'is' if hidden == 1 else 'are'} not shown." if hidden else ""
-        if not cards:
-            self._hint.setText("The library is empty. Import an adapter on the library page.")
-        else:
-            self._hint.setText(f"Drag to the desk, or press Enter. Space lifts.{others}")
+        mixer = self._mixer
+        slips = [
+            Slip(card, mixer.desk.strip(card.name) is not None, mixer.why_not(card)[0])
+            for card in mixer.stock.adapters.values()
+        ]
+        # What cannot lie on this desk comes last, with its reason.
+        self.model.show(sorted(slips, key=lambda slip: bool(slip.reason)))
+        self.list.point_somewhere()
+        self._hint.setText(
+            "Drag to the desk, or press Enter. Space lifts."
+            if slips
+            else "The library is empty. Import an adapter on the library page."
+        )
 
 
 class _List(QListView):
@@ -121,7 +126,11 @@ class _List(QListView):
 
     def focusInEvent(self, event: object) -> None:
         super().focusInEvent(event)
-        if not self.currentIndex().isValid() and self.model().rowCount():
+        self.point_somewhere()
+
+    def point_somewhere(self) -> None:
+        """Let the keyboard, once it is here, stand on a row."""
+        if self.hasFocus() and not self.currentIndex().isValid() and self.model().rowCount():
             self.setCurrentIndex(self.model().index(0, 0))
 
 
@@ -140,10 +149,16 @@ class _Row(QStyledItemDelegate):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.colour("accent" if is_selected else "raised"))
             painter.drawRoundedRect(rect, theme.tokens.radius, theme.tokens.radius)
+        has_reason = bool(index.data(Role.REASON))
         ink, dim = ("on_accent", "on_accent") if is_selected else ("text", "text_dim")
+        if has_reason and not is_selected:
+            ink = dim = "edge"
         text = rect.adjusted(10, 5, -10, -5)
         self._line(painter, text, str(index.data(Role.NAME)), ink, strong=True)
         self._line(painter, text, str(index.data(Role.FACTS)), dim, strong=False)
+        if option.state & QStyle.StateFlag.State_HasFocus:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            focus_ring(painter, QRectF(rect).adjusted(-1, -1, 1, 1))
         painter.restore()
 
     def _line(self, painter: QPainter, rect: QRect, words: str, ink: str, *, strong: bool) -> None:

@@ -1,0 +1,107 @@
+"""What the engine has to lay on the desk: adapters, mixes, starter sets, and the data files read so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal
+
+from app.client import Client
+from engine.messages import (
+    AdapterCard,
+    Adapters,
+    Body,
+    CheckData,
+    DataSet,
+    DataSets,
+    LibraryChanged,
+    ListAdapters,
+    ListData,
+    ListMixes,
+    MixCard,
+    Mixes,
+)
+
+__all__ = ["Stock"]
+
+HELD_OUT = ".heldout"
+
+
+class Stock(QObject):
+    """``changed``: something came, went or changed. ``failed(error)``: a list or a file could not be read."""
+
+    changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, client: Client, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._client = client
+        self._files: dict[str, DataSet] = {}
+        self.adapters: dict[str, AdapterCard] = {}
+        self.mixes: dict[str, MixCard] = {}
+        self.sets: list[DataSet] = []
+        client.happened.connect(self._on_event)
+
+    def refresh(self) -> None:
+        """Ask for everything anew, as after every connection."""
+        self.list_adapters()
+        self.list_mixes()
+        self._client.ask(ListData(), self._sets_listed, self.failed.emit)
+
+    def list_adapters(self) -> None:
+        self._client.ask(ListAdapters(), self._adapters_listed, self.failed.emit)
+
+    def list_mixes(self, then: Callable[[], None] | None = None) -> None:
+        """Ask which mixes there are; ``then`` is called once they are known."""
+
+        def listed(body: Body) -> None:
+            if isinstance(body, Mixes):
+                self.mixes = {card.name: card for card in body.mixes if not card.missing}
+                self.changed.emit()
+                if then is not None:
+                    then()
+
+        self._client.ask(ListMixes(), listed, self.failed.emit)
+
+    def data(self, path: str) -> DataSet | None:
+        """The data at ``path``, None until it has been read to its end and found whole."""
+        return self._files.get(path)
+
+    def read(self, path: str, then: Callable[[DataSet], None]) -> None:
+        """Read a file to its end, unless that was done before; its first bad line is a failure."""
+
+        def checked(body: Body) -> None:
+            if isinstance(body, DataSet):
+                self._files[path] = body
+                then(body)
+                self.changed.emit()
+
+        known = self._files.get(path)
+        if known is not None:
+            then(known)
+        else:
+            self._client.ask(CheckData(path=path), checked, self.failed.emit)
+
+    def unseen(self, adapter: str) -> tuple[str, str] | None:
+        """(prompt, completion) that an adapter of the starter pack has never met; None for others."""
+        rows = [row for data in self.sets if data.name == adapter + HELD_OUT for row in data.sample]
+        # A short word leaves room for the other examples beside it.
+        return min(rows, key=lambda row: len(row[0]), default=None)
+
+    def _adapters_listed(self, body: Body) -> None:
+        if isinstance(body, Adapters):
+            self.adapters = {card.name: card for card in body.adapters}
+            self.changed.emit()
+
+    def _sets_listed(self, body: Body) -> None:
+        if isinstance(body, DataSets):
+            self.sets = body.sets
+            self._files |= {data.path: data for data in body.sets}
+            self.changed.emit()
+
+    def _on_event(self, body: object) -> None:
+        match body:
+            case LibraryChanged(what="adapters"):
+                self.list_adapters()
+            case LibraryChanged(what="mixes"):
+                self.list_mixes()
