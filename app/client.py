@@ -228,7 +228,7 @@ class EngineClient(Client):
         self._process.start()
 
     def close(self) -> None:
-        """Leave. An engine that nobody detached ends by itself soon after its last client."""
+        """Leave. An engine that nobody detached ends by itself soon after its last client and job."""
         self._watch.stop()
         self._disconnect()
         if self._context is not None:

@@ -169,14 +169,19 @@ class Client:
         StudioError("crashed").
         """
         key = uuid.uuid4().hex
-        self._socket.send(encode(Call(id=key, body=request)))
+        try:
+            self._socket.send(encode(Call(id=key, body=request)))
+        except OverflowError as error:
+            raise StudioError(
+                "usage", "A number is too large for any use.", "Give a smaller one.", str(error)
+            ) from error
         try:
             return self._wait(key, on_progress, until=None)
         except KeyboardInterrupt:
             self._socket.send(encode(Cancel(id=key)))
             with contextlib.suppress(StudioError):
                 self._wait(key, on_progress, until=time.monotonic() + CANCEL_SECONDS)
-            raise StudioError("cancelled", "Cancelled.") from None
+            raise StudioError("cancelled", "Cancelled.", "Run it again when you like.") from None
 
     def listen(self, seconds: float) -> None:
         """Deliver events and gauges for this long. StudioError("crashed") when the engine is gone."""

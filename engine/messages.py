@@ -59,12 +59,17 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mixing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a trained mix is played: which mix, soft or top-k, and how strong."""
+    """How a mix is played: which mix, soft or top-k, and how strong.
 
-    name: str
+    With ``job`` it is the router of that running job instead, as it is at each token: it learns on between
+    two tokens of one answer, and ``name`` means nothing.
+    """
+
+    name: str = ""
     mode: GateMode = "soft"
     top_k: int = 3
     strength: float = 1.0
+    job: str = ""
 
 
 class AdapterCard(Struct, frozen=True):
@@ -314,6 +319,12 @@ class ListMixes(Struct, frozen=True):
 
 
 class RemoveMix(Struct, frozen=True):
+    """Move a mix to the home's trash, from where RestoreMix brings it back."""
+
+    name: str
+
+
+class RestoreMix(Struct, frozen=True):
     name: str
 
 
@@ -410,7 +421,8 @@ class ResumeJob(Struct, frozen=True):
 
 
 class CancelJob(Struct, frozen=True):
-    """Stop a job. ``keep`` saves what it has learned so far as its result."""
+    """Stop a job. ``keep`` saves what it has learned so far as its result: up to now where it runs, up to its
+    newest checkpoint where it is paused, queued, held or failed."""
 
     id: str
     keep: bool = False
@@ -437,6 +449,7 @@ Request = (
     | AddBase
     | ListMixes
     | RemoveMix
+    | RestoreMix
     | ListData
     | CheckData
     | WarmUp
@@ -535,7 +548,11 @@ class Routing(Struct, frozen=True):
 
 
 class Generated(Struct, frozen=True):
-    """A finished answer. ``routing`` covers prompt and answer when the request asked to record."""
+    """A finished answer. ``routing`` covers prompt and answer when the request asked to record.
+
+    ``tokens_per_second`` is the speed of this answer's own passes after the one that read the prompt: what
+    others did in between does not count. ``first_token_seconds`` is what the person waited, others included.
+    """
 
     text: str
     tokens: int
@@ -671,7 +688,8 @@ class Work(Struct, frozen=True):
 class StartJob(Struct, frozen=True):
     """Run a job under a fencing ``epoch``; reports that carry an older epoch are refused.
 
-    ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from, or None.
+    ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from, or None. With
+    ``keep`` nothing more is learned: what the checkpoint holds becomes the result.
     """
 
     id: str
@@ -680,6 +698,7 @@ class StartJob(Struct, frozen=True):
     paths: dict[str, str]
     folder: str
     checkpoint: str | None
+    keep: bool = False
 
 
 class SteerJob(Struct, frozen=True):

@@ -149,7 +149,7 @@ class SettingsPage(Page):
             ("Threads", "For training and answers, from the engine's next start.", threads),
             (
                 "Keep the engine running when the window closes",
-                "Training then goes on; otherwise it resumes when the window opens again.",
+                "Also when nothing runs; while a training runs it always stays.",
                 keep,
             ),
             ("Home folder", "Library, jobs, logs and settings lie here.", home),

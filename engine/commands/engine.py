@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from engine.client import Client, find_engine, start_engine, wait_for_end
-from engine.commands.session import session
+from engine.commands.session import plain, session
 from engine.formats.errors import StudioError
 from engine.messages import EngineStatus, Shutdown, Status
 
@@ -23,10 +22,11 @@ STOP_SECONDS = 40.0
 @app.command()
 def start(
     detach: Annotated[
-        bool, typer.Option("--detach", help="Keep it running when this terminal closes.")
+        bool,
+        typer.Option("--detach", help="Keep it running when this terminal closes, also when nothing runs."),
     ] = False,
 ) -> None:
-    """Start the engine and leave it running."""
+    """Start the engine: it stays while this terminal does, or longer while a job runs."""
     running = start_engine(session.home, detach=detach, parent=os.getppid())
     with Client(running) as client:
         _show(client.call(Status()))
@@ -69,4 +69,4 @@ def _show(status: EngineStatus | None) -> None:
     lines += [
         f"  {card.base} on {card.device}: {card.state} (process {card.pid})" for card in status.runtimes
     ]
-    session.result(msgspec.to_builtins(status), "\n".join(lines))
+    session.result(plain(status), "\n".join(lines))

@@ -11,8 +11,7 @@ import msgspec
 import typer
 
 from engine.client import Client
-from engine.commands.play import route
-from engine.commands.session import session, table
+from engine.commands.session import plain, session, table
 from engine.formats.errors import StudioError
 from engine.messages import (
     CancelJob,
@@ -32,15 +31,16 @@ from engine.messages import (
     TrainRouter,
 )
 
-__all__ = ["jobs", "mix", "run_job", "train"]
+__all__ = ["jobs", "run_job", "train", "train_mix"]
 
 train = typer.Typer(no_args_is_help=True, help="Train a new adapter.")
-mix = typer.Typer(no_args_is_help=True, help="Mixes: several adapters under a trained router.")
 jobs = typer.Typer(no_args_is_help=True, help="Long work, past and present.")
-mix.command("route")(route)
+
+STOPPED = "Nothing of it was kept. Run the command again to begin anew."
 
 Base = Annotated[str, typer.Option("--base", help="Name of the base model.")]
 Data = Annotated[str, typer.Option("--data", help="A file, or a starter data set.")]
+Length = Annotated[int, typer.Option("--max-length", help="Tokens that an example may have.")]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 
 
@@ -56,7 +56,7 @@ def lora(
     steps: Annotated[int, typer.Option("--steps")] = 300,
     batch_size: Annotated[int, typer.Option("--batch-size")] = 32,
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 3e-3,
-    max_length: Annotated[int, typer.Option("--max-length")] = 256,
+    max_length: Length = 256,
     seed: Seed = 0,
 ) -> None:
     """Train a LoRA on prompts and completions."""
@@ -79,7 +79,6 @@ def lora(
     session.result(values | {"job": job.id}, _sentence(job))
 
 
-@mix.command("train")
 def train_mix(
     base: Base,
     expert: Annotated[list[str], typer.Option("--expert", help="May be repeated.")],
@@ -91,6 +90,7 @@ def train_mix(
     max_examples: Annotated[int, typer.Option("--max-examples")] = 2000,
     batch_size: Annotated[int, typer.Option("--batch-size")] = 32,
     learning_rate: Annotated[float, typer.Option("--learning-rate")] = 1e-2,
+    max_length: Length = 256,
     seed: Seed = 0,
 ) -> None:
     """Train a router over frozen experts."""
@@ -109,6 +109,7 @@ def train_mix(
         max_examples=max_examples,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        max_length=max_length,
         seed=seed,
     )
     job = run_job(spec)
@@ -146,7 +147,7 @@ def _follow(engine: Client, key: str) -> Job:
                 case "done":
                     return job
                 case "cancelled":
-                    raise StudioError("cancelled", f"{job.name} was cancelled.")
+                    raise StudioError("cancelled", f"{job.name} was cancelled.", STOPPED)
                 case "failed" | "held":
                     error = job.error
                     if error is None:
@@ -163,7 +164,7 @@ def _follow(engine: Client, key: str) -> Job:
         if error.code != "cancelled" or error.message != "Cancelled.":
             raise
     engine.call(CancelJob(id=key))
-    raise StudioError("cancelled", "The job was cancelled.")
+    raise StudioError("cancelled", "The job was cancelled.", STOPPED)
 
 
 def _show_gauge(key: str) -> Any:
@@ -186,7 +187,7 @@ def list_jobs() -> None:
         found: list[Job] = engine.call(ListJobs()).jobs
     rows = [(job.id, job.kind, job.name, job.state, f"{job.step}/{job.steps}", job.message) for job in found]
     text = table(("id", "kind", "name", "state", "step", ""), rows) or "There are no jobs."
-    session.result({"jobs": [_plain(job) for job in found]}, text)
+    session.result({"jobs": [plain(job) for job in found]}, text)
 
 
 @jobs.command()
@@ -203,7 +204,7 @@ def log(id: str) -> None:
         job: Job = engine.call(ShowJob(id=id))
         said: Log = engine.call(ReadLog(id=job.id))
     lines = [f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {line.text}" for line in said.lines]
-    session.result(_plain(job) | {"lines": msgspec.to_builtins(said.lines)}, "\n".join(lines))
+    session.result(plain(job) | {"lines": msgspec.to_builtins(said.lines)}, "\n".join(lines))
 
 
 @jobs.command()
@@ -242,7 +243,7 @@ def _tell(job: Job) -> None:
     text = f"{job.id}  {job.kind} {job.name}: {job.state}, step {job.step} of {job.steps}. {job.message}"
     if job.error and job.error.hint:
         text += f"\n{job.error.hint}"
-    session.result(_plain(job), text)
+    session.result(plain(job), text)
 
 
 def _sentence(job: Job) -> str:
@@ -254,12 +255,6 @@ def _sentence(job: Job) -> str:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _plain(job: Job) -> dict[str, Any]:
-    values: dict[str, Any] = msgspec.to_builtins(job)
-    values.pop("type")
-    return values
 
 
 def _path(data: str) -> str:

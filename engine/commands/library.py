@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
-from engine.commands.session import session, table
-from engine.formats.errors import StudioError
+from engine.commands.session import plain, session, table
 from engine.messages import (
     AdapterCard,
     AddBase,
@@ -23,6 +21,7 @@ from engine.messages import (
     ListAdapters,
     ListBases,
     RemoveAdapter,
+    RestoreAdapter,
     Verified,
     VerifyAdapters,
 )
@@ -41,14 +40,15 @@ def list_adapters() -> None:
     with session.engine() as engine:
         cards: list[AdapterCard] = engine.call(ListAdapters()).adapters
     rows = [
-        (card.name, card.base, card.kind, str(card.rank), f"{card.bytes:,}", _state(card)) for card in cards
+        (card.name, card.base, card.kind, str(card.rank), f"{card.bytes / 1000:,.0f} kB", _state(card))
+        for card in cards
     ]
-    text = table(("name", "base", "kind", "rank", "bytes", ""), rows) or "The library is empty."
-    session.result({"adapters": [_plain(card) for card in cards]}, text)
+    text = table(("name", "base", "kind", "rank", "size", ""), rows) or "The library is empty."
+    session.result({"adapters": [plain(card) for card in cards]}, text)
 
 
 def _state(card: AdapterCard) -> str:
-    return "files are missing" if card.missing else card.description[:60]
+    return "files are missing" if card.missing else card.description
 
 
 @adapters.command()
@@ -61,7 +61,7 @@ def inspect(path: Path) -> None:
         text += (
             f"\nFor {seen.base or 'a base it does not name'}; {seen.tensors} tensors, {seen.bytes:,} bytes."
         )
-    session.result(_plain(seen), text)
+    session.result(plain(seen), text)
 
 
 @adapters.command("import")
@@ -69,7 +69,7 @@ def import_adapter(path: Path, name: Name = None) -> None:
     """Copy a PEFT folder into the library."""
     with session.engine() as engine:
         card: AdapterCard = engine.call(ImportAdapter(path=str(path.absolute()), name=name))
-    session.result(_plain(card), f"{card.name} is in the library (rank {card.rank}, for {card.base}).")
+    session.result(plain(card), f"{card.name} is in the library (rank {card.rank}, for {card.base}).")
 
 
 @adapters.command()
@@ -78,9 +78,7 @@ def verify(name: Annotated[str | None, typer.Argument()] = None) -> None:
     with session.engine() as engine:
         seen: Verified = engine.call(VerifyAdapters(name=name))
     rows = [(one.name, "ok" if one.ok else "CHANGED", one.detail) for one in seen.adapters]
-    session.result(
-        {"adapters": msgspec.to_builtins(seen.adapters, str_keys=True)}, table(("name", "", ""), rows)
-    )
+    session.result({"adapters": [plain(one) for one in seen.adapters]}, table(("name", "", ""), rows))
     if not all(one.ok for one in seen.adapters):
         raise typer.Exit(1)
 
@@ -90,7 +88,17 @@ def remove(name: str) -> None:
     """Move an adapter to the trash of the studio's folder."""
     with session.engine() as engine:
         done: Done = engine.call(RemoveAdapter(name=name))
-    session.result({"name": name, "path": done.path}, f"{name} was removed; its files are in {done.path}.")
+    session.result(
+        {"name": name, "path": done.path}, f"{name} was removed; `adapters restore {name}` brings it back."
+    )
+
+
+@adapters.command()
+def restore(name: str) -> None:
+    """Bring a removed adapter back."""
+    with session.engine() as engine:
+        card: AdapterCard = engine.call(RestoreAdapter(name=name))
+    session.result(plain(card), f"{card.name} is in the library again.")
 
 
 @adapters.command()
@@ -112,7 +120,7 @@ def list_bases() -> None:
         found: Bases = engine.call(ListBases())
     rows = [(base.name, base.architecture, f"{base.parameters:,}", base.path) for base in found.bases]
     text = table(("name", "architecture", "parameters", "path"), rows) or "There is no base model yet."
-    session.result({"bases": [_plain(base) for base in found.bases]}, text)
+    session.result({"bases": [plain(base) for base in found.bases]}, text)
 
 
 @bases.command()
@@ -124,13 +132,5 @@ def add(path: str, name: Name = None) -> None:
             AddBase(path=str(folder.absolute()) if folder.exists() else path, name=name)
         )
     session.result(
-        _plain(card), f"{card.name} is known ({card.architecture}, {card.parameters:,} parameters)."
+        plain(card), f"{card.name} is known ({card.architecture}, {card.parameters:,} parameters)."
     )
-
-
-def _plain(card: msgspec.Struct) -> dict[str, Any]:
-    values = msgspec.to_builtins(card)
-    if not isinstance(values, dict):
-        raise StudioError("failed", "This cannot be shown.")
-    values.pop("type", None)
-    return values

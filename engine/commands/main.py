@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 import typer.main
 
-from engine.commands import demo, engine, jobs, library, play, studio
+from engine.commands import demo, engine, jobs, library, mixes, play, studio
 from engine.commands.session import session
 from engine.formats.errors import StudioError
 from engine.supervisor.home import find_home
@@ -37,7 +37,7 @@ app.add_typer(engine.app, name="engine")
 app.add_typer(library.adapters, name="adapters")
 app.add_typer(library.bases, name="bases")
 app.add_typer(jobs.train, name="train")
-app.add_typer(jobs.mix, name="mix")
+app.add_typer(mixes.app, name="mix")
 app.add_typer(jobs.jobs, name="jobs")
 
 
@@ -67,10 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said: str = cast(Any, error).format_message()
         if help_wanted and not session.json:
             print(said, file=sys.stderr)
-        sentence = "A command is missing." if help_wanted else f"{said.rstrip('.')}."
+        sentence = (
+            "A command is missing." if help_wanted else said if said.endswith((".", "?")) else f"{said}."
+        )
         return _fail(StudioError("usage", sentence, "See adapter-studio --help."))
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(StudioError("cancelled", "Cancelled."))
+        return _fail(StudioError("cancelled", "Cancelled.", "Run it again when you like."))
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         sys.stderr.close()

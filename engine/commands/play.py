@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 import typer
 
-from engine.commands.session import session
+from engine.commands.session import plain, session
 from engine.formats.errors import StudioError
 from engine.messages import Body, Generate, Generated, Mixing, Part, Route, Routing, Score, Scored, Token
 
@@ -41,12 +40,15 @@ def parse_part(text: str) -> Part:
     return Part(name=match["name"], weight=weight, rank=rank)
 
 
-def _voices(adapters: list[str] | None, mix: str | None) -> dict[str, Any]:
+def _voices(adapters: list[str] | None, mix: str | None, job: str | None = None) -> dict[str, Any]:
     parts = [parse_part(text) for text in adapters or []]
     twice = {part.name for part in parts if sum(other.name == part.name for other in parts) > 1}
     if twice:
         raise StudioError("usage", f"{min(twice)} is named twice.", "Name each adapter once.")
-    return {"parts": parts, "mixing": Mixing(name=mix) if mix else None}
+    if mix is not None and job is not None:
+        raise StudioError("usage", "Either --mix or --job can be heard, not both.", "Leave one of them out.")
+    mixing = None if mix is None and job is None else Mixing(name=mix or "", job=job or "")
+    return {"parts": parts, "mixing": mixing}
 
 
 def generate(
@@ -54,6 +56,9 @@ def generate(
     prompt: Annotated[str, typer.Option("--prompt")],
     adapter: Adapters = None,
     mix: Mix = None,
+    job: Annotated[
+        str | None, typer.Option("--job", help="The router of a mix that trains right now.")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, max=1_000_000)] = 64,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -66,7 +71,7 @@ def generate(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
-        **_voices(adapter, mix),
+        **_voices(adapter, mix, job),
     )
 
     def show(body: Body) -> None:
@@ -80,11 +85,12 @@ def generate(
 
     with session.engine() as engine:
         answer: Generated = engine.call(request, show)
-    values = msgspec.to_builtins(answer)
-    values.pop("type")
+    values = plain(answer)
     values.pop("routing")
-    session.result(values | ({"done": True} if stream else {}), "\n" if not session.json else "")
-    if not session.json:
+    if session.json:
+        session.result(values | ({"done": True} if stream else {}), "")
+    else:
+        print(flush=True)
         session.note(f"{answer.tokens} tokens, {answer.tokens_per_second:.1f} a second")
 
 

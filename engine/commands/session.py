@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from engine.formats.errors import StudioError
 from engine.messages import Body, EventBody, GaugeBody, Notice, Said, Scoring
 from engine.supervisor.home import Home, find_home
 
-__all__ = ["Session", "session", "table"]
+__all__ = ["Session", "plain", "session", "table"]
 
 TRIES = 3
 
@@ -47,7 +48,8 @@ class Session:
         raise AssertionError("unreachable")
 
     def _hear(self, body: EventBody) -> None:
-        if isinstance(body, Notice):
+        # A job's failure is told by the command that waits for the job.
+        if isinstance(body, Notice) and not (body.job and body.level == "error"):
             self.note(f"{body.message} {body.hint}".strip())
 
     def put(self, values: Mapping[str, Any]) -> None:
@@ -91,10 +93,19 @@ class Session:
 session = Session()
 
 
+def plain(answer: msgspec.Struct) -> dict[str, Any]:
+    """An answer of the engine as JSON says it: without its tag on the wire."""
+    values: dict[str, Any] = msgspec.to_builtins(answer)
+    values.pop("type", None)
+    return values
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns under a head; numbers to the right."""
+    """Aligned columns under a head; numbers to the right. On a terminal every row is one line."""
     if not rows:
         return ""
+    if sys.stdout.isatty():
+        rows = _fitted(rows, shutil.get_terminal_size().columns)
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     right = [all(_is_number(row[i]) for row in rows) for i in range(len(head))]
 
@@ -106,6 +117,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(head), *map(line, rows)])
+
+
+def _fitted(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The last column shortened between words, so that every row is one line."""
+    before = sum(max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]) - 1))
+    left = max(20, width - before - 1)
+    return [[*row[:-1], textwrap.shorten(row[-1], left, placeholder=" …")] for row in rows]
 
 
 def _is_number(text: str) -> bool:

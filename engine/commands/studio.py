@@ -6,10 +6,8 @@ import os
 import subprocess
 import sys
 
-import msgspec
-
 from engine.commands.demo import demo
-from engine.commands.session import session
+from engine.commands.session import plain, session
 from engine.messages import Doctor, RunDoctor
 
 __all__ = ["doctor", "window"]
@@ -37,4 +35,4 @@ def doctor() -> None:
         lines.append(f"{'ok' if check.ok else '--'}  {check.name:<11} {check.detail}")
         if check.hint:
             lines.append(f"    {'':<11} {check.hint}")
-    session.result(msgspec.to_builtins(found), "\n".join(lines))
+    session.result(plain(found), "\n".join(lines))

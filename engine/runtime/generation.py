@@ -37,11 +37,13 @@ def answer(base: Base, voice: Voice, request: Generate) -> Generator[Routing | T
     tape = record(voice) if request.record else None
     cache = DynamicCache(config=base.model.config)
     ids = torch.tensor([prompt], device=base.device)
-    first, ended = 0.0, False
+    first, passes, ended = 0.0, [], False
     while len(text.ids) < limit and not ended:
+        turn = time.perf_counter()
         with torch.no_grad(), voice.playing():
             output = base.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         token = choose(output.logits[0, -1])
+        passes.append(time.perf_counter() - turn)
         first = first or time.perf_counter() - began
         ended = token in base.ends
         if tape and len(tape.gates) == 1:
@@ -55,12 +57,18 @@ def answer(base: Base, voice: Voice, request: Generate) -> Generator[Routing | T
     return Generated(
         text=text.whole,
         tokens=len(text.ids),
-        tokens_per_second=len(text.ids) / (time.perf_counter() - began),
+        tokens_per_second=_speed(passes),
         first_token_seconds=first,
         prompt_tokens=len(prompt),
         stopped="end" if ended else "length",
         routing=_routing(base, voice, tape, prompt, text.ids) if tape else None,
     )
+
+
+def _speed(passes: Sequence[float]) -> float:
+    """Tokens a second, from the seconds of each pass. The pass that read the prompt counts only alone."""
+    writing = passes[1:] or passes
+    return len(writing) / sum(writing) if writing else 0.0
 
 
 def record(voice: Voice) -> Tape | None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.formats.dataset import Row, read_rows
+from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
 from engine.lora import Adapter, read_adapter
 from engine.messages import Error, JobCheckpoint, JobEnded, JobStep, StartJob, TrainLora, TrainRouter
@@ -29,13 +30,17 @@ Report = JobStep | JobCheckpoint | JobEnded
 class JobRun:
     """One start of a job: ``steps`` is its work, and never raises; how it ended is its last report.
 
-    Post to ``mailbox`` to pause, cancel or keep. Every report carries the job's epoch.
+    Post to ``mailbox`` to pause, cancel or keep. Every report carries the job's epoch. ``router`` is the
+    router that trains, while it does.
     """
 
     def __init__(self, base: Base, order: StartJob, report: Callable[[Report], None]) -> None:
         self.id = order.id
         self.epoch = order.epoch
         self.mailbox = Mailbox()
+        if order.keep:
+            self.mailbox.post("keep")
+        self.router: RouterTask | None = None
         self._base = base
         self._order = order
         self._report = report
@@ -68,6 +73,7 @@ class JobRun:
                 Path(order.folder), epoch=order.epoch, job_hash=_job_hash(order, experts)
             )
             resume = self._resume(checkpoints)
+            self.router = task if isinstance(task, RouterTask) else None
             loop = train(task, settings, checkpoints, self.mailbox, resume)
             outcome = yield from self._follow(loop)
             if outcome in ("paused", "cancelled"):
@@ -78,6 +84,7 @@ class JobRun:
             output, result = self._save(task)
             self._end(outcome, output=str(output), result=result)
         finally:
+            self.router = None
             task.close()
 
     def _resume(self, checkpoints: Checkpoints) -> dict[str, Any] | None:
@@ -88,6 +95,13 @@ class JobRun:
         if checkpoints.complaints:
             again = f"Went on from step {found.step}." if found else "Began again from the first step."
             self._note = " ".join([*checkpoints.complaints, again])
+        if found is None and self._order.keep:
+            raise StudioError(
+                "failed",
+                "None of its checkpoints can be read any more, so there is nothing to keep.",
+                "Resume it to train it anew, or cancel it.",
+                self._note,
+            )
         if found is None:
             return None
         self._step, self._loss = found.step, float(found.tensors["loss"])

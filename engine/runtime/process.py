@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 from engine.formats.errors import StudioError
 from engine.messages import (
-    Body,
     Call,
     Cancel,
     Done,
     Failure,
-    Generate,
     Progress,
     Result,
-    Route,
     RuntimeReady,
     Score,
     StartJob,
@@ -26,11 +23,9 @@ from engine.messages import (
 )
 from engine.runtime.base import Base
 from engine.runtime.failures import explain
-from engine.runtime.generation import answer
 from engine.runtime.jobs import JobRun
-from engine.runtime.routing import route
+from engine.runtime.requests import perform
 from engine.runtime.scheduler import Piece, Scheduler
-from engine.runtime.scoring import score
 from engine.runtime.voices import Voices
 from engine.runtime.wire import Wire
 
@@ -104,7 +99,7 @@ class Runtime:
             Piece(
                 id,
                 "score" if isinstance(work.request, Score) else "live",
-                _answer(voices, work),
+                perform(work, voices, self._jobs),
                 said=lambda body: self._wire.send(Progress(id=id, body=body)),
                 ended=lambda body: self._wire.send(Result(id=id, body=body)),
                 failed=lambda error: self._fail(id, error),
@@ -135,16 +130,3 @@ class Runtime:
 
     def _fail(self, id: str, error: Exception) -> None:
         self._wire.send(Failure(id=id, error=explain(error)))
-
-
-def _answer(voices: Voices, work: Work) -> Generator[Body | None, None, Body]:
-    """A live request as a generator that holds its voice for as long as it runs."""
-    request, base = work.request, voices.base
-    with voices.hold(request.parts, request.mixing, work.paths) as voice:
-        match request:
-            case Generate():
-                return (yield from answer(base, voice, request))
-            case Route():
-                return (yield from route(base, voice, request))
-            case Score():
-                return (yield from score(base, voice, request, work.paths["data"]))

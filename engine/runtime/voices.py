@@ -20,7 +20,7 @@ from engine.mixer import Router, load_mix
 from engine.runtime.base import Base
 from engine.training.play import play
 
-__all__ = ["Voice", "Voices"]
+__all__ = ["Voice", "Voices", "mixed"]
 
 KEPT = 8
 Key = tuple[tuple[str, int, int, int], ...]
@@ -67,7 +67,10 @@ class Voices:
         kept = self._find(parts, mixing, paths)
         kept.users += 1
         try:
-            yield _voice(kept, parts, mixing)
+            if mixing is None or kept.router is None:
+                yield _plain(kept.bank, parts)
+            else:
+                yield mixed(kept.bank, kept.router, parts, mixing)
         finally:
             kept.users -= 1
             self._make_room()
@@ -102,14 +105,29 @@ class Voices:
                 self._kept.pop(key).bank.detach()
 
 
-def _voice(kept: _Kept, parts: Sequence[Part], mixing: Mixing | None) -> Voice:
-    weights = {part.name: part.weight for part in parts}
-    ranks = {part.name: part.rank for part in parts}
-    if mixing is None or kept.router is None:
-        return Voice(kept.bank, kept.bank.new_gates(weights, ranks))
-    router = kept.router.play(mixing.mode, mixing.top_k, mixing.strength)
-    gates = kept.bank.new_gates(dict.fromkeys(kept.bank.experts, 1.0) | weights, ranks, router)
-    return Voice(kept.bank, gates, router.experts)
+def mixed(bank: Bank, router: Router, parts: Sequence[Part], mixing: Mixing) -> Voice:
+    """The voice of a bank under a router, ``parts`` its faders (experts not named play at 1)."""
+    playing = router.play(mixing.mode, mixing.top_k, mixing.strength)
+    weights = dict.fromkeys(bank.experts, 1.0) | {part.name: part.weight for part in parts}
+    return Voice(bank, bank.new_gates(weights, _ranks(bank, parts), playing), playing.experts)
+
+
+def _plain(bank: Bank, parts: Sequence[Part]) -> Voice:
+    return Voice(bank, bank.new_gates({part.name: part.weight for part in parts}, _ranks(bank, parts)))
+
+
+def _ranks(bank: Bank, parts: Sequence[Part]) -> dict[str, int | None]:
+    """StudioError("usage") for a rank that its adapter does not have."""
+    for part in parts:
+        if part.rank is not None and part.name in bank.adapters:
+            highest = bank.adapters[part.name].rank
+            if part.rank > highest:
+                raise StudioError(
+                    "usage",
+                    f"{part.name} has ranks 1 to {highest}, not {part.rank}.",
+                    "Choose one of these, or none for all of it.",
+                )
+    return {part.name: part.rank for part in parts}
 
 
 def _path(name: str, paths: Mapping[str, str]) -> str:

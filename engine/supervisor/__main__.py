@@ -18,6 +18,7 @@ import sys
 import msgspec
 
 from engine.formats.errors import StudioError
+from engine.formats.files import explain_os_error
 from engine.supervisor.home import Announcement, Home, find_home
 from engine.supervisor.server import Engine
 
@@ -37,10 +38,16 @@ def main() -> int:
     try:
         asyncio.run(_serve(home, options))
     except StudioError as error:
-        print(msgspec.json.encode({"error": error.as_message()}).decode(), flush=True)
-        print(error, file=sys.stderr)
-        return 1
+        return _refuse(error)
+    except OSError as error:
+        return _refuse(explain_os_error(error, "starting the engine"))
     return 0
+
+
+def _refuse(error: StudioError) -> int:
+    print(msgspec.json.encode({"error": error.as_message()}).decode(), flush=True)
+    print(error, file=sys.stderr)
+    return 1
 
 
 async def _serve(home: Home, options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from engine.supervisor.home import Home
 __all__ = ["examine"]
 
 GIGABYTE = 1 << 30
+NOT_NEEDED = "Nothing in this version needs it yet."
 
 _TORCH = """
 import torch
@@ -26,26 +27,38 @@ if torch.cuda.is_available():
 elif torch.backends.mps.is_available():
     print(f"yes|Apple GPU, torch {torch.__version__}")
 else:
-    print(f"no|torch {torch.__version__} sees no GPU")
+    print(f"no|torch {torch.__version__} sees no GPU here")
 """
 
 _MICROPHONE = """
-import sounddevice
+try:
+    import sounddevice
+except ImportError:
+    raise SystemExit("PortAudio's Python binding, sounddevice, is not installed")
+except OSError:
+    raise SystemExit("the PortAudio library is not installed")
 inputs = [device["name"] for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
-print(("yes|" + ", ".join(inputs)) if inputs else "no|no input device")
+print(("yes|" + ", ".join(inputs)) if inputs else "no|no microphone is connected")
 """
 
 _HUB = """
 from huggingface_hub import HfApi, constants
 from huggingface_hub.utils import get_session
-answer = get_session().get(constants.ENDPOINT + "/api/models?limit=1", timeout=5)
-print(f"{'yes' if answer.status_code == 200 else 'no'}|{constants.ENDPOINT} answered {answer.status_code}")
+try:
+    answer = get_session().get(constants.ENDPOINT + "/api/models?limit=1", timeout=5)
+except Exception:
+    raise SystemExit(f"{constants.ENDPOINT} cannot be reached from this machine")
+if answer.status_code != 200:
+    raise SystemExit(f"{constants.ENDPOINT} can be reached, but answers with error {answer.status_code}")
+print(f"yes|{constants.ENDPOINT} answers")
 """
 
 _KEYRING = """
 import keyring
 name = type(keyring.get_keyring()).__module__
-print(f"{'no' if name.endswith(('fail', 'null')) else 'yes'}|{name}")
+if name.endswith(("fail", "null")):
+    raise SystemExit("no keyring service runs on this machine")
+print(f"yes|{name.removeprefix('keyring.backends.')} keeps secrets")
 """
 
 
@@ -55,10 +68,13 @@ async def examine(home: Home) -> list[Check]:
         await asyncio.gather(
             _ask("gpu", _TORCH, 90.0, "Everything works on the processor too, only slower."),
             asyncio.to_thread(_camera),
-            _ask("microphone", _MICROPHONE, 10.0, "Connect one; pip install sounddevice if it is missing."),
-            _ask("hub", _HUB, 10.0, "Only searching and downloading need it; everything else works offline."),
+            _ask("microphone", _MICROPHONE, 10.0, NOT_NEEDED),
+            _ask("hub", _HUB, 10.0, "Nothing in this version needs it; everything works offline."),
             _ask(
-                "keyring", _KEYRING, 10.0, "Without one a Hub token cannot be kept safely between sessions."
+                "keyring",
+                _KEYRING,
+                10.0,
+                "Only tokens for the Hub would be kept in it, and none is needed yet.",
             ),
             asyncio.to_thread(_display),
             asyncio.to_thread(_disk, home),
@@ -69,7 +85,7 @@ async def examine(home: Home) -> list[Check]:
 
 
 async def _ask(name: str, script: str, seconds: float, hint: str) -> Check:
-    """Run a script that prints "yes|detail" or "no|detail"; its last error line counts as a no."""
+    """Run a script that prints "yes|detail" or "no|detail", or exits with what is wrong."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", script),
@@ -86,19 +102,19 @@ async def _ask(name: str, script: str, seconds: float, hint: str) -> Check:
     verdict, _, detail = output.decode(errors="replace").strip().partition("|")
     if not detail:
         lines = errors.decode(errors="replace").strip().splitlines()
-        detail = lines[-1][:300] if lines else f"exit code {child.returncode}"
+        detail = lines[-1][:300] if len(lines) == 1 else f"the check broke off ({child.returncode})"
     ok = verdict == "yes"
     return Check(name=name, ok=ok, detail=detail, hint="" if ok else hint)
 
 
 def _camera() -> Check:
     if sys.platform != "linux":
-        return Check(name="camera", ok=False, detail="can only be looked for on Linux", hint="Try recording.")
+        return Check(name="camera", ok=False, detail="can only be looked for on Linux", hint=NOT_NEEDED)
     cameras = sorted(str(path) for path in Path("/dev").glob("video*"))
     if not cameras:
-        return Check(name="camera", ok=False, detail="no /dev/video device", hint="Connect a camera.")
+        return Check(name="camera", ok=False, detail="no camera is connected", hint=NOT_NEEDED)
     usable = [camera for camera in cameras if os.access(camera, os.R_OK | os.W_OK)]
-    hint = "" if usable else "Add yourself to the group video, then log in again."
+    hint = "" if usable else f"To use it, join the group video and log in again. {NOT_NEEDED}"
     return Check(name="camera", ok=bool(usable), detail=", ".join(usable or cameras), hint=hint)
 
 
@@ -107,7 +123,7 @@ def _display() -> Check:
         return Check(name="display", ok=True, detail=sys.platform)
     found = [name for name in ("WAYLAND_DISPLAY", "DISPLAY") if os.environ.get(name)]
     detail = (
-        ", ".join(f"{name}={os.environ[name]}" for name in found) or "neither DISPLAY nor WAYLAND_DISPLAY"
+        ", ".join(f"{name}={os.environ[name]}" for name in found) or "there is no screen to open a window on"
     )
     hint = "" if found else "The commands work without a window."
     return Check(name="display", ok=bool(found), detail=detail, hint=hint)

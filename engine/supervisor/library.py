@@ -6,8 +6,6 @@ import asyncio
 import difflib
 import logging
 import re
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +13,21 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS, fingerprint, inspect_folder, read_folder
+from engine.formats.adapter_file import WEIGHTS, fingerprint, inspect_folder, read_folder
 from engine.formats.errors import StudioError
-from engine.formats.files import atomic_folder, explain_os_error, sha256_file, sync_folder, write_file
+from engine.formats.files import write_file
 from engine.formats.mix_file import MIXER, read_mix_card
 from engine.messages import AdapterCard, BaseCard, MixCard, Verification
 from engine.supervisor.bases import read_base
+from engine.supervisor.folders import (
+    ADAPTER_FILES,
+    copy_adapter,
+    export_at_rank,
+    hashes,
+    move,
+    read_readme,
+    verify_entry,
+)
 from engine.supervisor.home import Home
 from engine.supervisor.starter import Starter
 from engine.supervisor.store import Entry, Store
@@ -32,8 +39,7 @@ log = logging.getLogger(__name__)
 Kind = Literal["adapters", "bases", "mixes"]
 Card = TypeVar("Card", AdapterCard, BaseCard, MixCard)
 
-ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, "README.md")
-"""All that is ever taken from an adapter's folder."""
+WHAT = {"adapters": "adapter", "bases": "base model", "mixes": "mix"}
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 
@@ -114,12 +120,12 @@ class Library:
     def check_free(self, kind: Kind, name: str) -> None:
         """StudioError("usage") unless a new adapter, base or mix may be called ``name``."""
         check_name(name)
-        what = {"adapters": "an adapter", "bases": "a base model", "mixes": "a mix"}[kind]
+        what = f"{'an' if kind == 'adapters' else 'a'} {WHAT[kind]}"
         for entry in self._store.entries(kind):
             if entry.card.name.casefold() == name.casefold():
                 hint = "Choose another name, or remove that one first."
                 if entry.removed:
-                    hint = "It was removed and can be brought back; or choose another name."
+                    hint = f"It was removed: `adapters restore {entry.card.name}` brings it back."
                 raise StudioError("usage", f"There already is {what} called {entry.card.name}.", hint)
 
     def _cards(self, kind: Kind, card: type[Card]) -> list[Card]:
@@ -128,6 +134,9 @@ class Library:
             for entry in self._store.entries(kind)
             if not entry.removed and isinstance(entry.card, card)
         ]
+
+    def _room(self, kind: Kind) -> Path:
+        return {"adapters": self._home.adapters, "bases": self._home.bases, "mixes": self._home.mixes}[kind]
 
     def _entry(self, kind: str, name: str) -> Entry | None:
         return next((entry for entry in self._store.entries(kind) if entry.card.name == name), None)
@@ -143,9 +152,9 @@ class Library:
             await asyncio.to_thread(read_folder, source)
             self._refuse_twin(await asyncio.to_thread(fingerprint, source))
             target = self._home.adapters / chosen
-            await asyncio.to_thread(_copy_adapter, source, target, self._home.tmp)
+            await asyncio.to_thread(copy_adapter, source, target, self._home.tmp)
             card = await asyncio.to_thread(self._card, target, "import")
-            self._keep("adapters", card, await asyncio.to_thread(_hashes, target))
+            self._keep("adapters", card, await asyncio.to_thread(hashes, target))
         return card
 
     def _refuse_twin(self, sha256: str) -> None:
@@ -160,7 +169,7 @@ class Library:
     def _card(self, folder: Path, source: str) -> AdapterCard:
         read_folder(folder)  # which raises where inspect_folder would only say "refuse"
         inspection = inspect_folder(folder)
-        description, license_ = _read_readme(folder / "README.md")
+        description, license_ = read_readme(folder / "README.md")
         return AdapterCard(
             name=folder.name,
             path=str(folder),
@@ -194,54 +203,53 @@ class Library:
             self.adapter(name)
         entries = [entry for entry in self._store.entries("adapters") if not entry.removed]
         chosen = [entry for entry in entries if name in (None, entry.card.name)]
-        return [await asyncio.to_thread(_verify, entry) for entry in chosen]
+        return [await asyncio.to_thread(verify_entry, entry) for entry in chosen]
 
-    async def remove_adapter(self, name: str) -> str:
-        """Move an adapter to the trash (a starter adapter is only hidden). Returns where it lies now."""
+    async def remove(self, kind: Kind, name: str) -> str:
+        """Move an adapter or mix to the trash (what lies elsewhere is only hidden). Returns its folder."""
         async with self._moving:
-            return await self._remove("adapters", self._home.adapters, name, "adapter")
-
-    async def remove_mix(self, name: str) -> str:
-        async with self._moving:
-            return await self._remove("mixes", self._home.mixes, name, "mix")
-
-    async def _remove(self, kind: Kind, room: Path, name: str, what: str) -> str:
-        entry = self._entry(kind, name)
-        if entry is None or entry.removed:
-            raise StudioError("missing", f"There is no {what} called {name}.")
-        folder = Path(entry.card.path)
-        if not folder.is_relative_to(room):
-            self._store.save_entry(kind, msgspec.structs.replace(entry, removed=True))
-        else:
-            bin_ = self._home.trash / f"{kind}-{name}-{time.time_ns()}"
-            if folder.exists():
-                await asyncio.to_thread(_move, folder, bin_, f"removing {name}")
-            folder = bin_
-            card = msgspec.structs.replace(entry.card, path=str(bin_))
-            self._store.save_entry(f"trash/{kind}", msgspec.structs.replace(entry, card=card))
-            self._store.drop_entry(kind, name)
-        self._changed(kind)
+            entry = self._entry(kind, name)
+            if entry is None or entry.removed:
+                raise StudioError(
+                    "missing",
+                    f"There is no {WHAT[kind]} called {name}.",
+                    "Look at the list of what is there.",
+                )
+            folder = Path(entry.card.path)
+            if not folder.is_relative_to(self._room(kind)):
+                self._store.save_entry(kind, msgspec.structs.replace(entry, removed=True))
+            else:
+                bin_ = self._home.trash / f"{kind}-{name}-{time.time_ns()}"
+                if folder.exists():
+                    await asyncio.to_thread(move, folder, bin_, f"removing {name}")
+                folder = bin_
+                card = msgspec.structs.replace(entry.card, path=str(bin_))
+                self._store.save_entry(f"trash/{kind}", msgspec.structs.replace(entry, card=card))
+                self._store.drop_entry(kind, name)
+            self._changed(kind)
         return str(folder)
 
-    async def restore_adapter(self, name: str) -> AdapterCard:
-        """Bring a removed adapter back from the trash."""
+    async def restore(self, kind: Kind, name: str) -> None:
+        """Bring what was removed last under this name back from the trash."""
         async with self._moving:
-            hidden = self._entry("adapters", name)
+            hidden = self._entry(kind, name)
             if hidden is not None and hidden.removed:
-                self._store.save_entry("adapters", msgspec.structs.replace(hidden, removed=False))
-                self._changed("adapters")
-                return self.adapter(name)
-            trashed = self._entry("trash/adapters", name)
+                self._store.save_entry(kind, msgspec.structs.replace(hidden, removed=False))
+                self._changed(kind)
+                return
+            trashed = self._entry(f"trash/{kind}", name)
             if trashed is None or not Path(trashed.card.path).is_dir():
-                raise StudioError("missing", f"There is no removed adapter called {name}.")
-            self.check_free("adapters", name)
-            target = self._home.adapters / name
-            await asyncio.to_thread(_move, Path(trashed.card.path), target, f"bringing {name} back")
-            assert isinstance(trashed.card, AdapterCard)
+                raise StudioError(
+                    "missing",
+                    f"There is no removed {WHAT[kind]} called {name}.",
+                    "Names are written exactly as they were.",
+                )
+            self.check_free(kind, name)
+            target = self._room(kind) / name
+            await asyncio.to_thread(move, Path(trashed.card.path), target, f"bringing {name} back")
             card = msgspec.structs.replace(trashed.card, path=str(target))
-            self._keep("adapters", card, trashed.files)
-            self._store.drop_entry("trash/adapters", name)
-        return card
+            self._keep(kind, card, trashed.files)
+            self._store.drop_entry(f"trash/{kind}", name)
 
     async def export_adapter(self, name: str, folder: str, rank: int | None) -> str:
         """Write an adapter as an ordinary PEFT folder, all of it or its best ``rank`` columns."""
@@ -256,9 +264,9 @@ class Library:
                 "usage", f"{name} has ranks 1 to {card.rank}, not {rank}.", "Choose one of these."
             )
         if rank is None:
-            await asyncio.to_thread(_copy_adapter, Path(card.path), target, None)
+            await asyncio.to_thread(copy_adapter, Path(card.path), target, None)
         else:
-            await _export_at_rank(Path(card.path), target, rank)
+            await export_at_rank(Path(card.path), target, rank)
         return str(target)
 
     # --- bases ---
@@ -289,11 +297,10 @@ class Library:
 
     async def adopt(self, kind: Literal["adapters", "mixes"], folder: Path, name: str) -> None:
         """Move a finished result into the library under ``name``; doing it twice is doing it once."""
-        room = self._home.adapters if kind == "adapters" else self._home.mixes
-        target = room / name
+        target = self._room(kind) / name
         async with self._moving:
             if folder.exists():
-                await asyncio.to_thread(_move, folder, target, f"saving {name}")
+                await asyncio.to_thread(move, folder, target, f"saving {name}")
             await self._register(kind, target, "training")
 
     async def _register(self, kind: Literal["adapters", "mixes"], folder: Path, source: str) -> None:
@@ -302,7 +309,7 @@ class Library:
             card = await asyncio.to_thread(self._card, folder, source)
         else:
             card = await asyncio.to_thread(read_mix_card, folder)
-        self._keep(kind, card, await asyncio.to_thread(_hashes, folder))
+        self._keep(kind, card, await asyncio.to_thread(hashes, folder))
 
     async def take_stock(self) -> list[str]:
         """At the start: register the starter pack and what lies in the home without being in the store.
@@ -358,7 +365,13 @@ def _folders(room: Path) -> list[Path]:
 
 
 def _name_from(folder: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip(".-")[:64]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip(".-_")[:64]
+    if not name:
+        raise StudioError(
+            "usage",
+            f"“{folder.name[:80]}” cannot be a name here.",
+            "Give one of letters and digits with --name.",
+        )
     return check_name(name)
 
 
@@ -371,70 +384,3 @@ def _adapter_folder(path: str) -> Path:
             "missing", f"There is no folder {path}.", "Give the folder that PEFT wrote the adapter to."
         )
     return folder
-
-
-def _copy_adapter(source: Path, target: Path, tmp: Path | None) -> None:
-    """Copy the files of an adapter, and look at what arrived rather than at what was there before."""
-    with atomic_folder(target, tmp=tmp, doing="copying the adapter") as work:
-        for name in ADAPTER_FILES:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, work / name)
-        read_folder(work)
-
-
-def _move(source: Path, target: Path, doing: str) -> None:
-    try:
-        source.rename(target)
-        sync_folder(target.parent)
-        sync_folder(source.parent)
-    except OSError as error:
-        raise explain_os_error(error, doing) from error
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
-
-
-def _verify(entry: Entry) -> Verification:
-    folder, name = Path(entry.card.path), entry.card.name
-    for file, expected in entry.files.items():
-        if not (folder / file).is_file():
-            return Verification(name=name, ok=False, detail=f"{file} is missing.")
-        if sha256_file(folder / file) != expected:
-            return Verification(name=name, ok=False, detail=f"{file} is not what it was when it came in.")
-    return Verification(name=name, ok=True, detail=f"{len(entry.files)} files unchanged.")
-
-
-def _read_readme(path: Path) -> tuple[str, str]:
-    """The first paragraph and the licence of a model card, "" where it has none."""
-    if not path.is_file():
-        return "", ""
-    text = path.read_bytes()[:65536].decode(errors="replace")
-    front, body = "", text
-    if text.startswith("---\n") and (end := text.find("\n---", 4)) > 0:
-        front, body = text[4:end], text[end + 4 :]
-    license_ = re.search(r"^license:\s*(\S+)", front, re.MULTILINE)
-    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", body)]
-    words = next((part for part in paragraphs if part and not part.startswith(("#", "<", "|", "`"))), "")
-    return " ".join(words.split())[:300], license_.group(1) if license_ else ""
-
-
-async def _export_at_rank(source: Path, target: Path, rank: int) -> None:
-    """Ordering an adapter's columns needs torch, which this process does without: a child does it."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "engine.lora.export", str(source), str(target), str(rank)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await child.communicate()
-    if child.returncode != 0:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        raise StudioError(
-            "failed",
-            f"The adapter could not be written at rank {rank}.",
-            lines[-1] if lines else "",
-            "\n".join(lines),
-        )

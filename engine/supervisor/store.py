@@ -58,8 +58,8 @@ class Record(msgspec.Struct, kw_only=True):
 
     ``paths`` has the snapshot of its data; ``number`` is its place in the queue; ``epoch`` the fence.
     ``crashes`` counts runtimes it took down without a checkpoint or a step past ``furthest`` in between, and
-    ``false_starts`` those that died before it began. ``checkpoint`` is the newest committed one; ``output`` a
-    finished result that is on its way into the library.
+    ``false_starts`` those that died before it began. ``checkpoint`` is the newest committed one; ``keep``
+    says that it shall become the result as it is; ``output`` is a finished one on its way into the library.
     """
 
     job: Job
@@ -70,6 +70,7 @@ class Record(msgspec.Struct, kw_only=True):
     false_starts: int = 0
     furthest: int = 0
     checkpoint: str | None = None
+    keep: bool = False
     output: str = ""
 
 
@@ -92,9 +93,10 @@ class Store:
     """One open database. Every method that writes returns after the commit, or raises StudioError."""
 
     def __init__(self, path: Path) -> None:
-        self._db = apsw.Connection(str(path))
-        self._db.set_busy_timeout(2000)
-        self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
+        with _refusals():
+            self._db = apsw.Connection(str(path))
+            self._db.set_busy_timeout(2000)
+            self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
         if self._pragma("journal_mode") != "wal" or self._pragma("synchronous") != 2:
             raise StudioError(
                 "database",
@@ -132,22 +134,8 @@ class Store:
     def _writing(self) -> Iterator[None]:
         """One transaction; SQLite's refusals as sentences."""
         try:
-            with self._db:
+            with _refusals(), self._db:
                 yield
-        except apsw.FullError as error:
-            raise StudioError(
-                "disk",
-                "The disk is full, so nothing new could be recorded.",
-                "Free some space; the engine goes on as soon as there is room.",
-                str(error),
-            ) from error
-        except (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
-            raise StudioError(
-                "disk",
-                "The disk refused to record this.",
-                "Check the disk that holds the studio's folder, then try again.",
-                str(error),
-            ) from error
         except apsw.CorruptError as error:
             raise StudioError(
                 "database",
@@ -264,11 +252,32 @@ class Store:
         sync_folder(target.parent)
 
 
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What SQLite says about the disk, as sentences."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise StudioError(
+            "disk",
+            "The disk is full, so nothing new could be recorded.",
+            "Free some space; the engine goes on as soon as there is room.",
+            str(error),
+        ) from error
+    except (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise StudioError(
+            "disk",
+            "The disk refused to record this.",
+            "Check the disk that holds the studio's folder, then try again.",
+            str(error),
+        ) from error
+
+
 def open_store(database: Path, backup: Path) -> tuple[Store, str]:
     """Open the database, or put a damaged one aside and start from the backup or anew.
 
     Returns the store and the sentence to tell the person ("" when all was well). StudioError("database") when
-    SQLite is too old, or the file comes from a newer program.
+    SQLite is too old, or the file comes from a newer program; StudioError("disk") when the disk is full.
     """
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SQLITE:
@@ -277,16 +286,18 @@ def open_store(database: Path, backup: Path) -> tuple[Store, str]:
             f"SQLite {apsw.sqlite_lib_version()} can lose committed data.",
             "Install a newer apsw: pip install --upgrade apsw.",
         )
-    try:
-        return Store(database), ""
-    except (apsw.CorruptError, apsw.NotADBError, msgspec.DecodeError) as error:
-        log.error("the database is damaged: %s", error)
-    aside = _set_aside(database)
+    vanished = backup.exists() and (not database.exists() or database.stat().st_size == 0)
+    if not vanished:
+        try:
+            return Store(database), ""
+        except (apsw.CorruptError, apsw.NotADBError, msgspec.DecodeError) as error:
+            log.error("the database is damaged: %s", error)
+    aside = _set_aside(database) if database.exists() else None
     restored = _restore(backup, database)
+    what = "was empty or missing." if vanished else "was damaged."
+    what += f" It was set aside as {aside.name}" if aside else " It was"
     source = "the last backup and the jobs' folders" if restored else "the adapters' and jobs' folders"
-    return Store(database), (
-        f"The studio's database was damaged. It was set aside as {aside.name} and rebuilt from {source}."
-    )
+    return Store(database), f"The studio's database {what} and rebuilt from {source}."
 
 
 def _set_aside(database: Path) -> Path:

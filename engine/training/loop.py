@@ -281,8 +281,9 @@ def train(
     """Train ``task``; yields after every micro-step and every checkpoint, and returns how it ended.
 
     ``resume`` is the state in a checkpoint. The mailbox may say pause (a checkpoint is written first),
-    cancel, or keep (end here, as if this had been the last step). Raises StudioError("failed") when loss or
-    gradient stop being numbers, StudioError("disk") when a checkpoint cannot be written.
+    cancel, or keep (end here, as if this had been the last step; the first one is always made). Raises
+    StudioError("failed") when loss or gradient stop being numbers, StudioError("disk") when a checkpoint
+    cannot be written.
     """
     run = _Run(task, settings)
     if resume is not None:
@@ -290,7 +291,13 @@ def train(
     clock = _Clock(settings.checkpoint_seconds)
     mailbox = mailbox or Mailbox()
     losses: list[Loss] = []
-    while run.step < settings.steps:
+    while True:
+        if mailbox.action == "cancel":
+            return "cancelled"
+        if mailbox.action == "keep" and run.step:
+            return "kept"
+        if run.step == settings.steps:
+            return "done"
         losses.append(run.micro_step())
         if len(losses) == settings.accumulation:
             metrics = run.update(losses)
@@ -299,15 +306,12 @@ def train(
             yield StepDone(run.step, settings.steps, metrics, clock.seconds_left(settings.steps - run.step))
         else:
             yield MicroStepDone()
-        if mailbox.action in ("cancel", "keep"):
-            return "cancelled" if mailbox.action == "cancel" else "kept"
         if checkpoints and run.step and (mailbox.action == "pause" or (not losses and clock.due())):
             with clock.writing():
                 folder = checkpoints.write(run.step, run.state())
             yield CheckpointDone(run.step, folder)
         if mailbox.action == "pause":
             return "paused"
-    return "done"
 
 
 def _mean(values: Sequence[Tensor | float]) -> float:

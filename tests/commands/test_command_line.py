@@ -110,7 +110,7 @@ def test_a_failure_is_a_sentence_a_next_step_and_a_code(studio, arguments, code,
 def test_without_json_errors_go_to_stderr(studio):
     done = studio.run("jobs", "show", "nobody")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "There is no job nobody." in done.stderr and "Traceback" not in done.stderr
+    assert "There is no job “nobody”." in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_unsafe_adapter_is_exit_3(studio, tmp_path):

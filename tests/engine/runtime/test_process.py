@@ -230,16 +230,16 @@ def test_pause_and_resume_give_the_same_adapter(engine, lora_job):
         assert ended.outcome == "done", ended.error
         return (Path(ended.output) / "adapter_model.safetensors").read_bytes()
 
-    engine.answer(engine.call(lora_job("whole", steps=60)))
+    engine.answer(engine.call(lora_job("whole", steps=300)))
     whole = result("whole")
-    engine.answer(engine.call(lora_job("parts", steps=60, checkpoint_seconds=1e9)))
+    engine.answer(engine.call(lora_job("parts", steps=300, checkpoint_seconds=1e9)))
     engine.until(lambda m: isinstance(m, JobStep) and m.steps_done)
     engine.answer(engine.call(SteerJob(id="parts", epoch=1, action="pause")))
     checkpoint = engine.until(lambda m: isinstance(m, JobCheckpoint))
     paused = engine.ended("parts")
     assert (paused.outcome, paused.step) == ("paused", checkpoint.step)
-    assert 0 < paused.step < 60
-    engine.answer(engine.call(lora_job("parts", 2, checkpoint.folder, steps=60, checkpoint_seconds=1e9)))
+    assert 0 < paused.step < 300
+    engine.answer(engine.call(lora_job("parts", 2, checkpoint.folder, steps=300, checkpoint_seconds=1e9)))
     assert result("parts") == whole
 
 

@@ -95,7 +95,7 @@ def test_remove_and_restore(rig, adapter):
     rig.stop()
     rig.start()
     assert "upper" not in names(rig)
-    with pytest.raises(StudioError, match="can be brought back"):
+    with pytest.raises(StudioError, match="`adapters restore upper` brings it back"):
         rig.ask(m.ImportAdapter(path=str(adapter), name="upper"))
     rig.ask(m.RestoreAdapter(name="upper"))
     assert "upper" in names(rig)

@@ -1,0 +1,60 @@
+"""Live requests as work: played by the base, by adapters, by a mix, or by a router that still trains."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from engine.formats.errors import StudioError
+from engine.messages import Body, Generate, Mixing, Part, Route, Score, Work
+from engine.runtime.base import Base
+from engine.runtime.generation import answer
+from engine.runtime.jobs import JobRun
+from engine.runtime.routing import route
+from engine.runtime.scoring import score
+from engine.runtime.voices import Voice, Voices, mixed
+
+__all__ = ["perform"]
+
+Steps = Generator[Body | None, None, Body]
+
+
+def perform(work: Work, voices: Voices, jobs: dict[str, JobRun]) -> Steps:
+    """Answer ``work``; its voice is held for as long as it runs. ``jobs`` are those that run here."""
+    request = work.request
+    if request.mixing is not None and request.mixing.job:
+        run = jobs.get(request.mixing.job)
+        return (yield from _overhear(run, request.parts, request.mixing, voices.base, work))
+    with voices.hold(request.parts, request.mixing, work.paths) as voice:
+        return (yield from _play(voices.base, voice, work))
+
+
+def _play(base: Base, voice: Voice, work: Work) -> Steps:
+    match work.request:
+        case Generate() as request:
+            return (yield from answer(base, voice, request))
+        case Route() as request:
+            return (yield from route(base, voice, request))
+        case Score() as request:
+            return (yield from score(base, voice, request, work.paths["data"]))
+
+
+def _overhear(run: JobRun | None, parts: list[Part], mixing: Mixing, base: Base, work: Work) -> Steps:
+    """Play the router of a running job between its micro-steps, as it is at each of them.
+
+    Gates and cache are the request's own, so that the training notices nothing. The bank leaves the model
+    with the training; what would be heard then is the base, so the answer ends with the training.
+    """
+    task = run.router if run is not None else None
+    if run is None or task is None:
+        raise StudioError("missing", "This mix is not training at the moment.", "Try again when it does.")
+    steps = _play(base, mixed(task.bank, task.router, parts, mixing), work)
+    while run.router is task:
+        try:
+            said = next(steps)
+        except StopIteration as end:
+            body: Body = end.value
+            return body
+        yield said
+    raise StudioError(
+        "missing", "The training ended during this answer, and its router with it.", "Ask the finished mix."
+    )

@@ -1,0 +1,367 @@
+"""Jobs at work: whose turn it is, each start fenced by its epoch, going on after every kind of death."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from engine.formats.errors import StudioError
+from engine.messages import (
+    Error,
+    JobChanged,
+    JobCheckpoint,
+    JobEnded,
+    JobStep,
+    Notice,
+    StartJob,
+    SteerJob,
+)
+from engine.supervisor.admission import Admission, room_of
+from engine.supervisor.ledger import MIRROR, Ledger
+from engine.supervisor.library import Library
+from engine.supervisor.runtimes import Runtime, Runtimes
+from engine.supervisor.store import Record
+
+__all__ = ["Running", "clear"]
+
+log = logging.getLogger(__name__)
+
+CRASHES = 3
+"""Deaths of a runtime in a row, without the job getting further, after which the job is held."""
+
+FALSE_STARTS = 10
+"""Deaths in a row of runtimes that were still loading, after which the job is held, though it had no part."""
+
+PATIENCE = 60.0
+"""Seconds to wait for a running job to pause or stop before answering with the state it is in."""
+
+
+@dataclass(eq=False)
+class Run:
+    """One attempt of a job: who runs it, since when, and whether it is over."""
+
+    epoch: int
+    begun: float
+    before: float
+    runtime: Runtime | None = None
+    task: asyncio.Task[None] | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Running:
+    """Brings queued jobs and runtimes together, one job at a time on each base."""
+
+    def __init__(self, ledger: Ledger, admission: Admission, library: Library, runtimes: Runtimes) -> None:
+        self._ledger = ledger
+        self._admission = admission
+        self._library = library
+        self._runtimes = runtimes
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    # --- starting ---
+
+    def start_next(self) -> None:
+        """Give each base that has no running job the oldest queued one."""
+        if self._closing:
+            return
+        records = self._ledger.records.values()
+        busy = {record.job.spec.base for record in records if record.job.id in self._runs}
+        for record in sorted(records, key=lambda record: record.number):
+            base = record.job.spec.base
+            if record.job.state == "queued" and base not in busy:
+                busy.add(base)
+                self._start(record)
+
+    def _start(self, record: Record) -> None:
+        # The higher epoch is on the disk before any process can carry it.
+        record.epoch += 1
+        record.job = msgspec.structs.replace(
+            record.job,
+            state="running",
+            message=f"Loading {record.job.spec.base}.",
+            attempt=record.job.attempt + 1,
+            started=record.job.started or time.time(),
+            ended=None,
+            error=None,
+            seconds_left=None,
+        )
+        try:
+            self._ledger.save(record)
+        except StudioError as error:
+            record.epoch -= 1
+            self._ledger.settle(record, "paused", error.message, error=error.as_message())
+            return
+        run = Run(epoch=record.epoch, begun=time.monotonic(), before=record.job.seconds)
+        self._runs[record.job.id] = run
+        self._ledger.announce(JobChanged(job=record.job))
+        run.task = self._spawn(self._run(record, run))
+
+    async def _run(self, record: Record, run: Run) -> None:
+        """Bring a job and a runtime together. How it ends is told by the runtime, or by its death."""
+        spec = record.job.spec
+        try:
+            paths = self._admission.resolve(spec) | {"data": record.paths["data"]}
+            runtime = await self._runtimes.ready(self._library.base(spec.base))
+            run.runtime = runtime
+            where = f" from step {record.job.checkpoint_step}" if record.checkpoint else ""
+            self._ledger.say(
+                record, "info", f"Started{where} on {runtime.device} (attempt {record.job.attempt})."
+            )
+            await self._runtimes.ask(
+                runtime,
+                StartJob(
+                    id=record.job.id,
+                    epoch=run.epoch,
+                    spec=spec,
+                    paths=paths,
+                    folder=str(self._ledger.folder(record)),
+                    checkpoint=record.checkpoint,
+                    keep=record.keep,
+                ),
+            )
+        except StudioError as error:
+            if self._runs.get(record.job.id) is not run or (run.runtime is not None and run.runtime.gone):
+                return
+            if error.code == "crashed":
+                self._crashed(record, error.message, loading=run.runtime is None)
+            else:
+                self._fail(record, error.as_message())
+
+    # --- steering ---
+
+    async def steer(self, record: Record, action: Literal["pause", "cancel", "keep"]) -> None:
+        """Put a word into a running job's mailbox and wait until the job has followed it."""
+        run = self._runs[record.job.id]
+        if run.runtime is None:
+            if action == "keep":
+                raise StudioError("busy", f"{record.job.name} is just starting.", "Try again in a moment.")
+            state: Literal["paused", "cancelled"] = "paused" if action == "pause" else "cancelled"
+            self._over(record)
+            if run.task is not None:
+                run.task.cancel()
+            self._ledger.settle(record, state, state.capitalize() + ".")
+            self.start_next()
+            return
+        await self._runtimes.ask(run.runtime, SteerJob(id=record.job.id, epoch=run.epoch, action=action))
+        await self.wait(record)
+
+    async def wait(self, record: Record) -> None:
+        """Wait until the job's present run is over, though not for ever."""
+        run = self._runs.get(record.job.id)
+        if run is None:
+            return
+        try:
+            await asyncio.wait_for(run.over.wait(), PATIENCE)
+        except TimeoutError:
+            log.warning("job %s has not ended within %d s", record.job.id, PATIENCE)
+
+    # --- reports ---
+
+    def report(self, runtime: Runtime, message: JobStep | JobCheckpoint | JobEnded) -> None:
+        """A runtime's word about a job; one of an older epoch or of another runtime is refused."""
+        record, run = self._ledger.records.get(message.id), self._runs.get(message.id)
+        if record is None or run is None or run.runtime is not runtime or run.epoch != message.epoch:
+            log.warning("refused %s of job %s, epoch %d", type(message).__name__, message.id, message.epoch)
+            return
+        match message:
+            case JobStep():
+                self._stepped(record, run, message)
+            case JobCheckpoint():
+                self._checkpointed(record, message)
+            case JobEnded():
+                self._ended(record, run, message)
+
+    def _stepped(self, record: Record, run: Run, message: JobStep) -> None:
+        for step, values in zip(message.steps_done, message.metrics, strict=False):
+            self._ledger.add_step(message.id, step, values)
+        step = message.steps_done[-1] if message.steps_done else record.job.step
+        if step > record.furthest:
+            record.furthest, record.crashes = step, 0
+        record.job = msgspec.structs.replace(
+            record.job,
+            step=step,
+            steps=message.steps or record.job.steps,
+            message=message.message,
+            seconds=run.before + time.monotonic() - run.begun,
+            seconds_left=message.seconds_left,
+            metrics=message.metrics[-1] if message.metrics else record.job.metrics,
+        )
+        self._ledger.progressed(record)
+
+    def _checkpointed(self, record: Record, message: JobCheckpoint) -> None:
+        self._ledger.flush()  # a resume from here must not leave a hole in the curve
+        record.checkpoint, record.crashes = message.folder, 0
+        record.job = msgspec.structs.replace(record.job, checkpoint_step=message.step)
+        self._ledger.save_later(record)
+        self._ledger.say(record, "info", f"Checkpoint at step {message.step}.")
+
+    def _ended(self, record: Record, run: Run, message: JobEnded) -> None:
+        record.job = msgspec.structs.replace(
+            record.job,
+            step=message.step,
+            seconds=run.before + time.monotonic() - run.begun,
+            seconds_left=None,
+        )
+        match message.outcome:
+            case "done" | "kept":
+                record.output = message.output
+                record.job = msgspec.structs.replace(record.job, result=message.result)
+                self._ledger.save_later(record)
+                self._spawn(self._publish(record, kept=message.outcome == "kept"))
+                return
+            case "paused" if self._closing:
+                self._over(record)
+                self._ledger.settle(record, "queued", "Waiting for the engine to start again.")
+            case "paused":
+                self._over(record)
+                self._ledger.settle(record, "paused", f"Paused at step {message.step}.")
+            case "cancelled":
+                self._over(record)
+                self._ledger.settle(record, "cancelled", f"Cancelled at step {message.step}.")
+                self._spawn(asyncio.to_thread(clear, self._ledger.folder(record)))
+            case "failed":
+                unsaid = Error(code="failed", message=f"Training “{record.job.name}” failed.")
+                self._fail(record, message.error or unsaid)
+        self.start_next()
+
+    async def _publish(self, record: Record, kept: bool) -> None:
+        """Move a finished result into the library. May be repeated: the output is on record until then."""
+        job = record.job
+        try:
+            await self._library.adopt(room_of(job.spec), Path(record.output), job.name)
+        except StudioError as error:
+            self._fail(record, error.as_message())
+            return
+        self._over(record)
+        record.output = ""
+        message = f"Stopped at step {job.step} and kept." if kept else f"Done after {job.step} steps."
+        self._ledger.settle(record, "done", message)
+        await asyncio.to_thread(clear, self._ledger.folder(record))
+        self.start_next()
+
+    # --- failing ---
+
+    def _fail(self, record: Record, error: Error) -> None:
+        """A job that says why it cannot go on. A full disk is no fault of the job: it is paused."""
+        self._over(record)
+        if error.code == "disk":
+            step = record.job.checkpoint_step or 0
+            self._ledger.settle(record, "paused", f"Paused: {error.message}", error=error, step=step)
+        else:
+            self._ledger.settle(record, "failed", error.message, error=error)
+        sentence = f"Training “{record.job.name}” has stopped. {error.message}"
+        self._notice("error", record, sentence, error.hint)
+        self.start_next()
+
+    def runtime_died(self, runtime: Runtime) -> None:
+        """Charge the job that ran there, and let it go on from its newest checkpoint."""
+        victims = [self._ledger.records[job] for job, run in self._runs.items() if run.runtime is runtime]
+        for record in victims:
+            self._crashed(record, runtime.gone)
+        if not victims and runtime.ready.done() and runtime.ready.exception() is None:
+            sentence = f"{runtime.gone} It starts again when needed."
+            self._ledger.announce(Notice(level="warning", message=sentence))
+
+    def _crashed(self, record: Record, sentence: str, loading: bool = False) -> None:
+        self._over(record)
+        if loading:
+            record.false_starts += 1
+        else:
+            record.crashes, record.false_starts = record.crashes + 1, 0
+        self._ledger.say(record, "error", sentence)
+        if record.output:
+            # It had finished; only the way into the library was interrupted.
+            self._spawn(self._publish(record, kept=False))
+            return
+        self._ledger.adopt_checkpoint(record)
+        if record.crashes >= CRASHES or record.false_starts >= FALSE_STARTS:
+            self._hold(
+                record,
+                sentence,
+                f"{record.false_starts} vain starts" if loading else f"{record.crashes} stops",
+            )
+        else:
+            step = record.job.checkpoint_step or 0
+            self._ledger.settle(record, "queued", f"Continues from step {step}.", step=step)
+            name = record.job.name
+            self._notice("warning", record, f"{sentence} Training “{name}” continues from step {step}.")
+        # Not at once: the runtime that died is still being buried.
+        asyncio.get_running_loop().call_soon(self.start_next)
+
+    def _hold(self, record: Record, sentence: str, times: str) -> None:
+        reason = f"{sentence} It is held after {times} in which it got no further."
+        hint = "Resume it to try once more, or cancel it."
+        self._ledger.settle(record, "held", reason, error=Error(code="held", message=reason, hint=hint))
+        self._notice("error", record, f"{sentence} Training “{record.job.name}” is held after {times}.", hint)
+
+    def _notice(
+        self, level: Literal["info", "warning", "error"], record: Record, sentence: str, hint: str = ""
+    ) -> None:
+        self._ledger.announce(Notice(level=level, message=sentence, hint=hint, job=record.job.id))
+
+    # --- starting and stopping the engine ---
+
+    def restore(self) -> None:
+        """Jobs that ran when the engine ended go back to the queue, or into the library if they had done."""
+        for record in self._ledger.records.values():
+            if record.job.state != "running":
+                continue
+            self._ledger.adopt_checkpoint(record)
+            if record.output:
+                self._spawn(self._publish(record, kept=False))
+                continue
+            step, name = record.job.checkpoint_step or 0, record.job.name
+            self._ledger.settle(record, "queued", f"Interrupted; continues from step {step}.", step=step)
+            self._notice("info", record, f"Training “{name}” was interrupted; it goes on from step {step}.")
+        self.start_next()
+
+    async def close(self, patience: float = 15.0) -> None:
+        """Checkpoint what runs, so that the next start continues exactly there."""
+        self._closing = True
+        waiting = []
+        for job, run in list(self._runs.items()):
+            if run.runtime is not None:
+                waiting.append(asyncio.create_task(self.steer(self._ledger.records[job], "pause")))
+            elif run.task is not None:
+                run.task.cancel()
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        self._ledger.flush()
+
+    def _over(self, record: Record) -> None:
+        run = self._runs.pop(record.job.id, None)
+        if run is not None:
+            run.over.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a background task failed", exc_info=error)
+
+
+def clear(folder: Path) -> None:
+    """Drop the checkpoints and leftovers of a job that needs them no more."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != MIRROR:
+            path.unlink(missing_ok=True)
