@@ -235,8 +235,8 @@ def test_pause_and_resume_give_the_same_adapter(engine, lora_job):
     engine.answer(engine.call(lora_job("parts", steps=300, checkpoint_seconds=1e9)))
     engine.until(lambda m: isinstance(m, JobStep) and m.steps_done)
     engine.answer(engine.call(SteerJob(id="parts", epoch=1, action="pause")))
-    checkpoint = engine.until(lambda m: isinstance(m, JobCheckpoint))
     paused = engine.ended("parts")
+    checkpoint = [message for message in engine.heard if isinstance(message, JobCheckpoint)][-1]
     assert (paused.outcome, paused.step) == ("paused", checkpoint.step)
     assert 0 < paused.step < 300
     engine.answer(engine.call(lora_job("parts", 2, checkpoint.folder, steps=300, checkpoint_seconds=1e9)))
