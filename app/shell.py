@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPaintEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
@@ -24,18 +24,23 @@ from PySide6.QtWidgets import (
 )
 
 from app.client import Client
+from app.models.adapters import MIME
 from app.pages.page import Page
 from app.presenters.activity import Activity
 from app.presenters.frame import Frame
 from app.presenters.notice import Notice
 from widgets.finder import Finder, ShortcutSheet
-from widgets.icon_button import IconButton, WordButton
+from widgets.icon_button import WordButton
 from widgets.notice_bar import NoticeBar
+from widgets.rail_button import RailButton
 from widgets.status import StatusLine
 from widgets.theme import pixmap, theme
 
 __all__ = ["PAGES", "Shell"]
 
+# What is held over a page's button in the rail opens the page; let go, it is added there.
+TAKES = {"mixer": MIME}
+WIDEST = 1600
 # The name is also the drawing in the rail and the page's name on the command line.
 PAGES = {"library": "Library", "mixer": "Mixer", "activity": "Activity", "settings": "Settings"}
 
@@ -77,8 +82,12 @@ class Shell(QMainWindow):
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self._title_row(), _line(self), self.notice, self._stack, _line(self), self.status):
-            column.addWidget(widget, 1 if widget is self._stack else 0)
+        column.addLayout(_centred(self._title_row()))
+        column.addWidget(_line(self))
+        column.addLayout(_centred(self.notice))
+        column.addLayout(_centred(self._stack), 1)
+        column.addWidget(_line(self))
+        column.addWidget(self.status)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
@@ -101,12 +110,11 @@ class Shell(QMainWindow):
         column.addWidget(self._mark)
         self._rail_group = QButtonGroup(self)
         for place, (name, title) in enumerate(PAGES.items(), start=1):
-            button = IconButton(name, title, f"go-{name}", rail)
+            button = RailButton(name, title, f"go-{name}", TAKES.get(name, ""), rail)
             button.setToolTip(f"{title}  Ctrl+{place}")
-            button.setProperty("role", "rail")
-            button.setCheckable(True)
-            button.setIconSize(QSize(24, 24))
             button.clicked.connect(lambda _=False, name=name: self.go(name))
+            button.held.connect(lambda name=name: self.go(name))
+            button.dropped.connect(lambda adapter, name=name: self.go(name).add(adapter))
             self._rail_group.addButton(button)
             if name == "settings":
                 column.addStretch(1)
@@ -298,6 +306,16 @@ def _line(parent: QWidget, *, upright: bool = False) -> QFrame:
     line = QFrame(parent)
     line.setProperty("role", "upright" if upright else "line")
     return line
+
+
+def _centred(widget: QWidget) -> QHBoxLayout:
+    """A row in which ``widget`` takes all there is, and on wide screens no more than WIDEST."""
+    widget.setMaximumWidth(WIDEST)
+    row = QHBoxLayout()
+    row.addStretch(1)
+    row.addWidget(widget, 1000)
+    row.addStretch(1)
+    return row
 
 
 def _writes(widget: QWidget | None) -> bool:

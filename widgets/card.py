@@ -98,10 +98,10 @@ def _fit(words: str, font: QFont, width: float) -> str:
 
 
 def _two_lines(words: str, font: QFont, width: float) -> list[str]:
-    """As many whole words as fit into a first line, and the rest."""
+    """As many whole words as fit into a first line, and the rest, be it empty: facts align across cards."""
     metrics = QFontMetrics(font)
     first, _, rest = words.partition(" ")
     while rest and metrics.horizontalAdvance(f"{first} {rest.split(' ', 1)[0]}") <= width:
         word, _, rest = rest.partition(" ")
         first = f"{first} {word}"
-    return [line for line in (first, rest) if line]
+    return [first, rest]

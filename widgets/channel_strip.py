@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
+    QFont,
     QFontMetrics,
     QKeyEvent,
     QMouseEvent,
@@ -30,7 +31,7 @@ from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
-NARROWEST, WIDEST = 68, 84
+NARROWEST, WIDEST = 69, 84
 BAR = 4
 
 
@@ -95,7 +96,7 @@ class ChannelStrip(QWidget):
         self._title.setToolTip(self.name)
         self._title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         column = QVBoxLayout(self)
-        column.setContentsMargins(4, BAR + 8, 4, 8)
+        column.setContentsMargins(2, BAR + 8, 2, 8)
         column.setSpacing(4)
         column.addWidget(self._title)
         column.addWidget(self._rank)
@@ -116,7 +117,7 @@ class ChannelStrip(QWidget):
 
     def _foot(self) -> QHBoxLayout:
         foot = QHBoxLayout()
-        foot.setSpacing(4)
+        foot.setSpacing(2)
         foot.addStretch(1)
         foot.addWidget(self.mute)
         foot.addWidget(self.solo)
@@ -143,11 +144,9 @@ class ChannelStrip(QWidget):
     def _fit_name(self) -> None:
         """The name in the largest of a few fonts that holds it whole; else without its middle."""
         tokens, room = theme.tokens, self.width() - 4
-        fonts = [
-            theme.font(tokens.small, strong=True),
-            theme.font(tokens.tiny, strong=True),
-            theme.font(tokens.tiny),
-        ]
+        fonts = [theme.font(tokens.small, strong=True), theme.font(tokens.tiny, strong=True)]
+        fonts += [theme.font(tokens.tiny), theme.font(tokens.tiny)]
+        fonts[-1].setLetterSpacing(QFont.SpacingType.PercentageSpacing, 95)
         fitting = (font for font in fonts if QFontMetrics(font).horizontalAdvance(self.name) <= room)
         font = next(fitting, fonts[-1])
         self._title.setFont(font)

@@ -34,7 +34,7 @@ from widgets.theme import theme
 __all__ = ["RoutingMap"]
 
 SILENT = 0.2
-NARROWEST, WIDEST = 14.0, 40.0
+NARROWEST, LONGEST, WIDEST = 14.0, 44.0, 40.0
 LOWEST, HIGHEST = 8.0, 34.0
 LAYER_GAP = 3.0
 READABLE = 12.0
@@ -161,7 +161,8 @@ class RoutingMap(QAbstractScrollArea):
         """Column edges in pixels: as wide as the token's text and a spare, which ``keep`` leaves alone."""
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
         widths = [
-            max(NARROWEST, metrics.horizontalAdvance(visible(token)) + 6) for token in self._grid.tokens
+            min(LONGEST, max(NARROWEST, metrics.horizontalAdvance(visible(token)) + 6))
+            for token in self._grid.tokens
         ]
         if not keep and widths:
             to_come = max(0, 2 * self._start - len(widths))
@@ -405,7 +406,10 @@ class RoutingMap(QAbstractScrollArea):
             head = QRectF(rect.left(), 0, rect.width() - 1, HEAD)
             is_answer = column >= self._start
             painter.setPen(theme.colour("text" if is_answer or column == current else "text_dim"))
-            painter.drawText(head, Qt.AlignmentFlag.AlignCenter, visible(self._grid.tokens[column]))
+            words = painter.fontMetrics().elidedText(
+                visible(self._grid.tokens[column]), Qt.TextElideMode.ElideRight, round(head.width())
+            )
+            painter.drawText(head, Qt.AlignmentFlag.AlignCenter, words)
         painter.setClipping(False)
         painter.setPen(theme.colour("text_dim"))
         corner = QRectF(0, 0, left - PAD, HEAD)

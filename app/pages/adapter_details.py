@@ -91,7 +91,9 @@ class AdapterFacts(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 24)
         column.setSpacing(12)
-        for widget in (self._name, self._verdict, self._description, self._add):
+        self._why = _label("tiny", wrap=True)
+        self._why.setObjectName("details-why")
+        for widget in (self._name, self._verdict, self._description, self._add, self._why):
             column.addWidget(widget)
         column.addLayout(verbs)
         column.addSpacing(8)
@@ -128,8 +130,17 @@ class AdapterFacts(QWidget):
                 "SHA-256": card.sha256[:16] + "…" if card.sha256 else "not taken",
             }
         )
-        for button in (self._add, self._verify, self._export):
+        for button in (self._verify, self._export):
             button.setEnabled(not card.missing and not state.busy)
+        is_strange = bool(state.base) and card.base != state.base
+        self._add.setEnabled(not card.missing and not is_strange)
+        self._why.setText(
+            f"It cannot go onto the desk with {state.base}: it was made for "
+            f"{card.base or 'an unnamed base'}. Choose that base at the top."
+            if is_strange
+            else ""
+        )
+        self._why.setVisible(is_strange)
         self._remove.setEnabled(not state.busy)
 
     def _choose_folder(self) -> None:

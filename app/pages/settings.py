@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +26,7 @@ from app.pages.page import Page
 from app.presenters.settings import Settings
 from engine.messages import Check
 from widgets.icon_button import WordButton
+from widgets.number_field import whole_field
 from widgets.theme import Choice, pixmap, theme
 from widgets.verdict import Verdict
 
@@ -128,8 +128,7 @@ class SettingsPage(Page):
         ]
 
     def _engine_rows(self) -> list[tuple[str, str, QWidget]]:
-        threads = QSpinBox(self, objectName="engine-threads", accessibleName="Engine threads")
-        threads.setRange(1, os.cpu_count() or 1)
+        threads = whole_field("engine-threads", "Engine threads", 1, os.cpu_count() or 1)
         threads.setValue(int(self._store.value(ENGINE_THREADS, 1)))
         threads.setMinimumWidth(96)
         threads.valueChanged.connect(lambda number: self._store.setValue(ENGINE_THREADS, number))

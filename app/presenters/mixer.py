@@ -12,7 +12,7 @@ from app.client import Client
 from app.presenters.answers import MIX, Answers
 from app.presenters.desk import LOUDEST, Desk, History
 from app.presenters.notice import Notice, from_error
-from app.presenters.playing import NULL, Playing, listed
+from app.presenters.playing import NULL, Playing, Router, listed
 from app.presenters.questions import Questions
 from app.presenters.router_training import LOAD, RouterTraining
 from app.presenters.stock import Stock
@@ -55,6 +55,7 @@ class Mixer(QObject):
         self._store = store
         self._history = History(self._saved_desk())
         self._warm = ""
+        self._heard: Router | None = None
         self.base = ""
         self.usage: dict[str, float] = {}
         self.usage_of = ""
@@ -75,7 +76,7 @@ class Mixer(QObject):
         self.training.failed.connect(self._failed)
         self.training.found.connect(self._found_training)
         self.training.finished.connect(self._trained)
-        self.training.changed.connect(self._remember_training)
+        self.training.changed.connect(self._training_changed)
         self.training.curve_grew.connect(self._measure_load)
         self.answers.heard.connect(self._measure_answer)
 
@@ -88,7 +89,12 @@ class Mixer(QObject):
     @property
     def playing(self) -> Playing:
         """How the desk sounds now."""
-        return Playing(self.desk, self.stock.mixes.get(self.desk.mix))
+        job, spec = self.training.job, self.training.spec
+        learns = job is not None and job.state == "running" and job.step > 0
+        if learns and job and spec and set(spec.experts) == set(self.desk.experts):
+            return Playing(self.desk, Router.in_training(job, spec))
+        card = self.stock.mixes.get(self.desk.mix)
+        return Playing(self.desk, Router.of_mix(card) if card else None)
 
     @property
     def data(self) -> DataSet | None:
@@ -379,6 +385,13 @@ class Mixer(QObject):
 
     def _saved_job(self) -> str:
         return str(self._store.value(SAVED_JOB, "")) if self._store is not None else ""
+
+    def _training_changed(self) -> None:
+        if self.playing.router != self._heard:
+            self._heard = self.playing.router
+            self.desk_changed.emit()
+            self.questions.settle()
+        self._remember_training()
 
     def _remember_training(self) -> None:
         if self._store is not None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 
-__all__ = ["fill", "heading", "quietly", "rows"]
+__all__ = ["fill", "heading", "narrow", "quietly", "rows"]
 
-FIELD = 84
+FIELD = 80
 
 
 def heading(words: str) -> QLabel:
@@ -34,6 +34,13 @@ def rows(fields: Mapping[str, QWidget]) -> QGridLayout:
         grid.addWidget(label, row, 0)
         grid.addWidget(field, row, 1)
     return grid
+
+
+def narrow(box: QComboBox) -> QComboBox:
+    """Let a box be narrower than its longest entry."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(4)
+    return box
 
 
 def fill(box: QComboBox, items: list[tuple[str, str]], chosen: str) -> None:

@@ -6,18 +6,17 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QLineEdit,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, heading, quietly, rows
+from app.pages.mixer.fields import fill, heading, narrow, quietly, rows
 from app.presenters.mixer import Mixer
 from app.words import count
+from widgets.number_field import decimal_field, whole_field
 
 __all__ = ["Lesson"]
 
@@ -44,10 +43,10 @@ class Lesson(QWidget):
         self._show()
 
     def _build_more(self) -> None:
-        self.passes = QSpinBox(objectName="mixer.router.passes", accessibleName="Passes over the data")
-        self.passes.setRange(1, 100)
+        self.passes = whole_field("mixer.router.passes", "Passes over the data", 1, 100)
         self.passes.setToolTip("How often the training goes over the data")
         self.input = QComboBox(objectName="mixer.router.input", accessibleName="What the router listens to")
+        narrow(self.input)
         for value, words in INPUTS.items():
             self.input.addItem(words, value)
         self.input.setToolTip(
@@ -57,18 +56,17 @@ class Lesson(QWidget):
         self.null.setToolTip(
             "One more voice that says nothing, so that the router can leave a token to the base"
         )
-        self.rate = _number("mixer.router.rate", "Learning rate", 1e-5, 1.0, 0.005, 4)
+        self.rate = decimal_field("mixer.router.rate", "Learning rate", 1e-5, 1.0, 0.005, 4)
         self.rate.setToolTip("How far each step goes; smaller is slower and steadier")
-        self.balance = _number("mixer.router.balance", "Balance weight", 0.0, 10.0, 0.01, 3)
+        self.balance = decimal_field("mixer.router.balance", "Balance weight", 0.0, 10.0, 0.01, 3)
         self.balance.setToolTip(
             "Alpha of the Specialization Balance Loss: larger shares the load more evenly"
         )
-        self.entropy = _number("mixer.router.entropy", "Entropy weight", -1.0, 1.0, 0.01, 3)
+        self.entropy = decimal_field("mixer.router.entropy", "Entropy weight", -1.0, 1.0, 0.01, 3)
         self.entropy.setToolTip(
             "Lambda of the Specialization Balance Loss, signed: positive flattens, negative sharpens"
         )
-        self.seed = QSpinBox(objectName="mixer.router.seed", accessibleName="Seed")
-        self.seed.setRange(0, 2**31 - 1)
+        self.seed = whole_field("mixer.router.seed", "Seed", 0, 2**31 - 1)
         self.seed.setToolTip("The same seed, data and experts give the same router again")
 
     def _compose(self) -> None:
@@ -88,7 +86,7 @@ class Lesson(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(heading("Training"))
-        column.addWidget(self.data)
+        column.addWidget(narrow(self.data))
         column.addWidget(self.name)
         column.addWidget(self.more)
         column.addWidget(self._fold)
@@ -156,11 +154,3 @@ class Lesson(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Choose training data", "", kinds)
         if path:
             self._mixer.choose_data(path)
-
-
-def _number(name: str, words: str, least: float, most: float, step: float, decimals: int) -> QDoubleSpinBox:
-    field = QDoubleSpinBox(objectName=name, accessibleName=words)
-    field.setDecimals(decimals)
-    field.setRange(least, most)
-    field.setSingleStep(step)
-    return field

@@ -70,7 +70,7 @@ class MixerPage(Page):
         split.setStretchFactor(0, 0)
         split.setStretchFactor(1, 1)
         split.setStretchFactor(2, 2)
-        split.setSizes([152, 724, 346])
+        split.setSizes([144, 734, 344])
         desk.setSizes([520, 180])
         for splitter in (desk, split):
             splitter.setChildrenCollapsible(False)

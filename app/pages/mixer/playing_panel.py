@@ -5,16 +5,15 @@ from __future__ import annotations
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, heading, quietly, rows
+from app.pages.mixer.fields import fill, heading, narrow, quietly, rows
 from app.presenters.mixer import Mixer
+from widgets.number_field import decimal_field, whole_field
 
 __all__ = ["PlayingPanel"]
 
@@ -36,15 +35,9 @@ class PlayingPanel(QWidget):
         for button, words in ((self.soft, "Soft gates"), (self.topk, "Top-k gates")):
             button.setAccessibleName(words)
             self._modes.addButton(button)
-        self.k = QSpinBox(objectName="mixer.router.k", accessibleName="Experts heard per token")
-        self.k.setRange(1, 16)
+        self.k = whole_field("mixer.router.k", "Experts heard per token", 1, 16)
         self.k.setToolTip("How many experts may speak at one token")
-        self.strength = QDoubleSpinBox(
-            objectName="mixer.router.strength", accessibleName="Strength of the mix"
-        )
-        self.strength.setRange(0.0, 4.0)
-        self.strength.setSingleStep(0.1)
-        self.strength.setDecimals(1)
+        self.strength = decimal_field("mixer.router.strength", "Strength of the mix", 0.0, 4.0, 0.1, 1)
         self.strength.setToolTip("How loudly the whole mix speaks over the base; 1.0 as it was trained")
         self._compose()
         self._connect()
@@ -55,7 +48,7 @@ class PlayingPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(heading("Router"))
-        column.addWidget(self.mix)
+        column.addWidget(narrow(self.mix))
         modes = QHBoxLayout()
         modes.setSpacing(8)
         modes.addWidget(self.soft, 1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.presenters.mixer import Mixer
 from widgets.flow import Flow
@@ -32,7 +32,6 @@ class Prompt(QWidget):
         self.ask = QPushButton("Ask", objectName="mixer.ask")
         self.ask.setProperty("role", "primary")
         self._examples, self._compare = Flow(), Flow()
-        self._labels = [QLabel("Try"), QLabel("Compare")]
         self._compose()
         self.ask.clicked.connect(self._ask)
         self.field.returnPressed.connect(self._ask)
@@ -46,32 +45,23 @@ class Prompt(QWidget):
         line.setSpacing(8)
         line.addWidget(self.field, 1)
         line.addWidget(self.ask)
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(8)
-        grid.setColumnStretch(1, 1)
-        for row, (label, chips) in enumerate(zip(self._labels, (self._examples, self._compare), strict=True)):
-            label.setProperty("role", "tiny")
-            label.setFixedHeight(24)
-            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addLayout(chips, row, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addLayout(line)
-        column.addLayout(grid)
+        column.addLayout(self._examples)
+        column.addLayout(self._compare)
 
     def show_desk(self) -> None:
         mixer = self._mixer
         is_laid = bool(mixer.desk.strips)
         self.ask.setEnabled(is_laid)
-        for label in self._labels:
-            label.setVisible(is_laid)
         self._offer(mixer.examples if is_laid else [])
         hues = {name: mixer.hue(name) for name in mixer.desk.experts}
         if hues != {name: hue for name, (hue, _) in self._chips.items()}:
             self._chips = {name: (hue, self._chip(name)) for name, hue in hues.items()}
-            self._compare.fill([chip for _, chip in self._chips.values()])
+            self._compare.fill(_led_by("Compare", [chip for _, chip in self._chips.values()]))
+            self._make_room()
             self._tint()
         for name, (_, chip) in self._chips.items():
             chip.blockSignals(True)
@@ -89,7 +79,16 @@ class Prompt(QWidget):
             chip.setAccessibleName(f"Ask: {prompt}")
             chip.clicked.connect(lambda _=False, prompt=prompt: self._try(prompt))
             chips.append(chip)
-        self._examples.fill(chips)
+        self._examples.fill(_led_by("Try", chips))
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Keep the height that the chips need at this width: a splitter would squeeze them otherwise."""
+        self.setMinimumHeight(self.layout().heightForWidth(self.width()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_room()
 
     def _chip(self, name: str) -> QPushButton:
         chip = QPushButton(name, checkable=True, objectName=f"mixer.compare.{name}")
@@ -109,6 +108,14 @@ class Prompt(QWidget):
     def _ask(self) -> None:
         if self.field.text().strip() and self._mixer.desk.strips:
             self._mixer.questions.ask(self.field.text())
+
+
+def _led_by(words: str, chips: list[QPushButton]) -> list[QWidget]:
+    """The chips with a word before them; nothing where there are none."""
+    label = QLabel(words)
+    label.setProperty("role", "tiny")
+    label.setFixedHeight(24)
+    return [label, *chips] if chips else []
 
 
 def _dot(hue: int) -> QIcon:

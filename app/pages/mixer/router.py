@@ -13,7 +13,7 @@ from app.presenters.mixer import Mixer
 
 __all__ = ["RouterPanel"]
 
-WIDTH = 216
+WIDTH = 208
 
 
 class RouterPanel(QFrame):

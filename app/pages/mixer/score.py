@@ -44,7 +44,7 @@ class Score(QWidget):
         split.setChildrenCollapsible(False)
         split.addWidget(top)
         split.addWidget(self.speakers)
-        split.setSizes([290, 410])
+        split.setSizes([330, 370])
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)

@@ -143,15 +143,16 @@ class _Row(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        is_lit = is_selected and option.widget.hasFocus()
         is_under_mouse = bool(option.state & QStyle.StateFlag.State_MouseOver)
         rect = option.rect.adjusted(0, 1, 0, -1)
         if is_selected or is_under_mouse:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(theme.colour("accent" if is_selected else "raised"))
+            painter.setBrush(theme.colour("accent" if is_lit else "raised"))
             painter.drawRoundedRect(rect, theme.tokens.radius, theme.tokens.radius)
         has_reason = bool(index.data(Role.REASON))
-        ink, dim = ("on_accent", "on_accent") if is_selected else ("text", "text_dim")
-        if has_reason and not is_selected:
+        ink, dim = ("on_accent", "on_accent") if is_lit else ("text", "text_dim")
+        if has_reason and not is_lit:
             ink = dim = "edge"
         text = rect.adjusted(10, 5, -10, -5)
         self._line(painter, text, str(index.data(Role.NAME)), ink, strong=True)
