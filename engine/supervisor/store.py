@@ -268,7 +268,7 @@ def _refusals() -> Iterator[None]:
         raise StudioError(
             "disk",
             "The disk refused to record this.",
-            "Check the disk that holds the studio's folder, then try again.",
+            "Look whether the disk of the studio's folder is full or read-only, then try again.",
             str(error),
         ) from error
 

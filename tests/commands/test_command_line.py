@@ -12,6 +12,7 @@ import pytest
 
 from engine.client import find_engine, wait_for_end
 from engine.commands.play import parse_part
+from engine.commands.session import table
 from engine.formats.errors import StudioError
 from engine.supervisor.home import Home
 from engine.supervisor.starter import STARTER
@@ -99,12 +100,20 @@ def test_json_before_or_after_and_home_by_environment(studio):
         (["mix", "route", "--mix", "none", "--prompt", "x"], 1, "missing", "no mix"),
         (["bases", "add", "some/model"], 1, "base", "no folder"),
         (["--home"], 2, "usage", "--home needs a folder"),
+        (["generate", *BASE, "--prompt", "x", "--seed", str(10**20)], 2, "usage", "number is too large"),
+        (["generate", *BASE, "--prompt", "x", "--adapter", "sort@99"], 2, "usage", "sort has ranks 1 to 8"),
+        (["generate", *BASE, "--prompt", "x", "--mix", "a", "--job", "b"], 2, "usage", "not both"),
+        (["generate", *BASE, "--prompt", "x", "--job", "nobody"], 1, "missing", "no job"),
+        (["adapters", "restore", "nobody"], 1, "missing", "no removed adapter"),
+        (["mix", "remove", "nobody"], 1, "missing", "no mix"),
+        (["adapters", "import", "/"], 2, "usage", "cannot be a name"),
     ],
 )
 def test_a_failure_is_a_sentence_a_next_step_and_a_code(studio, arguments, code, kind, words):
     error = studio(*arguments, code=code)["error"]
     assert error["code"] == kind and words in error["message"]
-    assert set(error) == {"code", "message", "hint"} and error["message"][-1] in ".?!'"
+    assert set(error) == {"code", "message", "hint"} and error["hint"]
+    assert error["message"][-1] in ".?!" and error["message"][-2] not in ".?!"
 
 
 def test_without_json_errors_go_to_stderr(studio):
@@ -145,6 +154,8 @@ def test_adapters(studio, tmp_path):
     assert not studio("adapters", "verify", "mine", code=1)["adapters"][0]["ok"]
     assert studio("adapters", "remove", "mine")["name"] == "mine"
     assert "mine" not in {card["name"] for card in studio("adapters", "list")["adapters"]}
+    assert studio("adapters", "restore", "mine")["alpha"] == 3
+    assert "mine" in {card["name"] for card in studio("adapters", "list")["adapters"]}
 
 
 def test_generate_and_score(studio):
@@ -153,7 +164,10 @@ def test_generate_and_score(studio):
     silent = studio("generate", *BASE, "--adapter", "reverse=0", "--prompt", "reverse: planet")
     assert silent["text"] == studio("generate", *BASE, "--prompt", "reverse: planet")["text"]
     done = studio.run("generate", *BASE, "--adapter", "reverse", "--prompt", "reverse: planet")
-    assert done.stdout.strip() == "tenalp" and "tokens" in done.stderr
+    assert done.stdout == "tenalp\n" and "tokens" in done.stderr
+    drawn = ("generate", *BASE, "--prompt", "reverse: planet", "--temperature", "3", "--seed")
+    texts = [studio(*drawn, seed)["text"] for seed in ("1", "1", "2")]
+    assert texts[0] == texts[1] != texts[2]
     streamed = studio.run(
         *("generate", *BASE, "--adapter", "reverse", "--prompt", "reverse: planet", "--stream", "--json")
     )
@@ -184,7 +198,12 @@ def test_train_mix_route_and_jobs(studio, rows):
     assert seen["experts"][:2] == ["reverse", "small"] and "reverse: sun" in "".join(seen["tokens"])
     assert len(seen["gates"]) == len(seen["tokens"]) and len(seen["gates"][0]) == len(seen["modules"])
     assert all(len(row) == len(seen["experts"]) for token in seen["gates"] for row in token)
-    assert studio("generate", *BASE, "--mix", "pair", "--prompt", "reverse: sun")["text"]
+    answer = studio("generate", *BASE, "--mix", "pair", "--prompt", "reverse: sun")
+    assert studio("mix", "list")["mixes"][0]["experts"] == ["reverse", "small"]
+    assert studio("mix", "remove", "pair")["name"] == "pair" and studio("mix", "list") == {"mixes": []}
+    assert studio("mix", "restore", "pair")["router_parameters"] == mixed["router_parameters"]
+    again = studio("generate", *BASE, "--mix", "pair", "--prompt", "reverse: sun")
+    assert again["text"] == answer["text"]
     jobs = studio("jobs", "list")["jobs"]
     assert [(job["kind"], job["state"], job["step"]) for job in jobs] == [
         ("lora", "done", 4),
@@ -228,6 +247,36 @@ def test_doctor(studio):
     )
     assert all(check["ok"] or check["hint"] for check in checks.values())
     assert checks["sqlite"]["ok"]
+    assert not any("Error" in check["detail"] + check["hint"] for check in checks.values())
+
+
+def test_a_router_is_heard_while_it_trains(studio):
+    training = studio.start(
+        *("mix", "train", *BASE, "--expert", "reverse", "--expert", "sort", "--data", "mixed"),
+        *("--out", "heard", "--steps", "100000", "--batch-size", "4"),
+    )
+    until = time.monotonic() + 60
+    while not (key := next((job["id"] for job in _running(studio) if job["step"] > 4), "")):
+        assert time.monotonic() < until and training.poll() is None
+        time.sleep(0.1)
+    assert studio("generate", *BASE, "--job", key[:6], "--prompt", "reverse: sun")["tokens"] > 0
+    kept = studio("jobs", "cancel", key, "--keep")
+    assert kept["state"] == "done"
+    out, _ = training.communicate(timeout=60)
+    assert training.returncode == 0 and json.loads(out)["steps"] == kept["step"]
+    error = studio("generate", *BASE, "--job", key, "--prompt", "x", code=2)["error"]
+    assert error["message"].startswith("heard is done") and error["hint"] == "Play the finished mix."
+
+
+def test_a_table_keeps_to_the_terminal(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [("sort", "Puts the letters in alphabetical order."), ("x", "Short.")]
+    assert table(("name", ""), rows).splitlines() == [
+        "name",
+        "sort  Puts the letters in …",
+        "x     Short.",
+    ]
 
 
 @pytest.mark.parametrize(

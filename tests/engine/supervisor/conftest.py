@@ -33,9 +33,9 @@ class Rig:
         shutil.copytree(STARTER / "base", self.base)
         shutil.copytree(STARTER / "adapters" / "reverse", self.base / "result")
 
-    def start(self):
+    def start(self, *linger):
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVE), str(self.home.root)], stdout=subprocess.PIPE
+            [sys.executable, str(SERVE), str(self.home.root), *linger], stdout=subprocess.PIPE
         )
         assert self.process.stdout.readline() == b"ready\n"
         self.process.stdout.close()

@@ -60,7 +60,7 @@ class FakeRuntime:
                 answer = m.Generated(text=text, tokens=1, tokens_per_second=1.0, first_token_seconds=0.1)
                 self.send(m.Result(id=message.id, body=answer))
             case m.StartJob() as order:
-                self.job, self.words = order, []
+                self.job, self.words = order, ["keep"] if order.keep else []
                 self.step = int(order.checkpoint.rpartition("-")[2]) if order.checkpoint else 0
                 self.send(m.Result(id=message.id, body=m.Done()))
             case m.SteerJob(action=action):

@@ -83,6 +83,20 @@ def test_ends_after_its_last_client_unless_detached(home):
     assert find_engine(home) == detached
 
 
+def test_an_engine_that_nobody_detached_stays_while_a_job_runs(rig):
+    rig.stop()
+    rig.start("0.5")
+    rig.submit("long", steps=150)
+    rig.wait_for_step("long", 1)
+    rig.client.close()
+    time.sleep(2.0)
+    assert rig.process.poll() is None
+    assert rig.process.wait(20) == 0
+    rig.start()
+    job = rig.ask(m.ShowJob(id="long"))
+    assert (job.state, job.attempt, job.step) == ("done", 1, 150)
+
+
 def test_nonsense_is_a_failure_and_not_a_crash(home):
     running = start_engine(home)
     socket = zmq.Context.instance().socket(zmq.DEALER)

@@ -74,6 +74,44 @@ def test_stop_and_keep(rig):
     assert "enough" in [card.name for card in rig.ask(m.ListAdapters()).adapters]
 
 
+@pytest.mark.parametrize("state", ["paused", "queued", "failed", "held"])
+def test_what_a_stopped_job_has_learned_can_be_kept(rig, state):
+    if state == "held":
+        rig.submit("poison")
+        rig.wait_for("poison", "held")
+        with pytest.raises(StudioError, match="no checkpoint yet, so there is nothing to keep"):
+            rig.ask(m.CancelJob(id="poison", keep=True))
+        return
+    if state == "queued":
+        rig.submit("front", steps=2000)
+    rig.submit("enough", steps=2000)
+    if state == "queued":
+        with pytest.raises(StudioError, match="no checkpoint yet"):
+            rig.ask(m.CancelJob(id="enough", keep=True))
+        rig.ask(m.CancelJob(id="front"))
+    rig.wait_for_step("enough", 6)
+    paused = rig.ask(m.PauseJob(id="enough"))
+    if state == "failed":
+        rig.kill()
+        store = Store(rig.home.database)
+        (record,) = store.jobs()
+        record.job = m.msgspec.structs.replace(record.job, state="failed")
+        store.save_job(record)
+        store.close()
+        rig.start()
+    job = rig.ask(m.CancelJob(id="enough", keep=True))
+    assert (job.state, job.step) == ("done", paused.step) and "kept" in job.message
+    assert "enough" in [card.name for card in rig.ask(m.ListAdapters()).adapters]
+
+
+def test_only_a_router_at_work_can_be_heard(rig):
+    rig.submit("plain", steps=2000)
+    for job, sentence in [("plain", "plain is not a mix in training"), ("nobody", "no job")]:
+        with pytest.raises(StudioError, match=sentence):
+            rig.ask(m.Generate(base="tiny", prompt="a", mixing=m.Mixing(job=job)))
+    rig.ask(m.CancelJob(id="plain"))
+
+
 def test_a_queued_job_can_be_paused_and_cancelled(rig):
     rig.submit("front", steps=2000)
     rig.submit("back")
@@ -260,23 +298,27 @@ def _runtimes_of(rig):
     ]
 
 
-def test_a_damaged_database_is_rebuilt_from_the_jobs_folders(rig):
+@pytest.mark.parametrize("left", [b"\0" * 8192, b"", None], ids=["zeros", "empty", "missing"])
+def test_a_damaged_database_is_rebuilt_from_the_jobs_folders(rig, left):
     rig.submit("finished", steps=5)
     rig.wait_for("finished", "done")
     rig.submit("waiting", steps=3000)
     rig.wait_for_step("waiting", 6)
     rig.kill()
-    rig.home.backup.unlink(missing_ok=True)
-    for path in rig.home.root.glob("studio.db-*"):
+    if left:
+        rig.home.backup.unlink()
+    for path in rig.home.root.glob("studio.db*"):
         path.unlink()
-    rig.home.database.write_bytes(b"\0" * 8192)
+    if left is not None:
+        rig.home.database.write_bytes(left)
     rig.start()
     states = {job.id: job.state for job in rig.ask(m.ListJobs()).jobs}
     assert states["finished"] == "done" and states["waiting"] in ("queued", "running")
     assert {"finished", "reverse"} <= {card.name for card in rig.ask(m.ListAdapters()).adapters}
     assert "tiny" in {card.name for card in rig.ask(m.ListBases()).bases}
-    assert any("database was damaged" in sentence for sentence in rig.said())
-    assert list(rig.home.root.glob("studio.db.damaged-*"))
+    sentence = "database was damaged" if left else "database was empty or missing"
+    assert any(sentence in said for said in rig.said())
+    assert bool(list(rig.home.root.glob("studio.db.damaged-*"))) == (left is not None)
     rig.wait_for_step("waiting", 8)
     rig.ask(m.CancelJob(id="waiting"))
 

@@ -1,5 +1,6 @@
 """What comes into the library, what is refused, and how things leave and return."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,7 +13,11 @@ import pytest
 from engine import messages as m
 from engine.client import Client
 from engine.formats.errors import StudioError
-from engine.supervisor.starter import STARTER
+from engine.supervisor.folders import hashes
+from engine.supervisor.home import Home
+from engine.supervisor.library import Library
+from engine.supervisor.starter import STARTER, Starter
+from engine.supervisor.store import Store
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -228,3 +233,25 @@ def test_two_imports_at_once_are_one(rig, adapter):
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["same", "usage", "usage", "usage"]
+
+
+def test_a_newer_starter_pack_replaces_the_old_one_and_damage_is_still_found(tmp_path):
+    pack, home = tmp_path / "pack", Home(tmp_path / "home")
+    shutil.copytree(STARTER, pack)
+    home.prepare()
+    store = Store(tmp_path / "studio.db")
+
+    def verdicts():
+        library = Library(home, store, Starter(pack), lambda kind: None)
+        assert asyncio.run(library.take_stock()) == []
+        return {one.name: one.ok for one in asyncio.run(library.verify(None))}
+
+    assert all(verdicts().values())
+    with (pack / "adapters/upper/README.md").open("a") as card:
+        card.write("One more sentence.\n")
+    assert not verdicts()["upper"]
+    manifest = json.loads((pack / "starter.json").read_text())
+    manifest["experts"]["upper"] = hashes(pack / "adapters/upper")
+    (pack / "starter.json").write_text(json.dumps(manifest))
+    assert all(verdicts().values())
+    store.close()
