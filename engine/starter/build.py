@@ -43,7 +43,7 @@ def build(out: Path, base: BaseRecipe, expert: ExpertRecipe, data: DataRecipe, d
     facts = {"expert": str(expert), "machine": machine}
     write_cards(out / "adapters", scores, facts)
     write_readme(out / "README.md", scores, {"data": str(data), "base": str(base), **facts})
-    write_manifest(out / "starter.json")
+    write_manifest(out)
 
 
 def score_all(out: Path, base: Base) -> dict[str, dict[str, Scored]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.formats.files import sha256_file
 from engine.messages import Scored
 from engine.starter.tasks import TASKS, Row, heldout_rows, mixed_rows, train_rows
 
@@ -75,13 +76,20 @@ Score on its own held-out nouns: {_percent(own)}. On any other task of the pack:
         (folder / task.name / "README.md").write_text(card, encoding="utf-8")
 
 
-def write_manifest(path: Path) -> None:
-    """``starter.json``: the base's name and the tasks.
+def write_manifest(out: Path) -> None:
+    """``starter.json``: the base's name, the tasks, and the SHA-256 of every file of every expert.
 
     A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``. ``mixed`` is
     for a router; the defaults of ``messages.TrainRouter`` suit it.
     """
-    _write_json(path, {"base": BASE_NAME, "tasks": [task.name for task in TASKS]})
+    experts = {
+        task.name: {path.name: sha256_file(path) for path in sorted((out / "adapters" / task.name).iterdir())}
+        for task in TASKS
+    }
+    _write_json(
+        out / "starter.json",
+        {"base": BASE_NAME, "tasks": [task.name for task in TASKS], "experts": experts},
+    )
 
 
 def write_readme(path: Path, scores: Mapping[str, Mapping[str, Scored]], facts: Mapping[str, str]) -> None:
@@ -105,7 +113,8 @@ Apache-2.0.
 - `adapters/NAME/`: one expert each, an ordinary PEFT folder with a card.
 - `data/`: `TASK.train.jsonl`, `TASK.heldout.jsonl`, and `mixed.jsonl` to train a router on. Every word
   belongs to one of three splits by its hash: held-out words were met by no expert, router or base.
-- `starter.json`: the base's name and the tasks. The studio's router defaults were chosen on this pack.
+- `starter.json`: the base's name, the tasks, and the hashes of the experts' files.
+- The defaults with which the studio trains a router were chosen on this pack.
 
 ## Scores
 

@@ -309,7 +309,8 @@ class Library:
             card = await asyncio.to_thread(self._card, folder, source)
         else:
             card = await asyncio.to_thread(read_mix_card, folder)
-        self._keep(kind, card, await asyncio.to_thread(hashes, folder))
+        shipped = self.starter.hashes.get(folder.name, {}) if source == "starter" else {}
+        self._keep(kind, card, shipped or await asyncio.to_thread(hashes, folder))
 
     async def take_stock(self) -> list[str]:
         """At the start: register the starter pack and what lies in the home without being in the store.
@@ -330,7 +331,11 @@ class Library:
         for kind, folder, source in places:
             assert kind in ("adapters", "mixes")
             entry = self._entry(kind, folder.name)
-            if entry is not None and entry.card.path == str(folder):
+            shipped = self.starter.hashes.get(folder.name) if source == "starter" else None
+            # A newer pack may have come with a newer program; what was removed stays removed.
+            if entry and (
+                entry.removed or (entry.card.path == str(folder) and shipped in (None, entry.files))
+            ):
                 continue
             try:
                 await self._register(kind, folder, source)  # type: ignore[arg-type]

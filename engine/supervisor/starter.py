@@ -18,6 +18,7 @@ STARTER = Path(next(iter(resources.__path__))) / "starter"
 class _Manifest(msgspec.Struct):
     base: str
     tasks: list[str]
+    experts: dict[str, dict[str, str]]
 
 
 class _Listed(msgspec.Struct):
@@ -30,6 +31,7 @@ class Starter:
     """Read access to one starter pack: ``base`` names its model, which lies in ``base_folder``.
 
     Each of ``tasks`` has an expert of the same name and the data sets NAME.train and NAME.heldout.
+    ``hashes`` are the SHA-256 of each expert's files as they were made.
 
     ``problem`` is a sentence when the pack is missing or damaged, and the pack is then empty.
     """
@@ -40,6 +42,7 @@ class Starter:
         self.base = ""
         self.base_folder = folder / "base"
         self.tasks: list[str] = []
+        self.hashes: dict[str, dict[str, str]] = {}
         self._data: dict[str, _Listed] = {}
         try:
             manifest = msgspec.json.decode((folder / "starter.json").read_bytes(), type=_Manifest)
@@ -47,7 +50,7 @@ class Starter:
         except (OSError, msgspec.DecodeError) as error:
             self.problem = f"The starter pack is missing or damaged ({error}). Install Adapter Studio again."
             return
-        self.base, self.tasks = manifest.base, manifest.tasks
+        self.base, self.tasks, self.hashes = manifest.base, manifest.tasks, manifest.experts
         self._data = {listed.name: listed for listed in index}
 
     def adapters(self) -> list[Path]:

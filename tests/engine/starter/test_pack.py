@@ -18,10 +18,16 @@ from engine.runtime.voices import Voice
 from engine.starter.pack import BASE_NAME, DataRecipe, write_data
 from engine.starter.tasks import TASKS
 from engine.starter.words import split_of
+from engine.supervisor.folders import hashes
 from engine.supervisor.starter import STARTER, Starter
 
 NAMES = [task.name for task in TASKS]
 SPLIT_OF_FILE = {"train": "train", "heldout": "heldout", "mixed": "router"}
+
+
+def test_the_manifest_knows_the_experts_files_by_their_hashes() -> None:
+    starter = Starter(STARTER)
+    assert starter.hashes == {folder.name: hashes(folder) for folder in starter.adapters()}
 
 
 @pytest.fixture(scope="module")
