@@ -31,7 +31,7 @@ from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
-NARROWEST, WIDEST = 69, 84
+NARROWEST, WIDEST = 68, 84
 BAR = 4
 
 

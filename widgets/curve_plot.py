@@ -133,7 +133,7 @@ class CurvePlot(QWidget):
 
     def _compose(self) -> None:
         self.setAccessibleName(f"{self._title}, {self._unit}")
-        self.setMinimumSize(160, 110)
+        self.setMinimumSize(110, 110)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._head.setFixedHeight(20)
         self._legend.setTextFormat(Qt.TextFormat.RichText)
@@ -145,8 +145,8 @@ class CurvePlot(QWidget):
         self.log.setFixedHeight(20)
         head = QHBoxLayout()
         head.setSpacing(4)
-        head.addWidget(self._head)
-        head.addStretch(1)
+        self._head.setMinimumWidth(1)  # the unit gives way where it is narrow
+        head.addWidget(self._head, 1)
         head.addWidget(self._latest)
         head.addWidget(self.log)
         column = QVBoxLayout(self)

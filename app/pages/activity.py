@@ -36,9 +36,9 @@ KINDS = {"lora": "Adapter training", "router": "Router training"}
 VERBS = {
     "queued": ("pause", "cancel"),
     "running": ("pause", "keep", "cancel"),
-    "paused": ("resume", "cancel"),
+    "paused": ("resume", "keep", "cancel"),
     "failed": ("resume", "remove"),
-    "held": ("resume", "cancel"),
+    "held": ("resume", "keep", "cancel"),
     "done": ("remove",),
     "cancelled": ("remove",),
 }
@@ -198,8 +198,14 @@ class JobDetails(QWidget):
         self._bar.setRange(0, max(job.steps, 1))
         self._bar.setValue(job.step)
         self._figures.setText(figures(job))
-        for verb, button in self._buttons.items():
-            button.setVisible(verb in VERBS[job.state])
+        had_focus = any(button.hasFocus() for button in self._buttons.values())
+        for verb in (*VERBS[job.state], *self._buttons):
+            self._buttons[verb].setVisible(verb in VERBS[job.state])
+        # A verb that has gone leaves the keyboard on the first that remains, never by chance on Cancel.
+        if had_focus and not any(
+            button.hasFocus() and button.isVisible() for button in self._buttons.values()
+        ):
+            self._buttons[VERBS[job.state][0]].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_curve(self, curve: Curve) -> None:
         losses = curve.series.get("loss", ())

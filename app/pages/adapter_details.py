@@ -52,7 +52,7 @@ class AdapterDetails(QScrollArea):
 
     def show_state(self, state: LibraryState) -> None:
         if state.guest is not None:
-            self._guest.show_guest(state.guest, bool(state.busy))
+            self._guest.show_guest(state.guest, state.base, bool(state.busy))
             self._stack.setCurrentWidget(self._guest)
         elif state.card is not None:
             self._facts.show_row(Row(state.card, state.base, state.checked.get(state.chosen)), state)
@@ -184,11 +184,13 @@ class GuestFacts(QWidget):
         column.addWidget(self._form)
         column.addStretch(1)
 
-    def show_guest(self, guest: Guest, busy: bool) -> None:
+    def show_guest(self, guest: Guest, base: str, busy: bool) -> None:
         found = guest.inspection
         word, token = GUEST_WORDS[found.verdict]
         welcome = found.verdict != "refuse"
         self._title.setText(f"Import {guest.name}?" if welcome else guest.name)
+        if welcome and base and found.base != base:
+            word, token = f"Another base: made for {found.base or 'one it does not name'}", "warn"
         self._verdict.say(token, word)
         self._reason.setText(found.reason)
         self._reason.setVisible(bool(found.reason))

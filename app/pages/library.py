@@ -159,6 +159,8 @@ class LibraryPage(Page):
         self._import.clicked.connect(self.choose_folder)
         self._empty.pressed.connect(self.choose_folder)
         self.cards.selectionModel().currentChanged.connect(self._chosen)
+        # A click on the chosen card changes no selection, but does turn away a folder that was looked at.
+        self.cards.clicked.connect(self._chosen)
         self.cards.activated.connect(lambda index: self.wanted.emit(index.data(AdapterRoles.NAME)))
 
     def _offer_actions(self) -> None:

@@ -66,7 +66,7 @@ class Library(QObject):
 
     def choose(self, name: str) -> None:
         """Look at one adapter."""
-        if name != self.state.chosen:
+        if name != self.state.chosen or self.state.guest is not None:
             self._set(chosen=name, guest=None)
             self._set(files=self._files())
 

@@ -182,10 +182,12 @@ class Mixer(QObject):
     # verbs of the desk
 
     def drop(self, adapter: str, slot: int | None = None) -> bool:
-        """Put an adapter on the desk at ``slot`` (None: at the end), or move it there. False when refused."""
-        slot = len(self.desk.strips) if slot is None else slot
+        """Put an adapter on the desk at ``slot`` (None: at the end), or move it. False when refused."""
         if self.desk.strip(adapter) is not None:
-            self.move(adapter, slot)
+            if slot is not None:
+                self.move(adapter, slot)
+            else:
+                self.announced.emit(f"{adapter} is on the desk already, {self._place_of(adapter)}")
             return True
         card = self.stock.adapters.get(adapter)
         if card is None:
@@ -195,11 +197,14 @@ class Mixer(QObject):
         reason, advice = self.why_not(card)
         if reason:
             return self._refuse(reason, advice)
+        slot = len(self.desk.strips) if slot is None else slot
         self._change(self.desk.dropped(adapter, slot, card.base), f"Add {adapter}")
         self._warm_up(card.base)
-        place = self.desk.experts.index(adapter) + 1
-        self.announced.emit(f"{adapter} on the desk, channel {place} of {len(self.desk.strips)}")
+        self.announced.emit(f"{adapter} on the desk, {self._place_of(adapter)}")
         return True
+
+    def _place_of(self, adapter: str) -> str:
+        return f"channel {self.desk.experts.index(adapter) + 1} of {len(self.desk.strips)}"
 
     @property
     def starters(self) -> list[str]:

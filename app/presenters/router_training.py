@@ -135,10 +135,19 @@ class RouterTraining(QObject):
         is_new = progress.step > self.job.step
         self.job = _progressed(self.job, progress)
         if is_new and progress.metrics:
+            self._forget_from(progress.step)
             for name, value in progress.metrics.items():
                 self.curve.setdefault(name, []).append((progress.step, value))
             self.curve_grew.emit(progress.step, progress.metrics)
         self.changed.emit()
+
+    def _forget_from(self, step: int) -> None:
+        """A training that was interrupted repeats the steps since its checkpoint; so does its curve."""
+        if any(points and points[-1][0] >= step for points in self.curve.values()):
+            self.curve = {
+                name: [point for point in points if point[0] < step] for name, points in self.curve.items()
+            }
+            self.curve_replaced.emit()
 
     def _ask(self, request: Request) -> None:
         self._client.ask(request, self._answered, self.failed.emit)

@@ -596,3 +596,90 @@ def test_a_crash_of_the_engine_keeps_the_training(client, mixer):
     client.answer_all(ListJobs, Jobs(jobs=[msgspec.structs.replace(job, step=25, attempt=1)]))
     assert mixer.training.is_open
     assert mixer.training.job.attempt == 1
+
+
+def test_repeated_steps_are_drawn_once(client, mixer):
+    lay(mixer)
+    job = submitted(client, mixer)
+    for step in (10, 20, 30):
+        client.measure(progress(job, step, loss=1.0))
+    replaced = []
+    mixer.training.curve_replaced.connect(lambda: replaced.append(1))
+    became(client, job, step=15, attempt=1)
+    client.measure(progress(job, 16, loss=1.1))
+    client.measure(progress(job, 21, loss=0.9))
+    assert mixer.training.curve["loss"] == [(10, 1.0), (16, 1.1), (21, 0.9)]
+    assert len(replaced) == 1
+
+
+def test_the_router_is_heard_while_it_learns(client, qtbot, mixer):
+    lay(mixer)
+    ask(client, qtbot, mixer)
+    job = submitted(client, mixer)
+    assert mixer.playing.title[0] == "sum"
+    client.measure(progress(job, 1, loss=2.0))
+    assert mixer.playing.title[0] == "mix, still training"
+    settled(qtbot, mixer)
+    mixing = client.last(Generate).body.mixing
+    assert (mixing.job, mixing.top_k) == (job.id, 3)
+    became(client, job, state="paused", step=1)
+    assert mixer.playing.title[0] == "sum"
+    became(client, job, state="running", step=1)
+    mixer.remove("sort")
+    assert mixer.playing.title[0] == "sum", "the desk is another one now"
+
+
+@pytest.mark.parametrize(
+    ("step", "metrics", "words"),
+    [
+        (30, {"load.sort": 0.95, "load.reverse": 0.05, "entropy": 0.3}, "sort has 95% of the load"),
+        (24, {"load.sort": 0.5, "load.reverse": 0.5, "entropy": 0.01}, "decided almost at once"),
+        (60, {"load.sort": 0.5, "load.reverse": 0.5, "entropy": 0.01}, ""),
+        (5, {"load.sort": 0.95, "entropy": 0.01}, ""),
+    ],
+)
+def test_a_collapsing_router_says_so(client, mixer, step, metrics, words):
+    lay(mixer)
+    job = submitted(client, mixer)
+    client.measure(progress(job, step, **metrics))
+    assert words in mixer.training.collapse
+    assert bool(words) == bool(mixer.training.collapse)
+
+
+def test_a_mix_is_named_by_the_person_or_by_number(client, mixed):
+    mixed.train("evening")
+    assert client.last(SubmitJob).body.spec.out == "evening"
+    assert not mixed.train("mix-1")
+    assert "already" in mixed.notices[-1].message
+
+
+def test_map_and_meters_fill_while_the_mix_speaks(client, qtbot, mixed):
+    call = next(call for call in ask(client, qtbot, mixed).values() if call.body.mixing)
+    heard = []
+    mixed.answers.heard.connect(lambda pane: heard.append(len(mixed.routing.tokens)))
+    begun = msgspec.structs.replace(ROUTING, tokens=["a", "b"], gates=GATES[:2])
+    client.progress(call, begun)
+    assert mixed.answers.answer(MIX).prompt_tokens == 2
+    assert mixed.usage["reverse"] == pytest.approx((0.1 + 0.7) / 2)
+    client.progress(call, Token(index=0, text="c", gates=GATES[2]))
+    assert mixed.routing == ROUTING
+    assert mixed.usage["reverse"] == pytest.approx((0.1 + 0.7 + 0.9) / 3)
+    assert mixed.usage_of == "this prompt and answer, 3 tokens"
+    client.answer(call, generated("c", ROUTING))
+    assert heard == [2, 3, 3]
+
+
+def test_what_is_on_the_desk_already_stays_where_it_is(mixer):
+    lay(mixer)
+    said = []
+    mixer.announced.connect(said.append)
+    assert mixer.drop("reverse")
+    assert mixer.desk.experts == NAMES
+    assert said == ["reverse is on the desk already, channel 1 of 3"]
+
+
+def test_an_empty_desk_refuses_what_is_not_for_the_chosen_base(mixer):
+    mixer.use_base(scripted.BASE)
+    assert not mixer.drop("foreign")
+    assert "at the top" in mixer.notices[-1].hint
+    assert "foreign" not in mixer.starters

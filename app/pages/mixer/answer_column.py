@@ -20,6 +20,7 @@ class AnswerColumn(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._hue: int | None = None
+        self._remark = ""
         self._title = QLabel(name)
         self._title.setProperty("role", "heading")
         self._note = QLabel(wordWrap=True)
@@ -27,6 +28,7 @@ class AnswerColumn(QWidget):
         self._note.setMinimumHeight(16)
         self.text = TokenView()
         self.text.setAccessibleName(f"Answer of {name}")
+        self.text.setMinimumHeight(28)
         self.setObjectName(f"mixer.answer.{name}.column")
         self.text.setObjectName(f"mixer.answer.{name}")
         column = QVBoxLayout(self)
@@ -44,27 +46,18 @@ class AnswerColumn(QWidget):
             self.update()
 
     def set_title(self, words: str, tip: str = "") -> None:
-        self._title.setText(words)
+        """Who speaks; what follows a comma stands in the line below: "mix, still training"."""
+        name, _, self._remark = words.partition(", ")
+        self._title.setText(name)
         self._title.setToolTip(tip)
+        self.text.setAccessibleName(f"Answer of {words}")
 
     def show_state(self, answer: Answer) -> None:
         """Say how the answer stands; what it says is written token by token."""
         if answer.state in ("idle", "failed"):
             self.text.restart()
         self.text.set_faded(answer.stale)
-        match answer.state:
-            case "waiting":
-                self._note.setText("asking")
-            case "streaming":
-                self._note.setText("speaking")
-            case "failed" if answer.error is not None:
-                self._note.setText(f"{answer.error.message} {answer.error.hint}".strip())
-            case "done" if not answer.tokens:
-                self._note.setText("says nothing")
-            case "done" if answer.speed:
-                self._note.setText(f"{answer.speed:.0f} tokens/s")
-            case _:
-                self._note.setText("")
+        self._note.setText(", ".join(words for words in (self._remark, _state(answer)) if words))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -74,3 +67,19 @@ class AnswerColumn(QWidget):
         else:
             fill_hue(painter, line, self._hue)
         painter.end()
+
+
+def _state(answer: Answer) -> str:
+    """How an answer stands, in a few words; what failed, with its next step."""
+    match answer.state:
+        case "waiting":
+            return "asking"
+        case "streaming":
+            return "speaking"
+        case "failed" if answer.error is not None:
+            return f"{answer.error.message} {answer.error.hint}".strip()
+        case "done" if not answer.tokens:
+            return "says nothing"
+        case "done" if answer.speed:
+            return f"{answer.speed:.0f} tokens/s"
+    return ""

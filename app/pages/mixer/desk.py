@@ -73,7 +73,7 @@ class Desk(QWidget):
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 16, 8, 8)
+        column.setContentsMargins(6, 16, 6, 8)
         column.setSpacing(4)
         column.addWidget(self._scroll, 1)
         column.addWidget(self._measured)

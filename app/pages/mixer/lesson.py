@@ -21,7 +21,7 @@ from widgets.number_field import decimal_field, whole_field
 __all__ = ["Lesson"]
 
 CHOOSE = "Choose file…"
-INPUTS = {"context": "Context", "local": "Token"}
+INPUTS = {"context": "Token with context", "local": "Token alone"}
 
 
 class Lesson(QWidget):
@@ -73,14 +73,17 @@ class Lesson(QWidget):
         self._fold = QWidget()
         fields = {
             "Passes": self.passes,
-            "Listens to": self.input,
             "Null expert": self.null,
             "Learning rate": self.rate,
             "Balance": self.balance,
             "Entropy": self.entropy,
             "Seed": self.seed,
         }
-        self._fold.setLayout(rows(fields))
+        fold = QVBoxLayout(self._fold)
+        fold.setContentsMargins(0, 0, 0, 0)
+        fold.setSpacing(8)
+        fold.addWidget(self.input)
+        fold.addLayout(rows(fields))
         self._fold.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

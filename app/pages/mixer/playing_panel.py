@@ -17,7 +17,7 @@ from widgets.number_field import decimal_field, whole_field
 
 __all__ = ["PlayingPanel"]
 
-STATIC = "None, static faders"
+STATIC = "Static faders"
 
 
 class PlayingPanel(QWidget):

@@ -93,6 +93,7 @@ class Score(QWidget):
             column.set_hue(None if pane in (BASE, MIX) else mixer.hue(pane.partition(":")[2]))
         if MIX in self.answers:
             self.answers[MIX].set_title(*mixer.playing.title)
+            self.answers[MIX].show_state(mixer.answers.answer(MIX))
             self.answers[MIX].text.set_silent({mixer.hue(name) for name in mixer.playing.silent})
 
     # what they say

@@ -51,7 +51,7 @@ class Shelf(QWidget):
         self._proxy.setFilterRole(Role.SEARCH)
         self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.search = QLineEdit(objectName="mixer.shelf.search", accessibleName="Search the shelf")
-        self.search.setPlaceholderText("Search adapters")
+        self.search.setPlaceholderText("Search")
         self.search.setClearButtonEnabled(True)
         self.list = _List(self)
         self.list.setModel(self._proxy)

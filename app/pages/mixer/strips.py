@@ -15,7 +15,7 @@ from widgets.painting import NULL_HUE
 
 __all__ = ["GAP", "Strips"]
 
-GAP = 6
+GAP = 5
 
 
 class Strips(QWidget):
