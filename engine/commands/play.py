@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ Adapters = Annotated[
     list[str] | None, typer.Option("--adapter", help="NAME[=WEIGHT][@RANK]; may be repeated.")
 ]
 Mix = Annotated[str | None, typer.Option("--mix", help="A trained mix.")]
+TopK = Annotated[
+    int | None, typer.Option("--top-k", min=1, help="Only the mix's loudest experts at each token.")
+]
+Strength = Annotated[float, typer.Option("--strength", min=0.0, max=1000.0, help="Of the whole mix.")]
 
 _PART = re.compile(r"(?P<name>[^=@]+)(?:=(?P<weight>[^@]+))?(?:@(?P<rank>.+))?")
 
@@ -40,15 +44,28 @@ def parse_part(text: str) -> Part:
     return Part(name=match["name"], weight=weight, rank=rank)
 
 
-def _voices(adapters: list[str] | None, mix: str | None, job: str | None = None) -> dict[str, Any]:
+def _parts(adapters: list[str] | None) -> list[Part]:
     parts = [parse_part(text) for text in adapters or []]
     twice = {part.name for part in parts if sum(other.name == part.name for other in parts) > 1}
     if twice:
         raise StudioError("usage", f"{min(twice)} is named twice.", "Name each adapter once.")
+    return parts
+
+
+def _mixing(mix: str | None, top_k: int | None, strength: float, job: str | None = None) -> Mixing | None:
     if mix is not None and job is not None:
         raise StudioError("usage", "Either --mix or --job can be heard, not both.", "Leave one of them out.")
-    mixing = None if mix is None and job is None else Mixing(name=mix or "", job=job or "")
-    return {"parts": parts, "mixing": mixing}
+    if mix is None and job is None:
+        if top_k is not None or strength != 1.0:
+            raise StudioError("usage", "--top-k and --strength are for a mix.", "Name one with --mix.")
+        return None
+    return Mixing(
+        name=mix or "",
+        job=job or "",
+        mode="soft" if top_k is None else "topk",
+        top_k=top_k or 1,
+        strength=strength,
+    )
 
 
 def generate(
@@ -59,6 +76,8 @@ def generate(
     job: Annotated[
         str | None, typer.Option("--job", help="The router of a mix that trains right now.")
     ] = None,
+    top_k: TopK = None,
+    strength: Strength = 1.0,
     max_new_tokens: Annotated[int, typer.Option(min=1, max=1_000_000)] = 64,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -68,10 +87,11 @@ def generate(
     request = Generate(
         base=base,
         prompt=prompt,
+        parts=_parts(adapter),
+        mixing=_mixing(mix, top_k, strength, job),
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
-        **_voices(adapter, mix, job),
     )
 
     def show(body: Body) -> None:
@@ -99,11 +119,20 @@ def score(
     data: Annotated[str, typer.Option("--data", help="A file, or a starter data set.")],
     adapter: Adapters = None,
     mix: Mix = None,
+    top_k: TopK = None,
+    strength: Strength = 1.0,
     metric: Annotated[Literal["exact", "loss"], typer.Option("--metric")] = "exact",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows.")] = None,
 ) -> None:
     """Evaluate on held-out rows: exact matches, or loss in nats per token."""
-    request = Score(base=base, data=_path(data), metric=metric, limit=limit, **_voices(adapter, mix))
+    request = Score(
+        base=base,
+        data=_path(data),
+        parts=_parts(adapter),
+        mixing=_mixing(mix, top_k, strength),
+        metric=metric,
+        limit=limit,
+    )
     with session.engine() as engine:
         scored: Scored = engine.call(request, session.show_progress)
     low, high = scored.interval
@@ -115,10 +144,16 @@ def score(
 def route(
     mix: Annotated[str, typer.Option("--mix", help="A trained mix.")],
     prompt: Annotated[str, typer.Option("--prompt")],
+    adapter: Adapters = None,
+    top_k: TopK = None,
+    strength: Strength = 1.0,
 ) -> None:
     """Who speaks where while a mix reads a text."""
+    mixing = _mixing(mix, top_k, strength)
+    assert mixing is not None
+    request = Route(mixing=mixing, prompt=prompt, parts=_parts(adapter))
     with session.engine() as engine:
-        seen: Routing = engine.call(Route(mixing=Mixing(name=mix), prompt=prompt), session.show_progress)
+        seen: Routing = engine.call(request, session.show_progress)
     values = {"tokens": seen.tokens, "modules": seen.modules, "experts": seen.experts, "gates": seen.gates}
     session.result(values, _leaders(seen))
 

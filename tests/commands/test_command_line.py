@@ -104,6 +104,7 @@ def test_json_before_or_after_and_home_by_environment(studio):
         (["generate", *BASE, "--prompt", "x", "--adapter", "sort@99"], 2, "usage", "sort has ranks 1 to 8"),
         (["generate", *BASE, "--prompt", "x", "--mix", "a", "--job", "b"], 2, "usage", "not both"),
         (["generate", *BASE, "--prompt", "x", "--job", "nobody"], 1, "missing", "no job"),
+        (["generate", *BASE, "--prompt", "x", "--top-k", "2"], 2, "usage", "are for a mix"),
         (["adapters", "restore", "nobody"], 1, "missing", "no removed adapter"),
         (["mix", "remove", "nobody"], 1, "missing", "no mix"),
         (["adapters", "import", "/"], 2, "usage", "cannot be a name"),
@@ -198,6 +199,8 @@ def test_train_mix_route_and_jobs(studio, rows):
     assert seen["experts"][:2] == ["reverse", "small"] and "reverse: sun" in "".join(seen["tokens"])
     assert len(seen["gates"]) == len(seen["tokens"]) and len(seen["gates"][0]) == len(seen["modules"])
     assert all(len(row) == len(seen["experts"]) for token in seen["gates"] for row in token)
+    loudest = studio("mix", "route", "--mix", "pair", "--prompt", "reverse: sun", "--top-k", "1")["gates"]
+    assert all(sorted(row)[:2] == [0.0, 0.0] and sum(row) == 1.0 for token in loudest for row in token)
     answer = studio("generate", *BASE, "--mix", "pair", "--prompt", "reverse: sun")
     assert studio("mix", "list")["mixes"][0]["experts"] == ["reverse", "small"]
     assert studio("mix", "remove", "pair")["name"] == "pair" and studio("mix", "list") == {"mixes": []}

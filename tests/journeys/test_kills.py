@@ -1,7 +1,12 @@
-"""Forty kills at random moments of one training, of runtime and engine: the result is the same to the bit."""
+"""Kills at random moments of a training, of runtime and engine: what comes out is the same to the bit.
+
+Two trainings are killed side by side, each twenty times: a LoRA and the first mix as the demo trains it. On
+demand (``-m study``) each of them forty times.
+"""
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -12,32 +17,34 @@ from engine.client import Client, find_engine, start_engine, wait_for_end
 from engine.formats.errors import StudioError
 from engine.supervisor.home import Home
 
-STEPS = 1500
-KILLS = 20
-WEIGHTS = "adapter_model.safetensors"
+LORA = m.TrainLora(
+    base="starter-llama",
+    data="reverse.train",
+    out="result",
+    rank=2,
+    targets=["q_proj"],
+    steps=800,
+    batch_size=4,
+    max_length=48,
+    seed=3,
+    checkpoint_seconds=0.0,
+)
+MIX = m.TrainRouter(
+    base="starter-llama",
+    experts=["reverse", "sort", "upper", "double", "consonants", "plural"],
+    data="mixed",
+    out="result",
+)
 
 
 class Training:
-    """One training of a small adapter on the starter base, in a home of its own."""
+    """One training on the starter pack, in a home of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, spec):
         self.home = Home(folder / "home")
+        self.spec = spec
         self.told = []
         self.client = None
-
-    def spec(self):
-        return m.TrainLora(
-            base="starter-llama",
-            data="reverse.train",
-            out="result",
-            rank=2,
-            targets=["q_proj"],
-            steps=STEPS,
-            batch_size=4,
-            max_length=48,
-            seed=3,
-            checkpoint_seconds=0.0,
-        )
 
     def ask(self, request):
         """The engine's answer; one that was killed is started again."""
@@ -90,9 +97,13 @@ class Training:
     def finish(self):
         """The weights that the job made, and its whole curve."""
         self.wait(lambda job: job.state == "done")
-        (card,) = [card for card in self.ask(m.ListAdapters()).adapters if card.name == "result"]
+        if isinstance(self.spec, m.TrainLora):
+            cards, file = self.ask(m.ListAdapters()).adapters, "adapter_model.safetensors"
+        else:
+            cards, file = self.ask(m.ListMixes()).mixes, "router.safetensors"
+        (card,) = [card for card in cards if card.name == "result"]
         curve = self.ask(m.ReadMetrics(id="job"))
-        return Path(card.path, WEIGHTS).read_bytes(), curve.steps, curve.series["loss"]
+        return Path(card.path, file).read_bytes(), curve.steps, curve.series["loss"]
 
     def stop(self):
         if running := find_engine(self.home):
@@ -101,43 +112,49 @@ class Training:
             assert wait_for_end(running.pid, 30)
 
 
-@pytest.fixture
-def training(tmp_path):
-    trainings = []
-
-    def begin(name):
-        training = Training(tmp_path / name)
-        trainings.append(training)
-        training.ask(m.SubmitJob(id="job", spec=training.spec()))
-        return training
-
-    yield begin
-    for training in trainings:
+def undisturbed(folder, spec):
+    training = Training(folder, spec)
+    try:
+        training.ask(m.SubmitJob(id="job", spec=spec))
+        return training.finish()
+    finally:
         training.stop()
 
 
-@pytest.mark.timeout(900)
-def test_forty_kills_end_in_the_undisturbed_result(training):
-    calm = training("calm")
-    expected = calm.finish()
-    calm.stop()
+def shaken(folder, spec, kills, chance):
+    """What comes of a training whose engine and runtime are killed ``kills`` times each, and what it told."""
+    training = Training(folder, spec)
+    try:
+        training.ask(m.SubmitJob(id="job", spec=spec))
+        victims = [training.kill_engine, training.kill_runtime] * kills
+        chance.shuffle(victims)
+        for number, kill in enumerate(victims):
+            # Sometimes while it loads, mostly while it trains.
+            if chance.random() < 0.8:
+                training.wait(lambda job: job.state == "done" or job.message == "Training.")
+            assert training.job().state != "done", f"done after {number} kills: train for longer"
+            time.sleep(chance.uniform(0.0, 0.4))
+            kill()
+        result = training.finish()
+        assert training.job().attempt >= kills
+        return result, training.told
+    finally:
+        training.stop()
 
-    chance = random.Random(11)
-    shaken = training("shaken")
-    victims = [shaken.kill_engine, shaken.kill_runtime] * KILLS
-    chance.shuffle(victims)
-    for number, kill in enumerate(victims):
-        # Sometimes while it loads, mostly while it trains.
-        if chance.random() < 0.8:
-            shaken.wait(lambda job: job.state == "done" or job.message == "Training.")
-        assert shaken.job().state != "done", f"done after {number} kills: train for longer"
-        time.sleep(chance.uniform(0.0, 0.4))
-        kill()
-    weights, steps, losses = shaken.finish()
 
-    assert shaken.job().attempt >= KILLS
-    assert steps == list(range(1, STEPS + 1))
-    assert losses == expected[2]
-    assert weights == expected[0]
-    assert any("stopped unexpectedly (killed by signal 9)" in sentence for sentence in shaken.told)
-    assert any("was interrupted" in sentence for sentence in shaken.told)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kills", [10, pytest.param(20, marks=pytest.mark.study)])
+def test_killed_trainings_end_in_the_undisturbed_result(tmp_path, kills):
+    with ThreadPoolExecutor(2) as pool:
+        mix = pool.submit(shaken, tmp_path / "mix", MIX, kills, random.Random(11))
+        lora = pool.submit(shaken, tmp_path / "lora", LORA, kills, random.Random(12))
+        calm_mix = pool.submit(undisturbed, tmp_path / "calm-mix", MIX)
+        calm_lora = pool.submit(undisturbed, tmp_path / "calm-lora", LORA)
+    for disturbed, calm in ((mix, calm_mix), (lora, calm_lora)):
+        (weights, steps, losses), told = disturbed.result()
+        expected = calm.result()
+        assert steps == list(range(1, len(steps) + 1)) == expected[1]
+        assert losses == expected[2]
+        assert weights == expected[0]
+        assert any("stopped unexpectedly (killed by signal 9)" in sentence for sentence in told)
+        assert any("was interrupted" in sentence for sentence in told)
