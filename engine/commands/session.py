@@ -127,4 +127,5 @@ def _fitted(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").lstrip("-").isdigit() or text in ("", "-")
+    digits = text.removesuffix(" kB").replace(",", "").replace(".", "").lstrip("-")
+    return digits.isdigit() or text in ("", "-")

@@ -217,7 +217,7 @@ class Running:
                 record.output = message.output
                 record.job = msgspec.structs.replace(record.job, result=message.result)
                 self._ledger.save_later(record)
-                self._spawn(self._publish(record, kept=message.outcome == "kept"))
+                self._spawn(self._publish(record))
                 return
             case "paused" if self._closing:
                 self._over(record)
@@ -234,7 +234,7 @@ class Running:
                 self._fail(record, message.error or unsaid)
         self.start_next()
 
-    async def _publish(self, record: Record, kept: bool) -> None:
+    async def _publish(self, record: Record) -> None:
         """Move a finished result into the library. May be repeated: the output is on record until then."""
         job = record.job
         try:
@@ -244,7 +244,9 @@ class Running:
             return
         self._over(record)
         record.output = ""
-        message = f"Stopped at step {job.step} and kept." if kept else f"Done after {job.step} steps."
+        message = f"Done after {job.step} steps."
+        if job.step < job.steps:
+            message = f"Stopped at step {job.step} and kept."
         self._ledger.settle(record, "done", message)
         await asyncio.to_thread(clear, self._ledger.folder(record))
         self.start_next()
@@ -281,7 +283,7 @@ class Running:
         self._ledger.say(record, "error", sentence)
         if record.output:
             # It had finished; only the way into the library was interrupted.
-            self._spawn(self._publish(record, kept=False))
+            self._spawn(self._publish(record))
             return
         self._ledger.adopt_checkpoint(record)
         if record.crashes >= CRASHES or record.false_starts >= FALSE_STARTS:
@@ -318,7 +320,7 @@ class Running:
                 continue
             self._ledger.adopt_checkpoint(record)
             if record.output:
-                self._spawn(self._publish(record, kept=False))
+                self._spawn(self._publish(record))
                 continue
             step, name = record.job.checkpoint_step or 0, record.job.name
             self._ledger.settle(record, "queued", f"Interrupted; continues from step {step}.", step=step)

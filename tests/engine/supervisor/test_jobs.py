@@ -344,10 +344,11 @@ def test_a_result_that_was_on_its_way_arrives_after_a_kill(rig):
     output = rig.home.jobs / "late" / "output"
     (rig.home.adapters / "late").rename(output)
     record.output = str(output)
-    record.job = m.msgspec.structs.replace(record.job, state="running")
+    record.job = m.msgspec.structs.replace(record.job, state="running", steps=9)
     store.save_job(record)
     store.drop_entry("adapters", "late")
     store.close()
     rig.start()
-    assert rig.wait_for("late", "done").result["loss"] == 0.5
+    job = rig.wait_for("late", "done")
+    assert job.result["loss"] == 0.5 and job.message == "Stopped at step 5 and kept."
     assert "late" in {card.name for card in rig.ask(m.ListAdapters()).adapters}
