@@ -11,6 +11,7 @@ import time
 import pytest
 
 from engine.client import find_engine, wait_for_end
+from engine.commands import main
 from engine.commands.play import parse_part
 from engine.commands.session import table
 from engine.formats.errors import StudioError
@@ -300,3 +301,14 @@ def test_parts(text, part):
 def test_not_parts(text):
     with pytest.raises(StudioError):
         parse_part(text)
+
+
+def test_a_key_pressed_while_the_program_is_read_is_no_traceback(monkeypatch, capsys):
+    class Interrupted:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "engine.commands.program", Interrupted())
+    assert main(["jobs", "list", "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "cancelled"
+    assert main(["jobs", "list"]) == 130 and capsys.readouterr().out == ""

@@ -15,9 +15,10 @@ from engine.commands.session import session
 from engine.formats.errors import StudioError
 from engine.supervisor.home import find_home
 
-__all__ = ["main"]
+__all__ = ["run"]
 
-EXIT = {"usage": 2, "refused": 3, "cancelled": 130}
+CANCELLED = 130
+EXIT = {"usage": 2, "refused": 3, "cancelled": CANCELLED}
 
 # typer uses its own copy of click or the installed one; either way this is the parser's error.
 UsageError = cast(type[Exception], typer.BadParameter.__base__)
@@ -47,18 +48,20 @@ def options(
     home: Annotated[Path | None, typer.Option(help="The studio's folder (or ADAPTER_STUDIO_HOME).")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Both options are also understood after the command; ``main`` has already taken them out."""
+    """Both options are also understood after the command; ``run`` has already taken them out."""
     if context.invoked_subcommand is None:
         studio.window()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 failed, 2 usage, 3 refused, 130 cancelled."""
     try:
         rest = _take_global_options(list(sys.argv[1:] if arguments is None else arguments))
         status: Any = typer.main.get_command(app).main(
             rest, prog_name="adapter-studio", standalone_mode=False
         )
+        if status == CANCELLED:  # the parser's own way to say that a key was pressed
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except StudioError as error:
         return _fail(error)
