@@ -71,16 +71,16 @@ def test_many_starters_find_one_engine(home):
     assert pids == {str(find_engine(home).pid)}
 
 
-def test_ends_after_its_last_client_unless_detached(home):
-    running = start_engine(home)
-    with Client(running) as client:
-        client.listen(4.0)
-        assert client.call(m.Status()).pid == running.pid
-    assert wait_for_end(running.pid, 15)
-    detached = start_engine(home, detach=True)
-    Client(detached).close()
-    time.sleep(5)
-    assert find_engine(home) == detached
+def test_ends_after_its_last_client_unless_detached(rig):
+    rig.client.close()
+    time.sleep(1.5)
+    assert rig.process.poll() is None  # detached
+    rig.stop()
+    rig.start("0.5")
+    rig.client.listen(1.5)
+    assert rig.ask(m.Status()).pid == rig.process.pid
+    rig.client.close()
+    assert rig.process.wait(10) == 0
 
 
 def test_an_engine_that_nobody_detached_stays_while_a_job_runs(rig):
