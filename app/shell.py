@@ -312,9 +312,9 @@ def _centred(widget: QWidget) -> QHBoxLayout:
     """A row in which ``widget`` takes all there is, and on wide screens no more than WIDEST."""
     widget.setMaximumWidth(WIDEST)
     row = QHBoxLayout()
-    row.addStretch(1)
-    row.addWidget(widget, 1000)
-    row.addStretch(1)
+    row.addStretch(0)
+    row.addWidget(widget, 1)
+    row.addStretch(0)
     return row
 
 

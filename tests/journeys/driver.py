@@ -102,13 +102,16 @@ class Window:
     def click(self, name: str, row: int | None = None) -> None:
         self._hand("mousemove", *self._where(name, row), "click", "1")
 
-    def drag(self, start: list[int], end: list[int], steps: int = 10) -> None:
-        """Press at ``start``, ten moves 50 ms apart, release at ``end``."""
+    def drag(self, start: list[int], *stops: list[int], rest: float = 0.0) -> None:
+        """Press at ``start``, ten moves 50 ms apart to each stop, ``rest`` seconds there; then release."""
         moves: list[str] = []
-        for step in range(1, steps + 1):
-            share = step / steps
-            x, y = (round(a + (b - a) * share) for a, b in zip(start, end, strict=True))
-            moves += ["mousemove", str(x), str(y), "sleep", "0.05"]
+        here = start
+        for stop in stops:
+            for step in range(1, 11):
+                x, y = (round(a + (b - a) * step / 10) for a, b in zip(here, stop, strict=True))
+                moves += ["mousemove", str(x), str(y), "sleep", "0.05"]
+            moves += ["sleep", str(rest)]
+            here = stop
         press = ["mousemove", *map(str, start), "sleep", "0.1", "mousedown", "1", "sleep", "0.1"]
         self._hand(*press, *moves, "mouseup", "1")
 

@@ -1,8 +1,8 @@
 """Pictures of every page for people to judge: `python tests/journeys/screenshots.py OUTDIR`.
 
-The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a router
-trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--readme` the pictures
-of the README are written to docs/pictures too.
+The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a
+router trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--readme`
+the pictures of the README are written to docs/pictures too.
 """
 
 from __future__ import annotations
@@ -89,15 +89,18 @@ def take(window: Window, folder: Path, name: str, scheme: str, size: tuple[int, 
 
 
 def keep_for_readme(folder: Path) -> None:
-    """The pictures that the README shows, as small as they can be without a loss that an eye would see."""
-    from PySide6.QtGui import QImage, Qt
+    """The pictures that the README shows, without their alpha and packed as tightly as PNG can."""
+    from PySide6.QtGui import QImage
 
     target = ROOT / "docs" / "pictures"
     target.mkdir(parents=True, exist_ok=True)
     for page, scheme in README:
-        picture = QImage(str(folder / f"{page}-{scheme}-1280.png"))
-        few = picture.convertToFormat(QImage.Format.Format_Indexed8, Qt.ImageConversionFlag.AvoidDither)
-        few.save(str(target / f"{page}-{scheme}.png"), "PNG", 0)
+        picture = QImage(str(folder / f"{page}-{scheme}-1280.png")).convertToFormat(
+            QImage.Format.Format_RGB888
+        )
+        file = target / f"{page}-{scheme}.png"
+        picture.save(str(file), "PNG", 0)
+        file.chmod(0o644)
 
 
 if __name__ == "__main__":

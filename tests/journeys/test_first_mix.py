@@ -90,7 +90,9 @@ def read_answers_and_map(window):
     assert window.look("named('mixer.answer.reverse').text") == "nedrag"
     assert window.look("named('mixer.map').isVisible()")
     assert window.look("named('mixer.map').accessibleDescription()")
-    assert window.look("len(mixer.routing.modules)") == window.look("len(named('mixer.map')._grid.rows)") == 28
+    assert (
+        window.look("len(mixer.routing.modules)") == window.look("len(named('mixer.map')._grid.rows)") == 28
+    )
     assert window.look("abs(sum(mixer.usage.values()) - 1) < 0.01")
     for name in [*EXPERTS, "null"]:
         share = window.look(f"mixer.usage[{name!r}]")
@@ -189,3 +191,17 @@ def test_a_training_outlives_its_window(open_window):
     second.key("ctrl+1", "ctrl+2")
     second.click("mixer.router.keep")
     second.until("mixer.desk.mix == 'mix-1'", 60)
+
+
+def test_a_card_is_carried_from_the_library_onto_the_desk(window):
+    """Held over the mixer's icon the card opens the mixer and is let go on its desk; or on the icon."""
+    card = "[named('library-cards').model().index(row, 0).data() for row in range(6)].index({!r})"
+    window.until("named('library-cards').model().rowCount() == 6")
+    start = window.look(f"place('library-cards', {card.format('reverse')})")
+    icon = window.look("place('go-mixer')")
+    window.drag(start, icon, [icon[0] + 400, 330], rest=1.0)
+    window.until("mixer is not None and mixer.desk.experts == ['reverse']")
+    window.key("ctrl+1")
+    window.until("shell.page().objectName() == 'library'")
+    window.drag(window.look(f"place('library-cards', {card.format('sort')})"), icon)
+    window.until("mixer is not None and mixer.desk.experts == ['reverse', 'sort']")

@@ -40,6 +40,9 @@ class AnswerColumn(QWidget):
         self.setMinimumWidth(64)
         theme.changed.connect(self.update)
 
+    def hasHeightForWidth(self) -> bool:
+        return False  # a long note takes its lines from the text, never from the prompt above
+
     def set_hue(self, hue: int | None) -> None:
         if hue != self._hue:
             self._hue = hue

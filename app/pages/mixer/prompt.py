@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
+from PySide6.QtCore import QEvent, QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.presenters.mixer import Mixer
@@ -61,7 +61,6 @@ class Prompt(QWidget):
         if hues != {name: hue for name, (hue, _) in self._chips.items()}:
             self._chips = {name: (hue, self._chip(name)) for name, hue in hues.items()}
             self._compare.fill(_led_by("Compare", [chip for _, chip in self._chips.values()]))
-            self._make_room()
             self._tint()
         for name, (_, chip) in self._chips.items():
             chip.blockSignals(True)
@@ -80,15 +79,19 @@ class Prompt(QWidget):
             chip.clicked.connect(lambda _=False, prompt=prompt: self._try(prompt))
             chips.append(chip)
         self._examples.fill(_led_by("Try", chips))
-        self._make_room()
+
+    def hasHeightForWidth(self) -> bool:
+        return False  # boxes around this one squeeze what only hints at its height; see _make_room
 
     def _make_room(self) -> None:
-        """Keep the height that the chips need at this width: a splitter would squeeze them otherwise."""
-        self.setMinimumHeight(self.layout().heightForWidth(self.width()))
+        """Take the height that the chips need at this width, no more and no less."""
+        self.setFixedHeight(self.layout().heightForWidth(self.width()))
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._make_room()
+    def event(self, event: QEvent) -> bool:
+        is_done = super().event(event)
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self._make_room()
+        return is_done
 
     def _chip(self, name: str) -> QPushButton:
         chip = QPushButton(name, checkable=True, objectName=f"mixer.compare.{name}")
