@@ -5,6 +5,7 @@ pyqtgraph is loaded after the window is painted; the first point waits for it.
 
 from __future__ import annotations
 
+import gc
 import importlib
 from html import escape
 from itertools import cycle
@@ -35,7 +36,16 @@ _beats = cycle(REPAINT_MS)
 
 def preload() -> None:
     """Load pyqtgraph and numpy beside the event loop, so that the first point of a curve finds them there."""
-    Thread(target=lambda: importlib.import_module("pyqtgraph"), name="preload").start()
+    Thread(target=_load, name="preload").start()
+
+
+def _load() -> None:
+    # A collection that begins in this thread would destroy what belongs to the event loop's.
+    gc.disable()
+    try:
+        importlib.import_module("pyqtgraph")
+    finally:
+        gc.enable()
 
 
 class Series:
@@ -187,10 +197,9 @@ class CurvePlot(QWidget):
     def _build(self) -> None:
         import pyqtgraph
 
-        self._plot = pyqtgraph.PlotWidget()
+        self._plot = pyqtgraph.PlotWidget(enableMenu=False)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._plot.setAccessibleName(self.accessibleName())
-        self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
         self._plot.setMouseEnabled(x=False, y=False)
         item = self._plot.getPlotItem()

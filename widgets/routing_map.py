@@ -60,7 +60,7 @@ class RoutingMap(QAbstractScrollArea):
         self._start = 0
         self._view = EACH
         self._image = QImage()
-        self._spare = 0.0
+        self._spare = self._left = 0.0
         self._edges: list[float] = [0.0]
         self._tops: list[float] = [0.0]
         self._row_height = HIGHEST
@@ -164,9 +164,10 @@ class RoutingMap(QAbstractScrollArea):
             min(LONGEST, max(NARROWEST, metrics.horizontalAdvance(visible(token)) + 6))
             for token in self._grid.tokens
         ]
+        self._left = self._label_room()
         if not keep and widths:
             to_come = max(0, 2 * self._start - len(widths))
-            free = self.viewport().width() - self._label_width() - sum(widths) - to_come * NARROWEST
+            free = self.viewport().width() - self._left - sum(widths) - to_come * NARROWEST
             self._spare = min(max(0.0, free / (len(widths) + to_come)), WIDEST - NARROWEST)
         self._edges = [0.0]
         for width in widths:
@@ -196,7 +197,8 @@ class RoutingMap(QAbstractScrollArea):
 
     # geometry
 
-    def _label_width(self) -> float:
+    def _label_room(self) -> float:
+        """The width that the rows' names take at the left."""
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
         labels = [CORNER, *(f"{layer} {short(projection)}" for layer, projection in self._grid.rows)]
         return max(metrics.horizontalAdvance(label) for label in labels) + PAD
@@ -217,7 +219,7 @@ class RoutingMap(QAbstractScrollArea):
 
     def _update_bars(self) -> None:
         view = self.viewport().size()
-        wide = self._label_width() + self._edges[-1]
+        wide = self._left + self._edges[-1]
         high = HEAD + self._tops[-1]
         for bar, page, whole in (
             (self.horizontalScrollBar(), view.width(), wide),
@@ -229,7 +231,7 @@ class RoutingMap(QAbstractScrollArea):
 
     def _origin(self) -> QPointF:
         return QPointF(
-            self._label_width() - self.horizontalScrollBar().value(), HEAD - self.verticalScrollBar().value()
+            self._left - self.horizontalScrollBar().value(), HEAD - self.verticalScrollBar().value()
         )
 
     def cell_rect(self, token: int, row: int) -> QRectF:
@@ -247,7 +249,7 @@ class RoutingMap(QAbstractScrollArea):
         return column, row
 
     def _column_at(self, x: float) -> int | None:
-        if x < self._label_width():
+        if x < self._left:
             return None
         column = int(np.searchsorted(self._edges, x - self._origin().x(), side="right")) - 1
         return column if 0 <= column < len(self._grid.tokens) else None
@@ -280,7 +282,7 @@ class RoutingMap(QAbstractScrollArea):
         rect = self.cell_rect(*self._cursor)
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
         for bar, low, high, near, far in (
-            (across, rect.left(), rect.right(), self._label_width(), self.viewport().width()),
+            (across, rect.left(), rect.right(), self._left, self.viewport().width()),
             (down, rect.top(), rect.bottom(), HEAD, self.viewport().height()),
         ):
             if low < near:
@@ -365,13 +367,13 @@ class RoutingMap(QAbstractScrollArea):
 
     def _visible_columns(self) -> range:
         offset = self.horizontalScrollBar().value()
-        width = self.viewport().width() - self._label_width()
+        width = self.viewport().width() - self._left
         first = int(np.searchsorted(self._edges, offset, side="right")) - 1
         last = int(np.searchsorted(self._edges, offset + width, side="left"))
         return range(max(0, first), min(len(self._grid.tokens), last))
 
     def _paint_cells(self, painter: QPainter) -> None:
-        left = self._label_width()
+        left = self._left
         view = self.viewport().size()
         painter.save()
         painter.setClipRect(QRectF(left, HEAD, view.width() - left, view.height() - HEAD))
@@ -397,7 +399,7 @@ class RoutingMap(QAbstractScrollArea):
                 fill_hue(painter, self.cell_rect(column, row), hue, self._pixels[row, column, 3] / 255)
 
     def _paint_tokens(self, painter: QPainter) -> None:
-        left = self._label_width()
+        left = self._left
         painter.save()
         painter.setClipRect(QRectF(left, 0, self.viewport().width() - left, HEAD))
         current = (self._hover or self._cursor)[0]
@@ -422,13 +424,13 @@ class RoutingMap(QAbstractScrollArea):
 
     def _paint_rows(self, painter: QPainter) -> None:
         painter.save()
-        painter.setClipRect(QRectF(0, HEAD - 4, self._label_width(), self.viewport().height() - HEAD + 4))
+        painter.setClipRect(QRectF(0, HEAD - 4, self._left, self.viewport().height() - HEAD + 4))
         current = (self._hover or self._cursor)[1]
         flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for row, words in self._row_labels(current):
             middle = self._origin().y() + self._tops[row] + self._row_height / 2
             painter.setPen(theme.colour("text" if row == current else "text_dim"))
-            painter.drawText(QRectF(0, middle - 8, self._label_width() - PAD, 16), flags, words)
+            painter.drawText(QRectF(0, middle - 8, self._left - PAD, 16), flags, words)
         painter.restore()
 
     def _row_labels(self, current: int) -> list[tuple[int, str]]:
@@ -449,7 +451,7 @@ class RoutingMap(QAbstractScrollArea):
 
     def _paint_cursor(self, painter: QPainter) -> None:
         top, bottom = self.cell_rect(self._cursor[0], 0), self.cell_rect(self._cursor[0], -1)
-        if top.right() > self._label_width():
+        if top.right() > self._left:
             column = QRectF(top.left(), 1, top.width(), bottom.bottom() - 1).adjusted(-0.5, 0, -0.5, 0)
             painter.setPen(QPen(theme.colour("accent"), 1))
             painter.drawRoundedRect(column, 2, 2)

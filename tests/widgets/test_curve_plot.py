@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
+
 import numpy as np
 
-from widgets.curve_plot import SMOOTHING, CurvePlot, Series
+from widgets.curve_plot import SMOOTHING, CurvePlot, Series, preload
 from widgets.theme import theme
 
 
@@ -85,3 +89,12 @@ def test_log_scale_experts_colours_legend_and_clear(qtbot, scheme):
     qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
     assert plot.series == {}
     assert plot.accessibleDescription() == ""
+
+
+def test_preloading_leaves_pyqtgraph_there_and_the_collector_on():
+    preload()
+    for thread in threading.enumerate():
+        if thread.name == "preload":
+            thread.join(30)
+    assert "pyqtgraph" in sys.modules
+    assert gc.isenabled()
