@@ -52,7 +52,7 @@ class ChannelStrip(QWidget):
     drag_wanted = Signal()
     lift_wanted = Signal()
 
-    def __init__(self, name: str, hue: int, rank: int | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, hue: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name = name
         self.hue = hue
@@ -64,7 +64,7 @@ class ChannelStrip(QWidget):
         self.solo = _letter("S", f"Solo {name}", "Solo (S)")
         self._title = QLabel()
         self._value = QLabel()
-        self._rank = QLabel(f"rank {rank}" if rank else "")
+        self._rank = QLabel()
         self._usage = QLabel("–")
         self._compose()
         self._connect()
@@ -80,6 +80,10 @@ class ChannelStrip(QWidget):
             button.setChecked(on)
             button.blockSignals(False)
         self._set_heard(heard)
+
+    def set_rank(self, rank: int | None) -> None:
+        """The adapter's rank; None while it is not known."""
+        self._rank.setText(f"rank {rank}" if rank else "")
 
     def set_usage(self, share: float | None, of: str = "") -> None:
         """The share of the words of ``of`` that were this expert's, 0..1; None when nobody has spoken yet."""

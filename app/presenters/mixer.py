@@ -187,7 +187,9 @@ class Mixer(QObject):
             if slot is not None:
                 self.move(adapter, slot)
             else:
-                self.announced.emit(f"{adapter} is on the desk already, {self._place_of(adapter)}")
+                self.noticed.emit(
+                    Notice("info", f"{adapter} is on the desk already, {self._place_of(adapter)}.")
+                )
             return True
         card = self.stock.adapters.get(adapter)
         if card is None:

@@ -198,3 +198,38 @@ def test_the_page_follows_the_theme_while_it_is_open(mixed, dressed):
         picture = mixed.grab().toImage()
         assert not picture.isNull()
         assert picture.pixelColor(4, picture.height() - 4).name() == theme.tokens.ground
+
+
+def test_an_adapter_for_another_base_lies_last_on_the_shelf_and_says_why(page, client, shell, qtbot):
+    cards = [adapter("foreign", base="other-base"), *(adapter(name) for name in NAMES)]
+    client.script[ListAdapters] = Adapters(adapters=cards)
+    page.mixer.use_base("starter-llama")
+    page.mixer.refresh()
+    qtbot.waitUntil(lambda: "foreign" in page.mixer.stock.adapters)
+    page.shelf.list.setFocus()
+    QTest.keyClick(page.shelf.list, Qt.Key.Key_End)
+    assert page.shelf.list.currentIndex().data() == "foreign"
+    QTest.keyClick(page.shelf.list, Qt.Key.Key_Return)
+    assert page.mixer.desk.strips == ()
+    assert "foreign was made for other-base, the desk plays starter-llama." in shell.notice.text
+
+
+def test_the_fold_offers_everything_a_training_can_be_told(page, qtbot):
+    lesson = page.router.lesson
+    assert not lesson.seed.isVisible()
+    QTest.mouseClick(lesson.more, Qt.MouseButton.LeftButton)
+    assert lesson.seed.isVisible()
+    lesson.entropy.setValue(-0.05)
+    lesson.seed.setValue(7)
+    lesson.null.setChecked(False)
+    router = page.mixer.desk.router
+    assert (router.entropy_weight, router.seed, router.null_expert) == (-0.05, 7, False)
+    assert all(field.toolTip() for field in (lesson.rate, lesson.balance, lesson.entropy, lesson.null))
+
+
+def test_ranks_come_when_the_library_is_known(page, client, qtbot):
+    page.mixer.drop("sort")
+    strip = widget(page, "mixer.desk.strip.sort")
+    assert strip._rank.text() == "rank 8"
+    page.mixer.set_fader("sort", 0.0)
+    assert not strip._is_heard, "a closed fader dims as mute does"

@@ -671,11 +671,9 @@ def test_map_and_meters_fill_while_the_mix_speaks(client, qtbot, mixed):
 
 def test_what_is_on_the_desk_already_stays_where_it_is(mixer):
     lay(mixer)
-    said = []
-    mixer.announced.connect(said.append)
     assert mixer.drop("reverse")
     assert mixer.desk.experts == NAMES
-    assert said == ["reverse is on the desk already, channel 1 of 3"]
+    assert mixer.notices[-1].message == "reverse is on the desk already, channel 1 of 3."
 
 
 def test_an_empty_desk_refuses_what_is_not_for_the_chosen_base(mixer):

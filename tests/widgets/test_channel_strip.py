@@ -13,7 +13,7 @@ from widgets.theme import theme
 
 @pytest.fixture
 def strip(qtbot):
-    strip = ChannelStrip("reverse", 0, rank=8)
+    strip = ChannelStrip("reverse", 0)
     qtbot.addWidget(strip)
     strip.resize(84, 420)
     strip.show()

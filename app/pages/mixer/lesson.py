@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,7 +25,12 @@ INPUTS = {"context": "Token with context", "local": "Token alone"}
 
 
 class Lesson(QWidget):
-    """The middle part of the router panel; disabled while a router is being trained."""
+    """The middle part of the router panel; disabled while a router is being trained.
+
+    ``unfolded``: the ``fold`` was opened and has its place.
+    """
+
+    unfolded = Signal()
 
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,7 +75,7 @@ class Lesson(QWidget):
         self.seed.setToolTip("The same seed, data and experts give the same router again")
 
     def _compose(self) -> None:
-        self._fold = QWidget()
+        self.fold = QWidget()
         fields = {
             "Passes": self.passes,
             "Null expert": self.null,
@@ -79,12 +84,12 @@ class Lesson(QWidget):
             "Entropy": self.entropy,
             "Seed": self.seed,
         }
-        fold = QVBoxLayout(self._fold)
+        fold = QVBoxLayout(self.fold)
         fold.setContentsMargins(0, 0, 0, 0)
         fold.setSpacing(8)
         fold.addWidget(self.input)
         fold.addLayout(rows(fields))
-        self._fold.hide()
+        self.fold.hide()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -92,7 +97,7 @@ class Lesson(QWidget):
         column.addWidget(narrow(self.data))
         column.addWidget(self.name)
         column.addWidget(self.more)
-        column.addWidget(self._fold)
+        column.addWidget(self.fold)
 
     def _connect(self) -> None:
         mixer = self._mixer
@@ -109,7 +114,9 @@ class Lesson(QWidget):
         mixer.training.changed.connect(self._show)
 
     def _unfold(self, on: bool) -> None:
-        self._fold.setVisible(on)
+        self.fold.setVisible(on)
+        if on:
+            QTimer.singleShot(0, self, self.unfolded.emit)
         self.more.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
 
     def _show(self) -> None:

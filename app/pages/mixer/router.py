@@ -49,6 +49,7 @@ class RouterPanel(QFrame):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(settings)
+        self.lesson.unfolded.connect(lambda: area.ensureWidgetVisible(self.lesson.fold))
         foot = QVBoxLayout()
         foot.setContentsMargins(16, 0, 16, 16)
         foot.addWidget(self.box)

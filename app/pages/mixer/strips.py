@@ -54,6 +54,8 @@ class Strips(QWidget):
             if self._row.indexOf(widget) != place:
                 self._row.removeWidget(widget)
                 self._row.insertWidget(place, widget)
+            card = self._mixer.stock.adapters.get(strip.adapter)
+            widget.set_rank(card.rank if card else None)
             widget.set_state(
                 fader=strip.fader,
                 muted=strip.muted,
@@ -89,8 +91,7 @@ class Strips(QWidget):
             self._null.set_usage(usage.get(NULL), self._mixer.usage_of)
 
     def _add(self, name: str, hue: int) -> ChannelStrip:
-        card = self._mixer.stock.adapters.get(name)
-        strip = ChannelStrip(name, hue, card.rank if card else None)
+        strip = ChannelStrip(name, hue)
         strip.setObjectName(f"mixer.desk.strip.{name}")
         for part in ("fader", "mute", "solo"):
             getattr(strip, part).setObjectName(f"mixer.desk.strip.{name}.{part}")
