@@ -53,7 +53,6 @@ def _open_window(home: Path, engine: EngineProcess) -> int:
 
     app = QApplication(sys.argv[:1])
     app.setApplicationName("adapter-studio")
-    app.setApplicationDisplayName("Adapter Studio")
     app.setDesktopFileName("adapter-studio")
     app.setWindowIcon(QIcon(str(RESOURCES / "icons" / "app.svg")))
     settings = QSettings(str(home / SETTINGS), QSettings.Format.IniFormat)
