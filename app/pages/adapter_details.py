@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -126,7 +127,7 @@ class AdapterFacts(QWidget):
                 "Source": card.source,
                 "Files": "\n".join(f"{name}  {megabytes(size)}" for name, size in state.files)
                 or "none found",
-                "Folder": card.path,
+                "Folder": "part of the starter pack" if card.source == "starter" else card.path,
                 "SHA-256": card.sha256[:16] + "…" if card.sha256 else "not taken",
             }
         )
@@ -237,6 +238,9 @@ class _Facts(QWidget):
                 dim = _label("dim")
                 dim.setText(word)
                 dim.setMinimumWidth(80)
+                # A form centres a short label beside a tall field; this keeps it at the first line.
+                dim.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+                dim.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
                 self._form.addRow(dim, value)
         for word, text in facts.items():
             # A folder's name has no spaces to break at: let it break after each slash.
