@@ -69,7 +69,8 @@ def import_adapter(path: Path, name: Name = None) -> None:
     """Copy a PEFT folder into the library."""
     with session.engine() as engine:
         card: AdapterCard = engine.call(ImportAdapter(path=str(path.absolute()), name=name))
-    session.result(plain(card), f"{card.name} is in the library (rank {card.rank}, for {card.base or 'an unnamed base'}).")
+    base = card.base or "an unnamed base"
+    session.result(plain(card), f"{card.name} is in the library (rank {card.rank}, for {base}).")
 
 
 @adapters.command()
