@@ -104,12 +104,6 @@ class TokenView(QTextEdit):
         self.clear()
         self._is_writing = False
 
-    def recolour(self, leaders: list[tuple[int, float]]) -> None:
-        """Other (hue, certainty) for the tokens already shown, as many as are given."""
-        for token, (hue, certainty) in zip(self._tokens, leaders, strict=False):
-            token.hue, token.certainty = hue, certainty
-        self._paint_all()
-
     def set_silent(self, hues: set[int]) -> None:
         """Fade the colours of experts that are not heard now."""
         if hues != self._silent:

@@ -63,7 +63,6 @@ class Runtime:
     base: BaseCard
     process: asyncio.subprocess.Process
     token: str
-    born: float
     ready: asyncio.Future[None]
     identity: bytes = b""
     device: str = "auto"
@@ -227,7 +226,7 @@ class Runtimes:
         )
         now = time.monotonic()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        runtime = Runtime(base=base, process=process, token=token, born=now, ready=ready, beat=now, used=now)
+        runtime = Runtime(base=base, process=process, token=token, ready=ready, beat=now, used=now)
         self._by_base[base.name] = runtime
         watcher = asyncio.create_task(self._watch(runtime))
         self._watchers.add(watcher)

@@ -35,6 +35,8 @@ class Looker:
         self._notifier.activated.connect(self._look)
         self._unread = b""
         self._is_watching = False
+        self._said: list[str] = []
+        shell.frame.noticed.connect(lambda notice: self._said.append(notice.message))
 
     def named(self, name: str) -> QWidget:
         """The widget of that object name; AssertionError when it is not there."""
@@ -92,6 +94,10 @@ class Looker:
     def steps_until_first_token(self) -> dict[str, int]:
         """Training steps between the question and each pane's first token."""
         return {pane: step - self._asked_at for pane, step in self._began_at.items()}
+
+    def said(self) -> list[str]:
+        """Every sentence that the notice bar was given."""
+        return self._said
 
     def picture(self, path: str) -> bool:
         return bool(self.shell.grab().save(path))
