@@ -1,4 +1,4 @@
-"""kill -9 of the runtime, then of the engine, under a training: the window lives on and says what happened."""
+"""kill -9 of the runtime and of the engine under a training: the window lives on and says what happened."""
 
 from __future__ import annotations
 
