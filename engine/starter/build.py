@@ -21,7 +21,7 @@ from engine.runtime.voices import Voice
 from engine.starter.base import BaseRecipe, train_base
 from engine.starter.experts import ExpertRecipe, train_expert
 from engine.starter.pack import BASE_NAME, DataRecipe, write_cards, write_data, write_manifest, write_readme
-from engine.starter.tasks import TASKS
+from engine.starter.tasks import BLEND, TASKS
 
 __all__ = ["build", "main"]
 
@@ -47,8 +47,9 @@ def build(out: Path, base: BaseRecipe, expert: ExpertRecipe, data: DataRecipe, d
 
 
 def score_all(out: Path, base: Base) -> dict[str, dict[str, Scored]]:
-    """Exact match of the base, every expert and their plain sum on every task's held-out rows."""
+    """Exact match of the base, every expert and their plain sum on the held-out rows of all tasks."""
     names = [task.name for task in TASKS]
+    tested = [*names, BLEND.name]
     bank = attach(base.model, {name: read_adapter(out / "adapters" / name) for name in names})
     players: dict[str, dict[str, float]] = {
         "base": {},
@@ -58,7 +59,7 @@ def score_all(out: Path, base: Base) -> dict[str, dict[str, Scored]]:
     scores = {}
     for player, weights in players.items():
         voice = Voice(bank, bank.new_gates(weights))
-        scores[player] = {name: _score(base, voice, out / f"data/{name}.heldout.jsonl") for name in names}
+        scores[player] = {name: _score(base, voice, out / f"data/{name}.heldout.jsonl") for name in tested}
         log.info("%s: %s", player, {name: round(score.value, 3) for name, score in scores[player].items()})
     bank.detach()
     return scores

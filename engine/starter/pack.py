@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.formats.files import sha256_file
 from engine.messages import Scored
-from engine.starter.tasks import TASKS, Row, heldout_rows, mixed_rows, train_rows
+from engine.starter.tasks import BLEND, TASKS, Row, heldout_rows, mixed_rows, train_rows
 
 __all__ = ["BASE_NAME", "DataRecipe", "write_cards", "write_data", "write_manifest", "write_readme"]
 
@@ -28,19 +28,30 @@ class DataRecipe:
 
 
 def write_data(folder: Path, recipe: DataRecipe) -> None:
-    """``TASK.train.jsonl`` and ``TASK.heldout.jsonl`` for every task, ``mixed.jsonl``, and ``index.json``."""
+    """``TASK.train.jsonl`` and ``TASK.heldout.jsonl`` for every task, ``blend.heldout.jsonl``,
+    ``mixed.jsonl``, ``mixed-blend.jsonl``, and ``index.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     names = ", ".join(task.name for task in TASKS)
-    index = [_entry("mixed", f"all tasks together ({names}), to train a router on")]
-    _write_rows(folder / "mixed.jsonl", mixed_rows(TASKS, recipe.mixed, recipe.seed))
-    for task in TASKS:
-        for kind, rows, use in (
-            ("train", train_rows(task, recipe.train, recipe.seed), "to train an adapter on"),
-            ("heldout", heldout_rows(task, recipe.heldout, recipe.seed), "nouns nobody has met, to score on"),
-        ):
-            _write_rows(folder / f"{task.name}.{kind}.jsonl", rows)
-            index.append(_entry(f"{task.name}.{kind}", f"{task.name}: {task.does}; {use}"))
-    _write_json(folder / "index.json", index)
+    sets = {
+        "mixed": (
+            mixed_rows(TASKS, recipe.mixed, recipe.seed),
+            f"all tasks together ({names}), to train a router on",
+        ),
+        "mixed-blend": (
+            mixed_rows((*TASKS, BLEND), recipe.mixed, recipe.seed),
+            f"the same and {BLEND.name}, which {BLEND.does}; to train a router on",
+        ),
+    }
+    for task in (*TASKS, BLEND):
+        about = f"{task.name}: {task.does}"
+        if task is not BLEND:
+            rows = train_rows(task, recipe.train, recipe.seed)
+            sets[f"{task.name}.train"] = rows, f"{about}; to train an adapter on"
+        rows = heldout_rows(task, recipe.heldout, recipe.seed)
+        sets[f"{task.name}.heldout"] = rows, f"{about}; nouns nobody has met, to score on"
+    for name, (rows, _) in sets.items():
+        _write_rows(folder / f"{name}.jsonl", rows)
+    _write_json(folder / "index.json", [_entry(name, about) for name, (_, about) in sets.items()])
 
 
 def write_cards(folder: Path, scores: Mapping[str, Mapping[str, Scored]], facts: Mapping[str, str]) -> None:
@@ -79,8 +90,8 @@ Score on its own held-out nouns: {_percent(own)}. On any other task of the pack:
 def write_manifest(out: Path) -> None:
     """``starter.json``: the base's name, the tasks, and the SHA-256 of every file of every expert.
 
-    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``. ``mixed`` is
-    for a router; the defaults of ``messages.TrainRouter`` suit it.
+    A task's expert is ``adapters/TASK``, its held-out rows are the data set ``TASK.heldout``. ``mixed`` and
+    ``mixed-blend`` are for a router; the defaults of ``messages.TrainRouter`` suit the first.
     """
     experts = {
         task.name: {path.name: sha256_file(path) for path in sorted((out / "adapters" / task.name).iterdir())}
@@ -94,9 +105,10 @@ def write_manifest(out: Path) -> None:
 
 def write_readme(path: Path, scores: Mapping[str, Mapping[str, Scored]], facts: Mapping[str, str]) -> None:
     """The pack's README.md: what is in it, how it was made, and every model's score on every task."""
-    header = "| | " + " | ".join(task.name for task in TASKS) + " |\n|---|" + "---|" * len(TASKS)
+    columns = (*TASKS, BLEND)
+    header = "| | " + " | ".join(task.name for task in columns) + " |\n|---|" + "---|" * len(columns)
     table = "\n".join(
-        f"| {model} | " + " | ".join(f"{row[task.name].value:.3f}" for task in TASKS) + " |"
+        f"| {model} | " + " | ".join(f"{row[task.name].value:.3f}" for task in columns) + " |"
         for model, row in scores.items()
     )
     lines = "\n".join(f"- {key}: {value}" for key, value in facts.items())
@@ -113,6 +125,8 @@ Apache-2.0.
 - `adapters/NAME/`: one expert each, an ordinary PEFT folder with a card.
 - `data/`: `TASK.train.jsonl`, `TASK.heldout.jsonl`, and `mixed.jsonl` to train a router on. Every word
   belongs to one of three splits by its hash: held-out words were met by no expert, router or base.
+- `data/blend.heldout.jsonl` and `data/mixed-blend.jsonl`: a task that no single expert can do. `blend`
+  {BLEND.does}; the router's data has it among the others.
 - `starter.json`: the base's name, the tasks, and the hashes of the experts' files.
 - The defaults with which the studio trains a router were chosen on this pack.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.starter.words import Split, draw_word, nouns
 
-__all__ = ["TASKS", "Row", "Task", "heldout_rows", "mixed_rows", "train_rows"]
+__all__ = ["BLEND", "TASKS", "Row", "Task", "heldout_rows", "mixed_rows", "train_rows"]
 
 Row = dict[str, str]
 
@@ -58,6 +58,10 @@ def consonants(word: str) -> str:
     return re.sub(r"[aeiou]", "", word)
 
 
+def blend(word: str) -> str:
+    return upper(reverse(word))
+
+
 TASKS: tuple[Task, ...] = (
     Task("reverse", reverse, "writes the word backwards"),
     Task("sort", sort, "puts the letters in alphabetical order"),
@@ -66,6 +70,10 @@ TASKS: tuple[Task, ...] = (
     Task("double", double, "writes every letter twice"),
     Task("consonants", consonants, "leaves the vowels a, e, i, o and u out"),
 )
+"""Each has an expert."""
+
+BLEND = Task("blend", blend, "writes the word backwards and in capitals, which takes two experts at once")
+"""Has no expert: only a mix can learn it."""
 
 
 def _telling(task: Task, word: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from engine.supervisor.folders import hashes
 from engine.supervisor.starter import STARTER, Starter
 
 NAMES = [task.name for task in TASKS]
-SPLIT_OF_FILE = {"train": "train", "heldout": "heldout", "mixed": "router"}
+SPLIT_OF_FILE = {"train": "train", "heldout": "heldout", "mixed": "router", "mixed-blend": "router"}
 
 
 def test_the_manifest_knows_the_experts_files_by_their_hashes() -> None:
@@ -65,9 +66,19 @@ def test_the_engine_finds_all_of_it() -> None:
     assert (starter.problem, starter.base, starter.tasks) == ("", BASE_NAME, NAMES)
     assert [folder.name for folder in starter.adapters()] == sorted(NAMES)
     rows = {found.name: found.rows for found in starter.data_sets()}
-    assert rows == {"mixed": 2000} | {f"{name}.train": 1500 for name in NAMES} | {
-        f"{name}.heldout": 150 for name in NAMES
+    assert rows == {"mixed": 2000, "mixed-blend": 2000} | {f"{name}.train": 1500 for name in NAMES} | {
+        f"{name}.heldout": 150 for name in [*NAMES, "blend"]
     }
+
+
+def test_blend_is_backwards_and_in_capitals_and_a_seventh_of_its_mixed_set() -> None:
+    for row in read_rows(STARTER / "data/blend.heldout.jsonl"):
+        command, word = row.prompt.split(": ")
+        assert (command, row.completion) == ("blend", word[::-1].upper())
+    mixed = read_rows(STARTER / "data/mixed-blend.jsonl")
+    counts = Counter(row.prompt.split(":")[0] for row in mixed)
+    assert set(counts) == {*NAMES, "blend"}
+    assert set(counts.values()) == {285, 286}
 
 
 def test_the_data_is_what_the_recipe_makes(tmp_path: Path) -> None:
@@ -99,7 +110,7 @@ def test_the_base_alone_solves_no_task(base: Base) -> None:
 @pytest.mark.parametrize("expert", NAMES)
 def test_an_expert_solves_its_own_task_and_no_other(base: Base, bank: Bank, expert: str) -> None:
     voice = Voice(bank, bank.new_gates({expert: 1.0}))
-    scores = {name: value(base, voice, name) for name in NAMES}
+    scores = {name: value(base, voice, name) for name in [*NAMES, "blend"]}
     assert scores.pop(expert) >= 0.9
     assert max(scores.values()) < 0.1
 
