@@ -126,6 +126,9 @@ class Shell(QMainWindow):
         bar.setFixedHeight(56)
         self._base = QComboBox(bar, objectName="base", accessibleName="Base model")
         self._base.setMinimumWidth(176)
+        self._heads = QWidget(bar)
+        heads = QHBoxLayout(self._heads)
+        heads.setContentsMargins(0, 0, 0, 0)
         label = QLabel("Base", bar)
         label.setProperty("role", "dim")
         self._find = WordButton("search", "Search  Ctrl+K", "search", bar)
@@ -135,6 +138,8 @@ class Shell(QMainWindow):
         row.setContentsMargins(24, 0, 16, 0)
         row.setSpacing(8)
         row.addWidget(self._title)
+        row.addSpacing(16)
+        row.addWidget(self._heads)
         row.addStretch(1)
         row.addWidget(label)
         row.addWidget(self._base)
@@ -184,6 +189,9 @@ class Shell(QMainWindow):
         page = self.pages[name]
         self._stack.setCurrentWidget(page)
         self._title.setText(page.title)
+        for other in self.pages.values():
+            if other.head is not None:
+                other.head.setVisible(other is page)
         self.setWindowTitle(f"Adapter Studio - {page.title}")
         self._rail_group.buttons()[list(PAGES).index(name)].setChecked(True)
         self.settings.setValue("page", name)
@@ -244,13 +252,19 @@ class Shell(QMainWindow):
         page.noticed.connect(self.say)
         page.use_base(self.frame.state.base)
         self._stack.addWidget(page)
-        for splitter in page.findChildren(QSplitter):
+        if page.head is not None:
+            self._heads.layout().addWidget(page.head)
+        page.built.connect(self._remember_splitters)
+        self._remember_splitters(page)
+        return page
+
+    def _remember_splitters(self, part: QWidget) -> None:
+        for splitter in part.findChildren(QSplitter):
             key = f"splitters/{splitter.objectName()}"
             splitter.restoreState(self.settings.value(key, b""))
             splitter.splitterMoved.connect(
                 lambda *_, splitter=splitter, key=key: self.settings.setValue(key, splitter.saveState())
             )
-        return page
 
     def _show_state(self) -> None:
         state = self.frame.state

@@ -13,14 +13,17 @@ class Page(QWidget):
 
     ``objectName`` is the page's command name. The page's own QActions (``addAction``) appear in the command
     palette and, where they have one, answer to their shortcut. ``noticed`` carries an
-    app.presenters.notice.Notice to the bar under the title.
+    app.presenters.notice.Notice to the bar under the title. ``head`` stands beside the title while the page
+    is shown; ``built(part)`` says that a part of the page was built after the page.
     """
 
     noticed = Signal(object)
+    built = Signal(QWidget)
 
     def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title = title
+        self.head: QWidget | None = None
         self.setObjectName(name)
         self.setAccessibleName(title)
 

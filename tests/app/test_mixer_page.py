@@ -109,35 +109,35 @@ def drop(target: QWidget, mime: QMimeData, point: QPointF) -> bool:
 def test_dropping_left_of_a_strip_puts_it_there(page):
     page.mixer.drop("sort")
     QApplication.processEvents()
-    assert drop(page.desk, adapter_mime("reverse"), QPointF(10, 100))
+    assert drop(page.view.desk, adapter_mime("reverse"), QPointF(10, 100))
     assert page.mixer.desk.experts == ["reverse", "sort"]
     text = QMimeData()
     text.setText("reverse")
-    assert not drop(page.desk, text, QPointF(10, 100))
+    assert not drop(page.view.desk, text, QPointF(10, 100))
 
 
 def test_a_data_file_dropped_on_the_router_is_checked(page, client, qtbot, tmp_path, shell):
     client.script[CheckData] = Error(code="data", message="Line 3 has no completion.", hint="Add one.")
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "own.jsonl"))])
-    assert drop(page.router, mime, QPointF(20, 20))
+    assert drop(page.view.router, mime, QPointF(20, 20))
     qtbot.waitUntil(lambda: "Line 3 has no completion. Add one." in shell.notice.text)
     assert page.mixer.data.name == "mixed"
-    assert page.router.lesson.data.currentText().startswith("mixed")
+    assert page.view.router.lesson.data.currentText().startswith("mixed")
 
 
 def test_a_lifted_adapter_is_put_back_by_escape_and_dropped_by_enter(page, qtbot):
     page.mixer.drop("sort")
-    page.shelf.list.setFocus()
-    page.shelf.list.setCurrentIndex(page.shelf.list.model().index(0, 0))
-    QTest.keyClick(page.shelf.list, Qt.Key.Key_Space)
-    qtbot.waitUntil(page.desk.hasFocus)
-    QTest.keyClick(page.desk, Qt.Key.Key_Escape)
+    page.view.shelf.list.setFocus()
+    page.view.shelf.list.setCurrentIndex(page.view.shelf.list.model().index(0, 0))
+    QTest.keyClick(page.view.shelf.list, Qt.Key.Key_Space)
+    qtbot.waitUntil(page.view.desk.hasFocus)
+    QTest.keyClick(page.view.desk, Qt.Key.Key_Escape)
     assert page.mixer.desk.experts == ["sort"]
-    qtbot.waitUntil(page.shelf.list.hasFocus)
-    QTest.keyClick(page.shelf.list, Qt.Key.Key_Space)
-    QTest.keyClick(page.desk, Qt.Key.Key_Home)
-    QTest.keyClick(page.desk, Qt.Key.Key_Return)
+    qtbot.waitUntil(page.view.shelf.list.hasFocus)
+    QTest.keyClick(page.view.shelf.list, Qt.Key.Key_Space)
+    QTest.keyClick(page.view.desk, Qt.Key.Key_Home)
+    QTest.keyClick(page.view.desk, Qt.Key.Key_Return)
     assert page.mixer.desk.experts == ["reverse", "sort"]
 
 
@@ -206,16 +206,16 @@ def test_an_adapter_for_another_base_lies_last_on_the_shelf_and_says_why(page, c
     page.mixer.use_base("starter-llama")
     page.mixer.refresh()
     qtbot.waitUntil(lambda: "foreign" in page.mixer.stock.adapters)
-    page.shelf.list.setFocus()
-    QTest.keyClick(page.shelf.list, Qt.Key.Key_End)
-    assert page.shelf.list.currentIndex().data() == "foreign"
-    QTest.keyClick(page.shelf.list, Qt.Key.Key_Return)
+    page.view.shelf.list.setFocus()
+    QTest.keyClick(page.view.shelf.list, Qt.Key.Key_End)
+    assert page.view.shelf.list.currentIndex().data() == "foreign"
+    QTest.keyClick(page.view.shelf.list, Qt.Key.Key_Return)
     assert page.mixer.desk.strips == ()
     assert "foreign was made for other-base, the desk plays starter-llama." in shell.notice.text
 
 
 def test_the_fold_offers_everything_a_training_can_be_told(page, qtbot):
-    lesson = page.router.lesson
+    lesson = page.view.router.lesson
     assert not lesson.seed.isVisible()
     QTest.mouseClick(lesson.more, Qt.MouseButton.LeftButton)
     assert lesson.seed.isVisible()
@@ -233,3 +233,36 @@ def test_ranks_come_when_the_library_is_known(page, client, qtbot):
     assert strip._rank.text() == "rank 8"
     page.mixer.set_fader("sort", 0.0)
     assert not strip._is_heard, "a closed fader dims as mute does"
+
+
+def test_views_are_built_when_they_are_first_seen_and_keep_to_keys_and_palette(
+    shell, client, qtbot, monkeypatch
+):
+    from app.pages.mixer import page as module
+    from app.pages.mixer.view import View
+
+    class Other(View):
+        def __init__(self, mixer):
+            super().__init__()
+            built.append(mixer)
+            self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+        def acts(self):
+            return [("Do the other thing", "Ctrl+Y", lambda: done.append(page.view))]
+
+    built, done = [], []
+    monkeypatch.setitem(module.VIEWS, "other", ("Other", "Another side", Other))
+    page = shell.go("mixer")
+    assert widget(shell, "mixer.view").isVisible()
+    assert built == []
+    QTest.mouseClick(widget(shell, "mixer.view.other"), Qt.MouseButton.LeftButton)
+    assert built == [page.mixer]
+    assert page.view.isVisible()
+    assert {"Mixer: Other", "Do the other thing"} <= {action.text() for action in page.actions()}
+    QTest.keyClick(shell.focusWidget(), Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: page.view is page.views["desk"])
+    assert widget(shell, "mixer.view.desk").isChecked()
+    next(action for action in page.actions() if action.text() == "Do the other thing").trigger()
+    assert done == [page.views["other"]], "an act of a view brings it to the front"
+    shell.go("library")
+    assert not widget(shell, "mixer.view").isVisible()

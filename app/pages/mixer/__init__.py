@@ -1,4 +1,4 @@
-"""The mixer page: shelf, desk, router, curves, score."""
+"""The mixer page and its views."""
 
 from app.pages.mixer.page import MixerPage
 

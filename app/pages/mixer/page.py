@@ -1,44 +1,72 @@
-"""The mixer page put together: shelf, desk, router, curves and score between draggable handles."""
+"""The mixer page: one mixer, seen from several sides, with a switch between them beside the title."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAction, QKeySequence
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from app.client import Client
-from app.pages.mixer.curves import Curves
-from app.pages.mixer.desk import Desk
-from app.pages.mixer.router import RouterPanel
-from app.pages.mixer.score import Score
-from app.pages.mixer.shelf import Shelf
+from app.pages.mixer.desk_view import DeskView
+from app.pages.mixer.view import View
 from app.pages.page import Page
 from app.presenters.mixer import Mixer
+from widgets.choice import Choice
 
-__all__ = ["MixerPage"]
+__all__ = ["VIEWS", "MixerPage"]
+
+VIEWS: dict[str, tuple[str, str, Callable[[Mixer], View]]] = {
+    "desk": ("Desk", "Lay adapters on the desk, train their router, hear it", DeskView),
+}
 
 
 class MixerPage(Page):
-    """Lay adapters on the desk, train the router, hear and see who speaks."""
+    """``VIEWS`` are (title, tip, view) by name, from left to right; a view is built on its first visit."""
 
     def __init__(self, client: Client, settings: QSettings, parent: QWidget | None = None) -> None:
         super().__init__("mixer", "Mixer", parent)
         self.mixer = Mixer(client, settings, self)
-        self.shelf = Shelf(self.mixer)
-        self.desk = Desk(self.mixer)
-        self.router = RouterPanel(self.mixer)
-        self.curves = Curves(self.mixer)
-        self.score = Score(self.mixer)
-        self._compose()
-        self._connect()
-        self._offer_actions()
+        self.views: dict[str, View] = {}
+        self._stack = QStackedLayout(self)
+        self.head = Choice(
+            "mixer.view",
+            "View of the mixer",
+            {name: (title, tip) for name, (title, tip, _) in VIEWS.items()},
+            role="view",
+        )
+        self.head.chosen.connect(self.show_view)
+        self.mixer.noticed.connect(self.noticed)
+        self.mixer.announced.connect(self._announce)
+        for place, (name, (title, _, _)) in enumerate(VIEWS.items(), start=1):
+            self._offer(f"Mixer: {title}", f"Alt+{place}", lambda name=name: self.show_view(name))
+        self.show_view(next(iter(VIEWS)))
+
+    @property
+    def view(self) -> View:
+        """The view in front."""
+        return self._stack.currentWidget()
+
+    def show_view(self, name: str) -> View:
+        """Bring a view to the front, building it if it has not been visited yet."""
+        if name not in self.views:
+            view = self.views[name] = VIEWS[name][2](self.mixer)
+            self._stack.addWidget(view)
+            for words, keys, act in view.acts():
+                self._offer(words, keys, lambda act=act: (self.show_view(name), act()))
+            self.built.emit(view)
+        self._stack.setCurrentWidget(self.views[name])
+        self.head.choose(name)
+        return self.views[name]
 
     def add(self, adapter: str) -> None:
         """Put an adapter at the end of the desk."""
+        self.show_view("desk")
         self.mixer.drop(adapter)
 
     def regions(self) -> list[QWidget]:
-        return [self.shelf, self.desk, self.router, self.score, self.score.speakers.map]
+        return [*self.view.regions(), self.head]
 
     def use_base(self, base: str) -> None:
         self.mixer.use_base(base)
@@ -49,61 +77,12 @@ class MixerPage(Page):
     def redo(self) -> None:
         self.mixer.redo()
 
-    def _compose(self) -> None:
-        upper = QWidget()
-        row = QHBoxLayout(upper)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0)
-        line = QFrame()
-        line.setProperty("role", "upright")
-        row.addWidget(self.desk, 1)
-        row.addWidget(line)
-        row.addWidget(self.router)
-        desk = QSplitter(Qt.Orientation.Vertical, objectName="mixer.split.desk")
-        desk.addWidget(upper)
-        desk.addWidget(self.curves)
-        desk.setStretchFactor(0, 3)
-        desk.setStretchFactor(1, 1)
-        split = QSplitter(Qt.Orientation.Horizontal, objectName="mixer.split")
-        for part in (self.shelf, desk, self.score):
-            split.addWidget(part)
-        split.setStretchFactor(0, 0)
-        split.setStretchFactor(1, 1)
-        split.setStretchFactor(2, 2)
-        split.setSizes([144, 734, 344])
-        desk.setSizes([520, 180])
-        for splitter in (desk, split):
-            splitter.setChildrenCollapsible(False)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(split)
-
-    def _connect(self) -> None:
-        self.shelf.lifted.connect(self.desk.carry)
-        self.desk.carry_ended.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
-        self.desk.shelf_wanted.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
-        self.mixer.noticed.connect(self.noticed)
-        self.mixer.announced.connect(self._announce)
-
-    def _offer_actions(self) -> None:
-        for words, keys, act in (
-            ("Train the router", "Ctrl+T", self.router.train),
-            (
-                "Write a prompt",
-                "Ctrl+L",
-                lambda: self.score.prompt.field.setFocus(Qt.FocusReason.ShortcutFocusReason),
-            ),
-            (
-                "Go to the shelf",
-                "Ctrl+E",
-                lambda: self.shelf.list.setFocus(Qt.FocusReason.ShortcutFocusReason),
-            ),
-            ("Choose a data file", "", self.router.lesson.choose_file),
-        ):
-            action = QAction(words, self, shortcut=QKeySequence(keys))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(lambda _=False, act=act: act())
-            self.addAction(action)
+    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> None:
+        action = QAction(words, self, shortcut=QKeySequence(keys))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        action.triggered.connect(lambda _=False: act())
+        self.addAction(action)
+        self.head.addAction(action)
 
     def _announce(self, words: str) -> None:
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))

@@ -1,0 +1,75 @@
+"""The desk: shelf, strips, router, curves and score between draggable handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+
+from app.pages.mixer.curves import Curves
+from app.pages.mixer.desk import Desk
+from app.pages.mixer.router import RouterPanel
+from app.pages.mixer.score import Score
+from app.pages.mixer.shelf import Shelf
+from app.pages.mixer.view import View
+from app.presenters.mixer import Mixer
+
+__all__ = ["DeskView"]
+
+
+class DeskView(View):
+    """Lay adapters on the desk, train the router, hear and see who speaks."""
+
+    def __init__(self, mixer: Mixer) -> None:
+        super().__init__()
+        self.shelf = Shelf(mixer)
+        self.desk = Desk(mixer)
+        self.router = RouterPanel(mixer)
+        self.curves = Curves(mixer)
+        self.score = Score(mixer)
+        self._compose()
+        self.shelf.lifted.connect(self.desk.carry)
+        self.desk.carry_ended.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
+        self.desk.shelf_wanted.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
+
+    def regions(self) -> list[QWidget]:
+        return [self.shelf, self.desk, self.router, self.score, self.score.speakers.map]
+
+    def acts(self) -> list[tuple[str, str, Callable[[], object]]]:
+        by_key = Qt.FocusReason.ShortcutFocusReason
+        return [
+            ("Train the router", "Ctrl+T", self.router.train),
+            ("Write a prompt", "Ctrl+L", lambda: self.score.prompt.field.setFocus(by_key)),
+            ("Go to the shelf", "Ctrl+E", lambda: self.shelf.list.setFocus(by_key)),
+            ("Choose a data file", "", self.router.lesson.choose_file),
+        ]
+
+    def _compose(self) -> None:
+        upper = QWidget()
+        row = QHBoxLayout(upper)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        line = QFrame()
+        line.setProperty("role", "upright")
+        row.addWidget(self.desk, 1)
+        row.addWidget(line)
+        row.addWidget(self.router)
+        desk = QSplitter(Qt.Orientation.Vertical, objectName="mixer.split.desk")
+        desk.addWidget(upper)
+        desk.addWidget(self.curves)
+        desk.setStretchFactor(0, 3)
+        desk.setStretchFactor(1, 1)
+        split = QSplitter(Qt.Orientation.Horizontal, objectName="mixer.split")
+        for part in (self.shelf, desk, self.score):
+            split.addWidget(part)
+        split.setStretchFactor(0, 0)
+        split.setStretchFactor(1, 1)
+        split.setStretchFactor(2, 2)
+        split.setSizes([144, 734, 344])
+        desk.setSizes([520, 180])
+        for splitter in (desk, split):
+            splitter.setChildrenCollapsible(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(split)

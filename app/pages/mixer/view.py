@@ -1,0 +1,21 @@
+"""What the mixer page expects of each of its views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QWidget
+
+__all__ = ["View"]
+
+
+class View(QWidget):
+    """One view of the mixer. It is built on its first visit, with the Mixer as its only argument."""
+
+    def regions(self) -> list[QWidget]:
+        """The widgets that F6 goes through, in reading order."""
+        return [self]
+
+    def acts(self) -> list[tuple[str, str, Callable[[], object]]]:
+        """(words, shortcut or "", act) for the command palette; the view is in front when one is called."""
+        return []
