@@ -14,11 +14,11 @@ from engine.formats.dataset import Row
 from engine.formats.files import atomic_folder
 from engine.lora import Adapter, Tape, attach
 from engine.messages import RouterInput
-from engine.mixer.losses import Routing, routing, specialization_balance_loss
+from engine.mixer.losses import specialization_balance_loss
 from engine.mixer.mix_file import save_mix
+from engine.mixer.routed import routed, usage
 from engine.mixer.router import Router
 from engine.training import Loss
-from engine.training.play import play
 from engine.training.text import Batch, collate, completion_loss, encode, shuffled
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class RouterTask:
     def loss(self, numbers: list[int]) -> Loss:
         """Metrics: the task's own loss, the routing's entropy in nats, ``load.EXPERT`` (mean weight)."""
         batch = self._batch(numbers)
-        logits, seen = self._forward(batch)
+        logits, seen = routed(self.model, self.bank, self.gates, batch)
         task_loss = completion_loss(logits, batch)
         value = task_loss + specialization_balance_loss(seen, self.balance_weight, self.entropy_weight)
         load = dict(zip(self.router.experts, seen.load.tolist(), strict=True))
@@ -98,16 +98,13 @@ class RouterTask:
             save_mix(work, self.router, self.bank, name=self.name, base=self.base, usage=usage)
         return {"usage": usage, "router_parameters": self.router.size}
 
-    @torch.no_grad()
     def usage(self) -> dict[str, float]:
         """Mean weight of each expert over the tokens of the first batches of the data."""
         count = min(len(self.examples), USAGE_BATCHES * self.batch_size)
-        total, tokens = torch.zeros(len(self.router.experts)), 0
-        for start in range(0, count, self.batch_size):
-            batch = self._batch(list(range(start, min(count, start + self.batch_size))))
-            total += self._forward(batch)[1].load.cpu() * batch.read
-            tokens += batch.read
-        return dict(zip(self.router.experts, (total / tokens).tolist(), strict=True))
+        numbers = [
+            range(start, min(count, start + self.batch_size)) for start in range(0, count, self.batch_size)
+        ]
+        return usage(self.model, self.bank, self.gates, map(self._batch, numbers))
 
     def close(self) -> None:
         """Take the bank off the model."""
@@ -115,10 +112,3 @@ class RouterTask:
 
     def _batch(self, numbers: Sequence[int]) -> Batch:
         return collate([self.examples[number] for number in numbers], self.model.device)
-
-    def _forward(self, batch: Batch) -> tuple[Tensor, Routing]:
-        tape = self.gates.tape
-        assert tape is not None
-        with play(self.bank, self.gates):
-            logits = self.model(input_ids=batch.ids, use_cache=False).logits
-        return logits, routing(tape.gates.pop(), batch.real)

@@ -1,0 +1,40 @@
+"""One forward pass of a bank under a router, and who was heard in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.lora import Bank, Gates
+from engine.mixer.losses import Routing, routing
+from engine.training.play import play
+from engine.training.text import Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["routed", "usage"]
+
+
+def routed(model: PreTrainedModel, bank: Bank, gates: Gates, batch: Batch) -> tuple[Tensor, Routing]:
+    """Logits [rows, length, vocabulary] of ``batch`` under ``gates``, which have a tape, and how its real
+    tokens were routed. Both keep their gradient."""
+    tape = gates.tape
+    assert tape is not None
+    with play(bank, gates):
+        logits = model(input_ids=batch.ids, use_cache=False).logits
+    return logits, routing(tape.gates.pop(), batch.real)
+
+
+@torch.no_grad()
+def usage(model: PreTrainedModel, bank: Bank, gates: Gates, batches: Iterable[Batch]) -> dict[str, float]:
+    """Mean weight of each of the router's experts over the tokens of ``batches``."""
+    assert gates.router is not None
+    total, tokens = torch.zeros(len(gates.router.experts)), 0
+    for batch in batches:
+        total += routed(model, bank, gates, batch)[1].load.cpu() * batch.read
+        tokens += batch.read
+    return dict(zip(gates.router.experts, (total / tokens).tolist(), strict=True))
