@@ -1,24 +1,39 @@
-"""Answers side by side: one streaming request per pane, and no pane ever shows a token of a stale one.
+"""Answers side by side: panes asked at one moment are rows of one batch, and none shows a stale token.
 
-Every pane counts its questions. A reply carries the number of the question it belongs to; a reply to an older
-question is dropped. While a new question waits for its first token, the old answer stays, marked stale.
+A pane awaits one round of asking; what another round still says to it is dropped, and a round that nobody
+awaits is cancelled. While a new question waits for its first token, the old answer stays, marked stale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
-from engine.messages import Body, Error, Generate, Generated, Routing, Token
+from engine.messages import (
+    Ask,
+    Body,
+    Compare,
+    Compared,
+    Error,
+    Generate,
+    Generated,
+    Routing,
+    RowDone,
+    Token,
+)
 
 __all__ = ["BASE", "MIX", "Answer", "Answers", "Spoken", "expert_pane"]
 
 BASE = "base"
 MIX = "mix"
+# What ends a round as a whole; anything else may be the fault of one voice.
+ENDINGS = ("cancelled", "crashed")
 
 
 def expert_pane(adapter: str) -> str:
@@ -67,6 +82,31 @@ def means(gates: list[list[float]]) -> list[float]:
     return [sum(column) / len(gates) for column in zip(*gates, strict=True)]
 
 
+@dataclass(eq=False)
+class _Round:
+    """Questions that were sent as one ``call``: row i of its replies answers ``panes[i]``."""
+
+    questions: dict[str, Generate]
+    call: str = ""
+
+    @property
+    def panes(self) -> list[str]:
+        return list(self.questions)
+
+    @property
+    def request(self) -> Generate | Compare:
+        first, *others = self.questions.values()
+        if not others:
+            return first
+        voices = [
+            Ask(parts=question.parts, mixing=question.mixing, record=question.record)
+            for question in self.questions.values()
+        ]
+        return Compare(
+            base=first.base, prompt=first.prompt, voices=voices, max_new_tokens=first.max_new_tokens
+        )
+
+
 class Answers(QObject):
     """The panes of the score. Signals carry the pane's key.
 
@@ -83,63 +123,88 @@ class Answers(QObject):
         super().__init__(parent)
         self._client = client
         self._panes: dict[str, Answer] = {}
-        self._generation: dict[str, int] = {}
-        self._calls: dict[str, str] = {}
+        self._rounds: dict[str, _Round] = {}
 
     def answer(self, pane: str) -> Answer:
         return self._panes.setdefault(pane, Answer())
 
     @property
     def busy(self) -> bool:
-        return bool(self._calls)
+        return bool(self._rounds)
 
-    def ask(self, pane: str, request: Generate) -> None:
-        """Put a question to ``pane``; the one before is cancelled and whatever it still says dropped."""
-        generation = self._next(pane)
-        answer = self.answer(pane)
-        answer.state, answer.stale, answer.error = "waiting", bool(answer.tokens), None
-        self.changed.emit(pane)
+    def ask(self, questions: Mapping[str, Generate]) -> None:
+        """Put questions about one prompt to their panes; those before are given up.
 
-        def is_stale() -> bool:
-            return self._generation[pane] != generation
+        A router in training is asked on its own: its answer may end with its training.
+        """
+        together = {pane: question for pane, question in questions.items() if not _is_in_training(question)}
+        if together:
+            self._send(_Round(together))
+        for pane, question in questions.items():
+            if pane not in together:
+                self._send(_Round({pane: question}))
 
-        def on_progress(body: Body) -> None:
-            if is_stale():
-                return
-            if isinstance(body, Token):
+    def _send(self, sent: _Round) -> None:
+        for pane in sent.panes:
+            self._give_up(pane)
+            self._rounds[pane] = sent
+            answer = self.answer(pane)
+            answer.state, answer.stale, answer.error = "waiting", bool(answer.tokens), None
+            self.changed.emit(pane)
+        sent.call = self._client.ask(
+            sent.request,
+            partial(self._on_result, sent),
+            partial(self._on_failure, sent),
+            partial(self._on_progress, sent),
+        )
+
+    def _on_progress(self, sent: _Round, body: Body) -> None:
+        if not isinstance(body, Token | Routing | RowDone):
+            return
+        pane = sent.panes[body.row]
+        if self._rounds.get(pane) is not sent:
+            return
+        match body:
+            case Token():
                 self._append(pane, body)
-            elif isinstance(body, Routing):
+            case Routing():
                 self._hear(pane, body)
+            case RowDone(answer=generated):
+                self._finish(pane, generated)
 
-        def on_result(body: Body) -> None:
-            if isinstance(body, Generated) and not is_stale():
-                self._finish(pane, body)
+    def _on_result(self, sent: _Round, body: Body) -> None:
+        answers = body.answers if isinstance(body, Compared) else [body]
+        for pane, generated in zip(sent.panes, answers, strict=True):
+            if isinstance(generated, Generated) and self._rounds.get(pane) is sent:
+                self._finish(pane, generated)
 
-        def on_failure(error: Error) -> None:
-            if not is_stale():
+    def _on_failure(self, sent: _Round, error: Error) -> None:
+        waiting = [pane for pane in sent.panes if self._rounds.get(pane) is sent]
+        for pane in waiting:
+            if len(sent.panes) > 1 and error.code not in ENDINGS:
+                # One voice that cannot speak fails the whole round; asked alone, only that one fails.
+                self._send(_Round({pane: sent.questions[pane]}))
+            else:
                 self._fail(pane, error)
-
-        self._calls[pane] = self._client.ask(request, on_result, on_failure, on_progress)
 
     def stop(self, pane: str) -> None:
         """Give up the question; what has been said so far stays."""
-        if pane in self._calls:
-            self._next(pane)
+        if pane in self._rounds:
+            self._give_up(pane)
             answer = self.answer(pane)
             answer.state, answer.stale = "done", False
             self.changed.emit(pane)
 
     def clear(self, pane: str) -> None:
-        self._next(pane)
+        self._give_up(pane)
         self._panes[pane] = Answer()
         self.changed.emit(pane)
 
-    def _next(self, pane: str) -> int:
-        call = self._calls.pop(pane, None)
-        if call is not None:
-            self._client.cancel(call)
-        self._generation[pane] = self._generation.get(pane, 0) + 1
-        return self._generation[pane]
+    def _give_up(self, pane: str) -> None:
+        """Await nothing any more; the call goes on while another pane awaits a row of it."""
+        sent = self._rounds.pop(pane, None)
+        if sent is not None and sent not in self._rounds.values():
+            self._client.cancel(sent.call)
 
     def _begin(self, pane: str) -> Answer:
         answer = self.answer(pane)
@@ -176,7 +241,7 @@ class Answers(QObject):
 
     def _finish(self, pane: str, generated: Generated) -> None:
         answer = self._begin(pane)
-        self._calls.pop(pane, None)
+        self._rounds.pop(pane, None)
         if not answer.tokens and generated.text:
             answer.tokens.append(Spoken(generated.text))
             self.spoke.emit(pane, answer.tokens[-1])
@@ -189,7 +254,11 @@ class Answers(QObject):
         self.changed.emit(pane)
 
     def _fail(self, pane: str, error: Error) -> None:
-        self._calls.pop(pane, None)
+        self._rounds.pop(pane, None)
         answer = self.answer(pane)
         answer.state, answer.stale, answer.tokens, answer.error = "failed", False, [], error
         self.changed.emit(pane)
+
+
+def _is_in_training(question: Generate) -> bool:
+    return question.mixing is not None and bool(question.mixing.job)

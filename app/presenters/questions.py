@@ -76,14 +76,13 @@ class Questions(QObject):
         self.ask_anew()
 
     def ask_anew(self) -> None:
-        """Ask every pane whose question has changed since it was last asked, and only those."""
+        """Ask every pane whose question has changed since it was last asked, and only those, all at once."""
         if not self.prompt or not self._playing().desk.strips:
             return
-        for pane in self.panes:
-            request = self._request(pane)
-            if self._asked.get(pane) != request:
-                self._asked[pane] = request
-                self._answers.ask(pane, request)
+        questions = {pane: self._request(pane) for pane in self.panes}
+        changed = {pane: asked for pane, asked in questions.items() if self._asked.get(pane) != asked}
+        self._asked |= changed
+        self._answers.ask(changed)
         for pane in [pane for pane in self._asked if pane not in self.panes]:
             del self._asked[pane]
             self._answers.clear(pane)

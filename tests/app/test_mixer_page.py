@@ -12,6 +12,7 @@ from app.models.shelf import adapter_mime
 from engine.messages import (
     Adapters,
     CheckData,
+    Compare,
     DataSets,
     Error,
     Generate,
@@ -24,6 +25,7 @@ from engine.messages import (
     Token,
 )
 from tests.app.scripted_client import adapter, data_set, mix
+from tests.app.scripted_mixer import in_rows
 
 NAMES = ["reverse", "sort", "plural"]
 GATES = [[0.8, 0.1, 0.05, 0.05], [0.1, 0.7, 0.1, 0.1]]
@@ -55,6 +57,7 @@ def page(shell, client, qtbot):
         ListData: DataSets(sets=[data_set("mixed")]),
         ListMixes: Mixes(mixes=[mix("mix-1", NAMES, {"reverse": 0.9, "null": 0.1})]),
         Generate: answered,
+        Compare: in_rows(answered),
     }
     page = shell.go("mixer")
     qtbot.waitUntil(lambda: bool(page.mixer.stock.adapters and page.mixer.data and page.mixer.stock.mixes))

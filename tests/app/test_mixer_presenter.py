@@ -6,16 +6,16 @@ import msgspec
 import pytest
 from PySide6.QtCore import QSettings
 
-from app.presenters.answers import BASE, MIX, Spoken, expert_pane
+from app.presenters.answers import MIX, Spoken
 from app.presenters.desk import Desk, History
 from app.presenters.mixer import Mixer
 from engine.messages import (
     Adapters,
     CancelJob,
     CheckData,
+    Compared,
     DataSets,
     Generate,
-    Generated,
     Job,
     JobChanged,
     JobProgress,
@@ -30,15 +30,14 @@ from engine.messages import (
     PauseJob,
     ReadMetrics,
     ResumeJob,
-    Routing,
+    RowDone,
     SubmitJob,
     Token,
     WarmUp,
 )
 from tests.app import scripted_client as scripted
 from tests.app.scripted_client import adapter, data_set, mix
-
-NAMES = ["reverse", "sort", "plural"]
+from tests.app.scripted_mixer import GATES, NAMES, ROUTING, ask, connected, generated, lay, settled, voices
 
 
 @pytest.fixture
@@ -49,42 +48,6 @@ def client(qapp):
 @pytest.fixture
 def mixer(client):
     return connected(client)
-
-
-def connected(client, store=None, mixes=(), jobs=()):
-    mixer = Mixer(client, store)
-    cards = [adapter(name) for name in [*NAMES, "upper"]] + [adapter("foreign", base="other-base")]
-    client.answer_all(ListAdapters, Adapters(adapters=cards))
-    client.answer_all(ListMixes, Mixes(mixes=list(mixes)))
-    client.answer_all(ListData, DataSets(sets=[data_set("reverse.train", 1500), data_set("mixed")]))
-    client.answer_all(ListJobs, Jobs(jobs=list(jobs)))
-    mixer.notices = []
-    mixer.noticed.connect(mixer.notices.append)
-    return mixer
-
-
-def lay(mixer):
-    for name in NAMES:
-        mixer.drop(name)
-
-
-def settled(qtbot, mixer):
-    qtbot.waitUntil(lambda: not mixer.questions.is_settling, timeout=2000)
-
-
-def generated(text="x", routing=None):
-    return Generated(
-        text=text,
-        tokens=len(text),
-        tokens_per_second=100.0,
-        first_token_seconds=0.1,
-        prompt_tokens=2,
-        routing=routing,
-    )
-
-
-def call_of(client, pane_weight):
-    return next(call for call in client.asked(Generate) if pane_weight(call.body))
 
 
 # --- the desk ---
@@ -265,121 +228,7 @@ def test_a_file_is_read_before_it_is_taken(client, mixer):
     assert mixer.desk.data == "/home/someone/own.jsonl"
 
 
-# --- answers ---
-
-
-def ask(client, qtbot, mixer, prompt="reverse: abc"):
-    settled(qtbot, mixer)
-    mixer.questions.ask(prompt)
-    return {
-        tuple((part.name, part.weight) for part in call.body.parts): call for call in client.asked(Generate)
-    }
-
-
-def test_base_expert_and_sum_are_asked_at_once(client, qtbot, mixer):
-    lay(mixer)
-    mixer.set_fader("sort", 0.5)
-    calls = ask(client, qtbot, mixer)
-    assert set(calls) == {
-        (),
-        (("reverse", 1.0),),
-        (("reverse", 1.0), ("sort", 0.5), ("plural", 1.0)),
-    }
-    assert all(call.body.mixing is None for call in calls.values())
-    assert "Static faders" in mixer.playing.sentence
-
-
-def test_tokens_stream_into_their_own_pane_interleaved(client, qtbot, mixer):
-    lay(mixer)
-    calls = ask(client, qtbot, mixer)
-    base, expert = calls[()], calls[(("reverse", 1.0),)]
-    for index, (one, other) in enumerate(zip("abc", "cba", strict=True)):
-        client.progress(base, Token(index=index, text=one))
-        client.progress(expert, Token(index=index, text=other))
-    client.answer(base, generated("abc"))
-    assert mixer.answers.answer(BASE).text == "abc"
-    assert mixer.answers.answer(expert_pane("reverse")).text == "cba"
-    assert mixer.answers.answer(BASE).state == "done"
-    assert mixer.answers.answer(expert_pane("reverse")).state == "streaming"
-
-
-def test_no_pane_ever_shows_a_token_of_a_stale_question(client, qtbot, mixer):
-    lay(mixer)
-    old = ask(client, qtbot, mixer, "first")
-    spoken = []
-    mixer.answers.spoke.connect(lambda pane, token: spoken.append((pane, token.text)))
-    client.progress(old[()], Token(index=0, text="old"))
-    new = {tuple(p.name for p in c.body.parts): c for c in []}
-    mixer.questions.ask("second")
-    assert {call.id for call in old.values()} <= set(client.cancelled)
-    new = {
-        tuple(p.name for p in call.body.parts): call
-        for call in client.asked(Generate)
-        if call.body.prompt == "second"
-    }
-    client.progress(old[()], Token(index=1, text="OLD"))
-    assert mixer.answers.answer(BASE).text == "old", "still readable"
-    assert mixer.answers.answer(BASE).stale
-    client.progress(new[()], Token(index=0, text="new"))
-    client.progress(old[()], Token(index=2, text="OLD"))
-    client.answer(old[()], generated("oldOLD"))
-    client.fail(old[(("reverse", 1.0),)], "cancelled")
-    assert mixer.answers.answer(BASE).text == "new"
-    assert not mixer.answers.answer(BASE).stale
-    assert mixer.answers.answer(expert_pane("reverse")).state == "waiting"
-    assert (BASE, "OLD") not in spoken
-    assert mixer.notices == []
-
-
-def test_a_moved_fader_asks_the_mix_again_once_and_only_the_mix(client, qtbot, mixer):
-    lay(mixer)
-    for call in ask(client, qtbot, mixer).values():
-        client.answer(call, generated())
-    for level in (0.9, 0.8, 0.7, 0.6):
-        mixer.set_fader("sort", level)
-    assert client.asked(Generate) == []
-    settled(qtbot, mixer)
-    (again,) = client.asked(Generate)
-    assert [part.weight for part in again.body.parts] == [1.0, 0.6, 1.0]
-    mixer.set_fader("sort", 0.5)
-    settled(qtbot, mixer)
-    assert again.id in client.cancelled
-    assert [part.weight for part in client.last(Generate).body.parts] == [1.0, 0.5, 1.0]
-
-
-def test_an_adapter_called_mix_has_a_pane_of_its_own(client, qtbot, mixer):
-    assert expert_pane("mix") != MIX
-    assert expert_pane("base") != BASE
-
-
-def test_compare_adds_and_removes_panes(client, qtbot, mixer):
-    lay(mixer)
-    ask(client, qtbot, mixer)
-    assert mixer.questions.panes == [BASE, expert_pane("reverse"), MIX]
-    mixer.questions.compare("sort", True)
-    assert mixer.questions.panes == [BASE, expert_pane("reverse"), expert_pane("sort"), MIX]
-    assert [part.name for part in client.last(Generate).body.parts] == ["sort"]
-    mixer.questions.compare("reverse", False)
-    assert mixer.questions.panes == [BASE, expert_pane("sort"), MIX]
-
-
-def test_failure_is_shown_in_its_pane_and_asked_again_when_the_engine_is_back(client, qtbot, mixer):
-    lay(mixer)
-    calls = ask(client, qtbot, mixer)
-    client.fail(calls[()], "crashed", "The engine stopped.", "It starts again.")
-    assert mixer.answers.answer(BASE).error.message == "The engine stopped."
-    client.welcomed.emit()
-    assert [call for call in client.asked(Generate) if not call.body.parts]
-    assert mixer.answers.answer(BASE).state == "waiting"
-
-
 # --- the mix ---
-
-
-GATES = [[[0.1, 0.2, 0.1, 0.6]] * 2, [[0.7, 0.1, 0.1, 0.1]] * 2, [[0.9, 0.05, 0.03, 0.02]] * 2]
-ROUTING = Routing(
-    tokens=["a", "b", "c"], modules=["l.0.q_proj", "l.0.o_proj"], experts=[*NAMES, "null"], gates=GATES
-)
 
 
 @pytest.fixture
@@ -403,36 +252,33 @@ def test_faders_mute_and_solo_play_over_the_mix(client, qtbot, mixed):
     mixed.set_fader("sort", 1.5)
     mixed.mute("plural", True)
     mixed.set_router(mode="topk", top_k=2, strength=1.2)
-    calls = ask(client, qtbot, mixed)
-    call = calls[(("reverse", 1.0), ("sort", 1.5), ("plural", 0.0))]
-    mixing = call.body.mixing
+    voice = voices(ask(client, qtbot, mixed))[(("reverse", 1.0), ("sort", 1.5), ("plural", 0.0))]
+    mixing = voice.mixing
     assert (mixing.name, mixing.mode, mixing.top_k, mixing.strength) == ("mix-1", "topk", 2, 1.2)
-    assert call.body.record
+    assert voice.record
 
 
 def test_an_expert_taken_off_the_desk_is_silent_and_it_says_so(client, qtbot, mixed):
     mixed.remove("plural")
     assert mixed.playing.has_router
     assert "plural silent" in mixed.playing.sentence
-    calls = ask(client, qtbot, mixed)
-    assert (("reverse", 1.0), ("sort", 1.0), ("plural", 0.0)) in calls
+    assert (("reverse", 1.0), ("sort", 1.0), ("plural", 0.0)) in voices(ask(client, qtbot, mixed))
 
 
 def test_a_stranger_on_the_desk_means_static_faders_and_it_says_so(client, qtbot, mixed):
     mixed.drop("upper")
     assert not mixed.playing.has_router
     assert "trained without upper" in mixed.playing.sentence
-    calls = ask(client, qtbot, mixed)
-    assert all(call.body.mixing is None for call in calls.values())
+    assert all(voice.mixing is None for voice in ask(client, qtbot, mixed).body.voices)
 
 
 def test_who_spoke_and_how_much(client, qtbot, mixed):
     spoken = []
     mixed.answers.spoke.connect(lambda pane, token: spoken.append((pane, token)))
-    call = next(call for call in ask(client, qtbot, mixed).values() if call.body.mixing)
-    client.progress(call, Token(index=0, text="c", gates=GATES[2]))
+    call = ask(client, qtbot, mixed)
+    client.progress(call, Token(index=0, text="c", gates=GATES[2], row=2))
     assert spoken == [(MIX, Spoken("c", 0, pytest.approx(0.9)))]
-    client.answer(call, generated("c", ROUTING))
+    client.progress(call, RowDone(row=2, answer=generated("c", ROUTING)))
     assert mixed.playing.voices == [*NAMES, "null"]
     assert mixed.usage["reverse"] == pytest.approx((0.1 + 0.7 + 0.9) / 3)
     assert mixed.usage["null"] == pytest.approx((0.6 + 0.1 + 0.02) / 3)
@@ -654,18 +500,18 @@ def test_a_mix_is_named_by_the_person_or_by_number(client, mixed):
 
 
 def test_map_and_meters_fill_while_the_mix_speaks(client, qtbot, mixed):
-    call = next(call for call in ask(client, qtbot, mixed).values() if call.body.mixing)
+    call = ask(client, qtbot, mixed)
     heard = []
     mixed.answers.heard.connect(lambda pane: heard.append(len(mixed.routing.tokens)))
-    begun = msgspec.structs.replace(ROUTING, tokens=["a", "b"], gates=GATES[:2])
+    begun = msgspec.structs.replace(ROUTING, tokens=["a", "b"], gates=GATES[:2], row=2)
     client.progress(call, begun)
     assert mixed.answers.answer(MIX).prompt_tokens == 2
     assert mixed.usage["reverse"] == pytest.approx((0.1 + 0.7) / 2)
-    client.progress(call, Token(index=0, text="c", gates=GATES[2]))
-    assert mixed.routing == ROUTING
+    client.progress(call, Token(index=0, text="c", gates=GATES[2], row=2))
+    assert mixed.routing == msgspec.structs.replace(ROUTING, row=2)
     assert mixed.usage["reverse"] == pytest.approx((0.1 + 0.7 + 0.9) / 3)
     assert mixed.usage_of == "this prompt and answer, 3 tokens"
-    client.answer(call, generated("c", ROUTING))
+    client.answer(call, Compared(answers=[generated(), generated(), generated("c", ROUTING)]))
     assert heard == [2, 3, 3]
 
 
