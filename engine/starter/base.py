@@ -20,7 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.starter.corpus import Line, corpus
 from engine.starter.tokenizer import ANSWER, COMMANDS, END, PAD, build_tokenizer, save_tokenizer
-from engine.training.loop import Loss, Settings, StepDone, train
+from engine.training import Loss, Settings, StepDone, train
 
 __all__ = ["BaseRecipe", "BaseTask", "new_base", "train_base"]
 

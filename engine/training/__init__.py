@@ -9,8 +9,9 @@ A method brings a Task; everything else is here. Usable without the studio:
 """
 
 from engine.training.checkpoint import Checkpoints
-from engine.training.loop import CheckpointDone, Loss, Mailbox, MicroStepDone, Settings, StepDone, Task, train
+from engine.training.loop import CheckpointDone, Mailbox, MicroStepDone, StepDone, train
 from engine.training.lora_task import LoraTask
+from engine.training.task import Loss, Settings, Task
 
 __all__ = [
     "CheckpointDone",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,67 +21,15 @@ from torch import Tensor
 from engine.formats.errors import StudioError
 from engine.training.checkpoint import Checkpoints
 from engine.training.randomness import Randomness
+from engine.training.task import Loss, Settings, Task
 
-__all__ = ["CheckpointDone", "Loss", "Mailbox", "MicroStepDone", "Settings", "StepDone", "Task", "train"]
+__all__ = ["CheckpointDone", "Mailbox", "MicroStepDone", "StepDone", "train"]
 
 Action = Literal["pause", "cancel", "keep"]
 Outcome = Literal["done", "paused", "cancelled", "kept"]
 
 STEPS_BEFORE_ESTIMATE = 5
 SHARE_FOR_CHECKPOINTS = 0.05
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train. ``warmup`` is a share of the steps, ``clip`` the largest norm of the whole gradient.
-
-    A checkpoint is written every ``checkpoint_seconds``, less often where writing would take more than 5 %
-    of the time. ``accumulation`` micro-steps, each with a batch of its own, make a step; their losses are
-    averaged.
-    """
-
-    steps: int
-    learning_rate: float
-    warmup: float = 0.05
-    weight_decay: float = 0.0
-    decay: Literal["cosine", "linear"] = "cosine"
-    clip: float = 1.0
-    accumulation: int = 1
-    seed: int = 0
-    checkpoint_seconds: float = 5.0
-
-    def rate(self, step: int) -> float:
-        """The learning rate of step ``step`` (0 is the first): up linearly, then down to 0."""
-        warm = round(self.warmup * self.steps)
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        progress = (step - warm) / max(1, self.steps - warm)
-        falling = (1 + math.cos(math.pi * progress)) / 2 if self.decay == "cosine" else 1 - progress
-        return self.learning_rate * falling
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What a task computed on a batch: a scalar with a gradient, the tokens read, and what to plot."""
-
-    value: Tensor
-    tokens: int
-    metrics: Mapping[str, Tensor | float] = field(default_factory=dict)
-
-
-class Task(Protocol):
-    """What a method brings to the loop."""
-
-    def parameters(self) -> dict[str, Tensor]:
-        """The tensors to train, by name, in a fixed order."""
-
-    def batches(self, order: torch.Generator) -> Sequence[Any]:
-        """One pass over the data, in an order drawn from ``order`` and from nothing else."""
-
-    def loss(self, batch: Any) -> Loss: ...
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Write the result to a new folder, and say what a person should know about it."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +105,10 @@ class _Run:
         self.task = task
         self.settings = settings
         self.parameters = task.parameters()
+        self.stages = _brought(task, "stages", tuple)()
+        self.at_step = _brought(task, "at_step", lambda step: None)
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
+            _groups(self.parameters, _brought(task, "rates", dict)()),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -183,9 +133,9 @@ class _Run:
 
     def update(self, losses: Sequence[Loss]) -> dict[str, float]:
         """Make a step with the gradients gathered, and say how it went."""
-        rate = self.settings.rate(self.step)
+        rate = self.settings.rate(self.step, self.stages)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
         metrics = {"loss": _mean([loss.value for loss in losses]), "grad_norm": float(norm), "lr": rate}
         if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["grad_norm"])):
@@ -202,7 +152,10 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self._mark()
-        return metrics | {name: _mean([loss.metrics[name] for loss in losses]) for name in losses[0].metrics}
+        names = dict.fromkeys(name for loss in losses for name in loss.metrics)
+        return metrics | {
+            name: _mean([loss.metrics[name] for loss in losses if name in loss.metrics]) for name in names
+        }
 
     def state(self) -> dict[str, Tensor]:
         """The state after the last whole step."""
@@ -211,6 +164,7 @@ class _Run:
         state |= {"step": torch.tensor(self.step), "loss": torch.tensor(self.loss, dtype=torch.float64)}
         state |= {"order.start": start, "order.index": torch.tensor(index)}
         state |= _prefixed("task", self.parameters)
+        state |= _prefixed("beside", _brought(self.task, "state", dict)())
         for name, parameter in self.parameters.items():
             state |= _prefixed(f"optimizer.{name}", self.optimizer.state[parameter])
         return state
@@ -228,6 +182,8 @@ class _Run:
             self.optimizer.state[parameter] = {
                 key: value.to(parameter.device) for key, value in moments.items()
             }
+        if beside := _below("beside", state):
+            self.task.load_state(beside)  # type: ignore[attr-defined]
         self.randomness.move(_below("random", state))
         self.order.move(state["order.start"], int(state["order.index"]))
         self.step, self.loss = int(state["step"]), float(state["loss"])
@@ -298,6 +254,8 @@ def train(
             return "kept"
         if run.step == settings.steps:
             return "done"
+        if not losses:
+            run.at_step(run.step)
         losses.append(run.micro_step())
         if len(losses) == settings.accumulation:
             metrics = run.update(losses)
@@ -312,6 +270,19 @@ def train(
             yield CheckpointDone(run.step, folder)
         if mailbox.action == "pause":
             return "paused"
+
+
+def _brought(task: Task, name: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``task`` brings under ``name``, if it does."""
+    return getattr(task, name, otherwise)
+
+
+def _groups(parameters: Mapping[str, Tensor], rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """One group of the optimizer for each factor on the learning rate."""
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(rates.get(name, 1.0), []).append(parameter)
+    return [{"params": members, "factor": factor} for factor, members in groups.items()]
 
 
 def _mean(values: Sequence[Tensor | float]) -> float:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from engine.formats.dataset import Row
 from engine.lora import attach, new_adapter, write_adapter
-from engine.training.loop import Loss
 from engine.training.play import play
+from engine.training.task import Loss
 from engine.training.text import collate, completion_loss, encode, shuffled
 
 if TYPE_CHECKING:

@@ -182,3 +182,65 @@ def test_a_state_of_other_tensors_is_refused(tmp_path):
     state["task.other"] = state.pop("task.weight")
     with pytest.raises(StudioError, match="other tensors"):
         run(Noisy(), resume=state)
+
+
+class Staged(Noisy):
+    """Learns two weights at different rates, the second from step 10 on; remembers the first of then."""
+
+    def __init__(self):
+        super().__init__()
+        self.bend = nn.Parameter(torch.zeros(()))
+        self.kept = None
+        self.begun = []
+
+    def parameters(self):
+        return {"weight": self.weight, "bend": self.bend}
+
+    def stages(self):
+        return (10,)
+
+    def rates(self):
+        return {"bend": 0.1}
+
+    def at_step(self, step):
+        self.begun.append(step)
+        if step >= 10 and self.kept is None:
+            self.kept = self.weight.detach().clone()
+
+    def loss(self, batch):
+        loss = super().loss(batch)
+        if self.kept is None:
+            return loss
+        held = loss.value + ((self.weight - self.kept) ** 2).sum() + (self.bend - 1) ** 2
+        return Loss(held, loss.tokens, {**loss.metrics, "held": held.item()})
+
+    def state(self):
+        return {} if self.kept is None else {"kept": self.kept}
+
+    def load_state(self, state):
+        self.kept = state["kept"]
+
+
+def test_stages_begin_anew_and_rates_differ():
+    settings = Settings(steps=40, learning_rate=1.0, warmup=0.1)
+    curve = [settings.rate(step, (10,)) for step in range(40)]
+    assert curve[0] == 1.0 and curve[9] < 0.05
+    assert curve[10:13] == pytest.approx([1 / 3, 2 / 3, 1.0]) and curve[39] < 0.01
+    task = Staged()
+    events, _ = run(task, Settings(steps=12, learning_rate=0.3, warmup=0.0, accumulation=2, clip=1e9))
+    assert task.begun == list(range(12))
+    assert ["held" in event.metrics for event in steps(events)] == [False] * 10 + [True] * 2
+    # Two steps of AdamW with a steady gradient go as far as their rates: 0.3 and 0.15, a tenth of each.
+    assert float(task.bend.detach()) == pytest.approx(0.045, rel=0.02)
+
+
+@pytest.mark.parametrize("stop_after", [20, 29, 30, 31, 60])
+def test_a_staged_run_resumes_bitwise(tmp_path, stop_after):
+    whole = Staged()
+    run(whole)
+    checkpoints = Checkpoints(tmp_path)
+    run(Staged(), checkpoints=checkpoints, stop_after=stop_after)
+    resumed = Staged()
+    run(resumed, resume=checkpoints.newest().tensors)
+    assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bend, whole.bend)
+    assert torch.equal(resumed.kept, whole.kept)
