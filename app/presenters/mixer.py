@@ -37,7 +37,7 @@ SAVED_JOB = "mixer/training"
 
 
 class Mixer(QObject):
-    """The desk and everything that a person can do with it.
+    """The desk and everything that a person can do with it; other views of the mixer share its ``client``.
 
     ``desk_changed``: strips, faders, router settings, data, mix, or what there is to choose from.
     ``usage_changed``: the experts' shares (``usage``), measured on ``usage_of``.
@@ -51,7 +51,7 @@ class Mixer(QObject):
 
     def __init__(self, client: Client, store: QSettings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._client = client
+        self.client = client
         self._store = store
         self._history = History(self._saved_desk())
         self._warm = ""
@@ -68,9 +68,9 @@ class Mixer(QObject):
             self.refresh()
 
     def _listen(self) -> None:
-        self._client.welcomed.connect(self.refresh)
-        self._client.happened.connect(self._on_event)
-        self._client.gauge.connect(self._on_gauge)
+        self.client.welcomed.connect(self.refresh)
+        self.client.happened.connect(self._on_event)
+        self.client.gauge.connect(self._on_gauge)
         self.stock.changed.connect(self._stock_changed)
         self.stock.failed.connect(self._failed)
         self.training.failed.connect(self._failed)
@@ -427,7 +427,7 @@ class Mixer(QObject):
     def _warm_up(self, base: str) -> None:
         if base != self._warm:
             self._warm = base
-            self._client.ask(WarmUp(base=base), None, self._failed)
+            self.client.ask(WarmUp(base=base), None, self._failed)
 
     # the engine speaks
 
