@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from engine.formats.errors import StudioError
-from engine.messages import Body, Generate, Mixing, Part, Route, Score, Work
+from engine.messages import Body, Compare, Generate, Mixing, Part, Route, Score, Work
 from engine.runtime.base import Base
 from engine.runtime.generation import answer
 from engine.runtime.jobs import JobRun
@@ -21,6 +21,8 @@ Steps = Generator[Body | None, None, Body]
 def perform(work: Work, voices: Voices, jobs: dict[str, JobRun]) -> Steps:
     """Answer ``work``; its voice is held for as long as it runs. ``jobs`` are those that run here."""
     request = work.request
+    if isinstance(request, Compare):
+        raise StudioError("failed", "This engine cannot compare voices in one batch yet.")
     if request.mixing is not None and request.mixing.job:
         run = jobs.get(request.mixing.job)
         return (yield from _overhear(run, request.parts, request.mixing, voices.base, work))
@@ -36,6 +38,7 @@ def _play(base: Base, voice: Voice, work: Work) -> Steps:
             return (yield from route(base, voice, request))
         case Score() as request:
             return (yield from score(base, voice, request, work.paths["data"]))
+    raise AssertionError(f"a {type(work.request).__name__} has several voices")
 
 
 def _overhear(run: JobRun | None, parts: list[Part], mixing: Mixing, base: Base, work: Work) -> Steps:

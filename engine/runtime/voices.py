@@ -107,6 +107,8 @@ class Voices:
 
 def mixed(bank: Bank, router: Router, parts: Sequence[Part], mixing: Mixing) -> Voice:
     """The voice of a bank under a router, ``parts`` its faders (experts not named play at 1)."""
+    if mixing.mode == "hard" or mixing.muted or mixing.locked or not mixing.renormalise:
+        raise StudioError("failed", "This engine cannot play a mix so yet.")
     playing = router.play(mixing.mode, mixing.top_k, mixing.strength)
     weights = dict.fromkeys(bank.experts, 1.0) | {part.name: part.weight for part in parts}
     return Voice(bank, bank.new_gates(weights, _ranks(bank, parts), playing), playing.experts)

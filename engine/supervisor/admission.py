@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import Literal
+from pathlib import Path
 
 from engine.formats.dataset import describe, snapshot
 from engine.formats.errors import StudioError
-from engine.messages import Job, JobSpec, SubmitJob, TrainLora, TrainRouter
+from engine.messages import ExportMix, Job, JobSpec, MixCard, SubmitJob, TrainJoint, TrainRouter
+from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
-from engine.supervisor.library import Library
-from engine.supervisor.spec import check_spec, planned_steps
+from engine.supervisor.library import Library, check_name
+from engine.supervisor.spec import check_spec, data_of, kind_of, name_of, parts_of, planned_steps, room_of
 from engine.supervisor.store import Record
 
-__all__ = ["Admission", "room_of"]
+__all__ = ["Admission"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def room_of(spec: JobSpec) -> Literal["adapters", "mixes"]:
-    """Where the result of a job will live."""
-    return "mixes" if isinstance(spec, TrainRouter) else "adapters"
 
 
 class Admission:
@@ -46,29 +42,37 @@ class Admission:
         check_spec(spec)
         self.resolve(spec)
         self.check_name(spec)
-        source = self._library.data(spec.data)
-        data = await asyncio.to_thread(describe, source)
-        copy = await asyncio.to_thread(snapshot, source, self._home.data)
+        paths, rows = {}, {}
+        for key, named in data_of(spec).items():
+            source = self._library.data(named)
+            rows[key] = (await asyncio.to_thread(describe, source)).rows
+            paths[key] = str(await asyncio.to_thread(snapshot, source, self._home.data))
         job = Job(
             id=request.id,
-            kind="lora" if isinstance(spec, TrainLora) else "router",
-            name=spec.out,
+            kind=kind_of(spec),
+            name=name_of(spec),
             state="queued",
             step=0,
-            steps=planned_steps(spec, data.rows),
+            steps=planned_steps(spec, rows),
             message="Waiting for its turn.",
             spec=spec,
             created=time.time(),
         )
-        return Record(job=job, paths={"data": str(copy)}, number=self._ledger.next_number())
+        return Record(job=job, paths=paths, number=self._ledger.next_number())
 
     def check_name(self, spec: JobSpec) -> None:
-        """StudioError("usage") when the result's name is taken, now or by a job that is not over."""
-        self._library.check_free(room_of(spec), spec.out)
+        """StudioError("usage") when the place of the result is taken, now or by a job that is not over."""
+        place = _place(spec)
+        if place is None:
+            return
+        room = room_of(spec)
+        if room is not None:
+            self._library.check_free(room, name_of(spec))
+        elif isinstance(spec, ExportMix):
+            check_target(Path(spec.folder), self._home.root)
         for record in self._ledger.records.values():
             other = record.job
-            same = room_of(other.spec) == room_of(spec) and other.spec.out.casefold() == spec.out.casefold()
-            if same and other.state not in ENDED:
+            if _place(other.spec) == place and other.state not in ENDED:
                 raise StudioError(
                     "usage",
                     f"A job that makes {other.name} is already {other.state}.",
@@ -78,17 +82,45 @@ class Admission:
     def resolve(self, spec: JobSpec) -> dict[str, str]:
         """The folders behind the names in a spec; StudioError for one missing or made for another base."""
         base = self._library.base(spec.base)
-        if isinstance(spec, TrainLora):
-            return {}
-        paths = {}
         known = {card.name for card in self._library.bases()}
-        for name in spec.experts:
+        names, mixed = parts_of(spec)
+        paths, mix = {}, None
+        if mixed:
+            mix = self._library.mix(mixed)
+            paths[f"mix:{mixed}"] = mix.path
+            _check_base(f"The mix {mixed}", mix.base, base.name, "Choose its own base.")
+        if isinstance(spec, TrainRouter) and mix:
+            names = _newcomers(spec, mix)
+        for name in names:
             card = self._library.adapter(name)
-            if card.base in known and card.base != base.name:
-                raise StudioError(
-                    "adapter",
-                    f"The expert {name} was made for {card.base}, not for {base.name}.",
-                    "Choose experts of one base.",
-                )
             paths[f"adapter:{name}"] = card.path
+            if card.base in known:
+                _check_base(f"The expert {name}", card.base, base.name, "Choose experts of one base.")
+        if isinstance(spec, TrainJoint):
+            for domain in spec.domains:
+                check_name(domain.expert)
         return paths
+
+
+def _place(spec: JobSpec) -> tuple[str, str] | None:
+    """Where the result goes, so that two jobs do not go to the same place; None where none is made."""
+    room = room_of(spec)
+    if room is not None:
+        return room, name_of(spec).casefold()
+    return ("outside", str(Path(spec.folder))) if isinstance(spec, ExportMix) else None
+
+
+def _newcomers(spec: TrainRouter, mix: MixCard) -> list[str]:
+    names = [name for name in spec.experts if name not in mix.experts]
+    if not names:
+        raise StudioError(
+            "usage",
+            f"The mix {mix.name} already has {', '.join(spec.experts)}.",
+            "Name an expert that it does not have.",
+        )
+    return names
+
+
+def _check_base(what: str, its: str, wish: str, hint: str) -> None:
+    if its != wish:
+        raise StudioError("adapter", f"{what} was made for {its}, not for {wish}.", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import sys
@@ -16,7 +17,9 @@ from engine.supervisor.store import Entry
 
 __all__ = [
     "ADAPTER_FILES",
+    "check_target",
     "copy_adapter",
+    "deliver",
     "export_at_rank",
     "hashes",
     "move",
@@ -44,6 +47,42 @@ def move(source: Path, target: Path, doing: str) -> None:
         sync_folder(source.parent)
     except OSError as error:
         raise explain_os_error(error, doing) from error
+
+
+def check_target(folder: Path, home: Path) -> None:
+    """StudioError("usage") unless a new folder may be made here, outside of the studio's own ``home``."""
+    if folder.exists() or folder.is_symlink():
+        raise StudioError("usage", f"{folder} already exists.", "Choose a folder that does not exist yet.")
+    if folder.is_relative_to(home):
+        raise StudioError("usage", f"{folder} lies within the studio's own folder.", "Choose another place.")
+    there = next(parent for parent in folder.parents if parent.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise StudioError("usage", f"Nothing can be written to {there}.", "Choose another place.")
+
+
+def deliver(source: Path, target: Path, doing: str) -> None:
+    """Copy a finished folder to ``target``, on whatever disk that is; doing it twice is doing it once.
+
+    StudioError("usage") when something else is there, StudioError("disk") when it does not fit.
+    """
+    try:
+        if target.is_dir() and hashes(target) == hashes(source):
+            return
+    except OSError as error:
+        raise explain_os_error(error, doing) from error
+    if target.exists():
+        raise StudioError(
+            "usage",
+            f"Meanwhile something else has been put to {target}.",
+            "Move it away, then resume the job: its result is still there.",
+        )
+    with atomic_folder(target, doing=doing) as work:
+        for path in sorted(source.rglob("*")):
+            place = work / path.relative_to(source)
+            if path.is_dir():
+                place.mkdir()
+            else:
+                shutil.copyfile(path, place)
 
 
 def hashes(folder: Path) -> dict[str, str]:

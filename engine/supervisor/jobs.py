@@ -18,6 +18,7 @@ from engine.messages import (
     LogLine,
     Metrics,
     SubmitJob,
+    TrainJoint,
     TrainRouter,
 )
 from engine.supervisor.admission import Admission
@@ -26,6 +27,7 @@ from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library
 from engine.supervisor.running import Running, clear
 from engine.supervisor.runtimes import Runtime, Runtimes
+from engine.supervisor.spec import room_of, title_of
 from engine.supervisor.store import Record, Store
 
 __all__ = ["Jobs"]
@@ -66,10 +68,10 @@ class Jobs:
         """Whether a job runs or waits for its turn."""
         return any(job.state in ("queued", "running") for job in self.all())
 
-    def training_router(self, job: str) -> tuple[str, TrainRouter]:
+    def training_router(self, job: str) -> tuple[str, TrainRouter | TrainJoint]:
         """Id and spec of a router's job that runs now. StudioError when it is another kind, or does not."""
         found = self._ledger.find(job).job
-        if not isinstance(found.spec, TrainRouter):
+        if not isinstance(found.spec, TrainRouter | TrainJoint):
             raise StudioError("usage", f"{found.name} is not a mix in training.", "Name the job of a mix.")
         if found.state != "running":
             raise StudioError(
@@ -130,6 +132,12 @@ class Jobs:
     async def cancel(self, job: str, keep: bool) -> Job:
         """Stop a job. ``keep`` makes what it has learned its result, if need be from its checkpoint."""
         record = self._ledger.find(job)
+        if keep and room_of(record.job.spec) is None:
+            raise StudioError(
+                "usage",
+                f"{title_of(record.job.spec)} learns nothing that could be kept.",
+                "Cancel it, or let it end.",
+            )
         match record.job.state:
             case "running":
                 await self._running.steer(record, "keep" if keep else "cancel")

@@ -21,6 +21,7 @@ from engine.messages import AdapterCard, BaseCard, MixCard, Verification
 from engine.supervisor.bases import read_base
 from engine.supervisor.folders import (
     ADAPTER_FILES,
+    check_target,
     copy_adapter,
     export_at_rank,
     hashes,
@@ -255,10 +256,7 @@ class Library:
         """Write an adapter as an ordinary PEFT folder, all of it or its best ``rank`` columns."""
         card = self.adapter(name)
         target = Path(folder).expanduser().absolute()
-        if target.exists():
-            raise StudioError(
-                "usage", f"{target} already exists.", "Choose a folder that does not exist yet."
-            )
+        check_target(target, self._home.root)
         if rank is not None and not 1 <= rank <= card.rank:
             raise StudioError(
                 "usage", f"{name} has ranks 1 to {card.rank}, not {rank}.", "Choose one of these."

@@ -53,6 +53,8 @@ class Requests:
             case messages.WarmUp(base=base):
                 await self._runtimes.ready(self._library.base(base), _in_words(say))
                 return messages.Done()
+            case messages.Compare() | messages.DropExpert() | messages.CopyMix():
+                raise StudioError("failed", f"This engine cannot do {type(body).__name__} yet.")
             case messages.Status():
                 return self._status()
             case messages.Shutdown():
@@ -131,7 +133,7 @@ class Requests:
         elif mixing.job:
             job, spec = self._jobs.training_router(mixing.job)
             base_name, paths = spec.base, {}
-            _check_mixing(spec.out, base_name, spec.experts, wish, request.parts)
+            _check_mixing(spec.out, base_name, self._experts(spec), wish, request.parts)
             request = msgspec.structs.replace(request, mixing=msgspec.structs.replace(mixing, job=job))
         else:
             mix = self._library.mix(mixing.name)
@@ -141,6 +143,13 @@ class Requests:
             paths["data"] = str(self._library.data(request.data))
         runtime = await self._runtimes.ready(self._library.base(base_name), _in_words(say))
         return await self._runtimes.ask(runtime, messages.Work(request=request, paths=paths), say)
+
+    def _experts(self, spec: messages.TrainRouter | messages.TrainJoint) -> list[str]:
+        match spec:
+            case messages.TrainJoint(domains=domains):
+                return [domain.expert for domain in domains]
+            case messages.TrainRouter(experts=experts, extend=mix):
+                return [*(self._library.mix(mix).experts if mix else []), *experts]
 
     def _adapters(self, parts: list[Part]) -> dict[str, str]:
         return {f"adapter:{part.name}": self._library.adapter(part.name).path for part in parts}

@@ -16,6 +16,7 @@ import msgspec
 from engine.formats.errors import StudioError
 from engine.messages import (
     Error,
+    ExportMix,
     JobChanged,
     JobCheckpoint,
     JobEnded,
@@ -24,10 +25,12 @@ from engine.messages import (
     StartJob,
     SteerJob,
 )
-from engine.supervisor.admission import Admission, room_of
+from engine.supervisor.admission import Admission
+from engine.supervisor.folders import deliver
 from engine.supervisor.ledger import MIRROR, Ledger
 from engine.supervisor.library import Library
 from engine.supervisor.runtimes import Runtime, Runtimes
+from engine.supervisor.spec import room_of, title_of
 from engine.supervisor.store import Record
 
 __all__ = ["Running", "clear"]
@@ -109,11 +112,15 @@ class Running:
     async def _run(self, record: Record, run: Run) -> None:
         """Bring a job and a runtime together. How it ends is told by the runtime, or by its death."""
         spec = record.job.spec
+        if record.output and Path(record.output).is_dir():  # it had finished, but could not be put in place
+            await self._publish(record)
+            return
+        record.output = ""
         try:
-            paths = self._admission.resolve(spec) | {"data": record.paths["data"]}
+            paths = self._admission.resolve(spec) | record.paths
             runtime = await self._runtimes.ready(self._library.base(spec.base))
             run.runtime = runtime
-            where = f" from step {record.job.checkpoint_step}" if record.checkpoint else ""
+            where = _from(record, record.job.checkpoint_step or 0) if record.checkpoint else ""
             self._ledger.say(
                 record, "info", f"Started{where} on {runtime.device} (attempt {record.job.attempt})."
             )
@@ -224,28 +231,33 @@ class Running:
                 self._ledger.settle(record, "queued", "Waiting for the engine to start again.")
             case "paused":
                 self._over(record)
-                self._ledger.settle(record, "paused", f"Paused at step {message.step}.")
+                self._ledger.settle(record, "paused", f"Paused{_at(record, message.step)}.")
             case "cancelled":
                 self._over(record)
-                self._ledger.settle(record, "cancelled", f"Cancelled at step {message.step}.")
+                self._ledger.settle(record, "cancelled", f"Cancelled{_at(record, message.step)}.")
                 self._spawn(asyncio.to_thread(clear, self._ledger.folder(record)))
             case "failed":
-                unsaid = Error(code="failed", message=f"Training “{record.job.name}” failed.")
+                unsaid = Error(code="failed", message=f"{title_of(record.job.spec)} failed.")
                 self._fail(record, message.error or unsaid)
         self.start_next()
 
     async def _publish(self, record: Record) -> None:
-        """Move a finished result into the library. May be repeated: the output is on record until then."""
-        job = record.job
+        """Move a finished result to its place. May be repeated: the output is on record until then."""
+        job, room, output = record.job, room_of(record.job.spec), Path(record.output)
         try:
-            await self._library.adopt(room_of(job.spec), Path(record.output), job.name)
+            if room is not None:
+                await self._library.adopt(room, output, job.name)
+            elif isinstance(job.spec, ExportMix):
+                target = Path(job.spec.folder)
+                await asyncio.to_thread(deliver, output, target, f"saving {target.name}")
+                record.job = msgspec.structs.replace(job, result=job.result | {"path": str(target)})
         except StudioError as error:
             self._fail(record, error.as_message())
             return
         self._over(record)
         record.output = ""
-        message = f"Done after {job.step} steps."
-        if job.step < job.steps:
+        message = f"Done after {job.step} steps." if room else "Done."
+        if room and job.step < job.steps:
             message = f"Stopped at step {job.step} and kept."
         self._ledger.settle(record, "done", message)
         await asyncio.to_thread(clear, self._ledger.folder(record))
@@ -261,7 +273,7 @@ class Running:
             self._ledger.settle(record, "paused", f"Paused: {error.message}", error=error, step=step)
         else:
             self._ledger.settle(record, "failed", error.message, error=error)
-        sentence = f"Training “{record.job.name}” has stopped. {error.message}"
+        sentence = f"{title_of(record.job.spec)} has stopped. {error.message}"
         self._notice("error", record, sentence, error.hint)
         self.start_next()
 
@@ -294,9 +306,9 @@ class Running:
             )
         else:
             step = record.job.checkpoint_step or 0
-            self._ledger.settle(record, "queued", f"Continues from step {step}.", step=step)
-            name = record.job.name
-            self._notice("warning", record, f"{sentence} Training “{name}” continues from step {step}.")
+            self._ledger.settle(record, "queued", f"Continues{_from(record, step)}.", step=step)
+            title = title_of(record.job.spec)
+            self._notice("warning", record, f"{sentence} {title} continues{_from(record, step)}.")
         # Not at once: the runtime that died is still being buried.
         asyncio.get_running_loop().call_soon(self.start_next)
 
@@ -304,7 +316,8 @@ class Running:
         reason = f"{sentence} It is held after {times} in which it got no further."
         hint = "Resume it to try once more, or cancel it."
         self._ledger.settle(record, "held", reason, error=Error(code="held", message=reason, hint=hint))
-        self._notice("error", record, f"{sentence} Training “{record.job.name}” is held after {times}.", hint)
+        title = title_of(record.job.spec)
+        self._notice("error", record, f"{sentence} {title} is held after {times}.", hint)
 
     def _notice(
         self, level: Literal["info", "warning", "error"], record: Record, sentence: str, hint: str = ""
@@ -322,9 +335,9 @@ class Running:
             if record.output:
                 self._spawn(self._publish(record))
                 continue
-            step, name = record.job.checkpoint_step or 0, record.job.name
-            self._ledger.settle(record, "queued", f"Interrupted; continues from step {step}.", step=step)
-            self._notice("info", record, f"Training “{name}” was interrupted; it goes on from step {step}.")
+            step, title = record.job.checkpoint_step or 0, title_of(record.job.spec)
+            self._ledger.settle(record, "queued", f"Interrupted; continues{_from(record, step)}.", step=step)
+            self._notice("info", record, f"{title} was interrupted; it goes on{_from(record, step)}.")
         self.start_next()
 
     async def close(self, patience: float = 15.0) -> None:
@@ -358,6 +371,15 @@ class Running:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a background task failed", exc_info=error)
+
+
+def _at(record: Record, step: int) -> str:
+    """Where a job is; jobs without checkpoints count no steps that mean anything to a person."""
+    return f" at step {step}" if room_of(record.job.spec) else ""
+
+
+def _from(record: Record, step: int) -> str:
+    return f" from step {step}" if room_of(record.job.spec) else ""
 
 
 def clear(folder: Path) -> None:

@@ -1,13 +1,16 @@
-"""What a job may ask for: the bounds of every number in its spec, and how many steps it will take."""
+"""What a job's spec says: the bounds of its numbers, what it reads, makes, is called, and its steps."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
 
 from engine.formats.errors import StudioError
-from engine.messages import JobSpec, TrainLora, TrainRouter
+from engine.messages import ExportMix, JobSpec, ScoreMix, TrainGate, TrainJoint, TrainLora, TrainRouter
 
-__all__ = ["check_spec", "planned_steps"]
+__all__ = ["check_spec", "data_of", "kind_of", "name_of", "parts_of", "planned_steps", "room_of", "title_of"]
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "rank": (1, 1024),
@@ -15,40 +18,186 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "steps": (1, 10_000_000),
     "epochs": (1, 10_000),
     "max_examples": (1, 10_000_000),
+    "limit": (1, 10_000_000),
     "batch_size": (1, 65536),
+    "top_k": (1, 1024),
+    "hard_share": (0.0, 1.0),
     "learning_rate": (1e-9, 10.0),
+    "router_learning_rate": (1e-9, 10.0),
     "warmup": (0.0, 1.0),
     "weight_decay": (0.0, 10.0),
     "max_length": (2, 1_048_576),
     "temperature": (1e-3, 1e3),
     "balance_weight": (0.0, 1e3),
     "entropy_weight": (-1e3, 1e3),
+    "band_weight": (0.0, 1e3),
+    "preserve_weight": (0.0, 1e6),
+    "distill_steps": (0, 10_000_000),
     "seed": (0, 2**63 - 1),
     "checkpoint_seconds": (0.0, 86400.0),
 }
 
+_KINDS = {
+    TrainLora: "lora",
+    TrainRouter: "router",
+    TrainJoint: "joint",
+    TrainGate: "gate",
+    ScoreMix: "scores",
+    ExportMix: "export",
+}
+
+MANY = 64
+"""Data sets that one job may read, and experts that one mix may have."""
+
+
+def kind_of(spec: JobSpec) -> str:
+    """The kind of a job in a word."""
+    return _KINDS[type(spec)]
+
+
+def name_of(spec: JobSpec) -> str:
+    """What a job is called: after what it makes."""
+    match spec:
+        case ScoreMix(mix=mix):
+            return f"scores of {mix}"
+        case ExportMix(mix=mix, folder=folder):
+            return f"{mix} as {Path(folder).name}"
+    return spec.out
+
+
+def title_of(spec: JobSpec) -> str:
+    """A job as the subject of a sentence."""
+    match spec:
+        case ScoreMix(mix=mix):
+            return f"Scoring “{mix}”"
+        case ExportMix(mix=mix):
+            return f"Exporting “{mix}”"
+    return f"Training “{spec.out}”"
+
+
+def room_of(spec: JobSpec) -> Literal["adapters", "mixes"] | None:
+    """Where in the library the result of a job will live; None when it is nothing for the library."""
+    match spec:
+        case TrainLora() | TrainGate():
+            return "adapters"
+        case TrainRouter() | TrainJoint():
+            return "mixes"
+    return None
+
+
+def data_of(spec: JobSpec) -> dict[str, str]:
+    """{key in the job's paths: data set as the person named it}."""
+    match spec:
+        case TrainLora(data=data) | TrainGate(data=data) | TrainRouter(data=data):
+            return {"data": data} if data else {}
+        case TrainJoint(domains=domains):
+            return {f"data:{domain.expert}": domain.data for domain in domains}
+        case ScoreMix(data=sets, train=train):
+            return {f"data:{name}": data for name, data in sets.items()} | ({"train": train} if train else {})
+        case ExportMix(data=sets):
+            return {f"data:{name}": data for name, data in sets.items()}
+
+
+def parts_of(spec: JobSpec) -> tuple[list[str], str]:
+    """The adapters of the library that a job reads, and the mix ("" for none)."""
+    match spec:
+        case TrainLora():
+            return [], ""
+        case TrainRouter(experts=experts, extend=mix):
+            return experts, mix
+        case TrainJoint(domains=domains):
+            return [domain.adapter for domain in domains if domain.adapter], ""
+        case TrainGate(adapter=adapter):
+            return [adapter], ""
+        case ScoreMix(mix=mix) | ExportMix(mix=mix):
+            return [], mix
+
+
+def planned_steps(spec: JobSpec, rows: Mapping[str, int]) -> int:
+    """Optimizer steps of a job whose data sets have so many rows; 0 where only the work itself can tell."""
+    match spec:
+        case TrainLora(steps=steps) | TrainJoint(steps=steps) | TrainGate(steps=steps):
+            return steps
+        case TrainRouter(steps=None):
+            return spec.epochs * math.ceil(min(rows.get("data", 0), spec.max_examples) / spec.batch_size)
+        case TrainRouter(steps=int(steps)):
+            return steps
+    return 0
+
 
 def check_spec(spec: JobSpec) -> None:
     """StudioError("usage") naming the first field that is out of its bounds."""
+    untrained = isinstance(spec, TrainRouter) and spec.start != "zero" and not spec.extend
     for field, (low, high) in _LIMITS.items():
         value = getattr(spec, field, None)
+        if field == "steps" and untrained:
+            low = 0
         if value is not None and not (math.isfinite(value) and low <= value <= high):
             name = field.replace("_", " ")
             raise StudioError(
                 "usage", f"The {name} cannot be {value:g}.", f"Choose a value from {low:g} to {high:g}."
             )
-    if isinstance(spec, TrainRouter):
-        if not spec.experts:
-            raise StudioError("usage", "A mix needs at least one expert.", "Name experts with --expert.")
-        twice = sorted({name for name in spec.experts if spec.experts.count(name) > 1})
-        if twice:
-            raise StudioError("usage", f"The expert {twice[0]} is named twice.", "Name each expert once.")
+    match spec:
+        case TrainRouter():
+            _check_router(spec, untrained)
+        case TrainJoint(domains=domains):
+            if len(domains) < 2:
+                raise StudioError(
+                    "usage", "Joint training needs at least two experts.", "Name each with its own data."
+                )
+            _check_names([domain.expert for domain in domains], "expert")
+            _check_names([domain.adapter for domain in domains if domain.adapter], "adapter")
+        case ScoreMix():
+            if not spec.data:
+                raise StudioError("usage", "There is nothing to score on.", "Name test sets with --data.")
+            if not spec.arms:
+                raise StudioError("usage", "There is nothing to score.", "Name arms with --arm.")
+            _check_names(spec.arms, "arm")
+            _check_names(spec.data, "data set")
+        case ExportMix():
+            _check_export(spec)
 
 
-def planned_steps(spec: JobSpec, rows: int) -> int:
-    """Optimizer steps of a job on ``rows`` examples."""
-    if isinstance(spec, TrainLora):
-        return spec.steps
-    if spec.steps is not None:
-        return spec.steps
-    return spec.epochs * math.ceil(min(rows, spec.max_examples) / spec.batch_size)
+def _check_router(spec: TrainRouter, untrained: bool) -> None:
+    if not spec.experts:
+        raise StudioError("usage", "A mix needs at least one expert.", "Name experts with --expert.")
+    _check_names(spec.experts, "expert")
+    if spec.extend and spec.start != "zero":
+        raise StudioError(
+            "usage", "A router that is extended keeps its own start.", "Leave --start or --extend out."
+        )
+    if not spec.data and not (untrained and spec.steps == 0):
+        raise StudioError(
+            "usage",
+            "Without data nothing can be trained.",
+            "Name data with --data, or start from prototypes or gates with --steps 0.",
+        )
+
+
+def _check_export(spec: ExportMix) -> None:
+    _check_names(spec.data, "data set")
+    if not Path(spec.folder).is_absolute():
+        raise StudioError(
+            "usage", f"The folder {spec.folder} is not named in full.", "Give it from the root on."
+        )
+    if spec.gates == "domain" and not spec.data:
+        raise StudioError(
+            "usage",
+            "One LoRA for each domain needs a data set for each.",
+            "Name them with --data NAME=FILE.",
+        )
+    if spec.distill_steps and not spec.data:
+        raise StudioError("usage", "Distilling needs data to learn on.", "Name it with --data.")
+
+
+def _check_names(names: Iterable[str], what: str) -> None:
+    """StudioError("usage") for too many, for one that is named twice, or for one that names no file."""
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            raise StudioError("usage", f"The {what} {name} is named twice.", f"Name each {what} once.")
+        if not name or name != Path(name).name or not name.isprintable() or len(name) > 200:
+            raise StudioError("usage", f"“{name[:80]}” cannot name a {what}.", "Use letters and digits.")
+        seen.add(name.casefold())
+    if len(seen) > MANY:
+        raise StudioError("usage", f"{len(seen)} are too many.", f"Name {MANY} at most.")

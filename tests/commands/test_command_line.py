@@ -55,7 +55,7 @@ class Studio:
 def studio(tmp_path_factory):
     studio = Studio(tmp_path_factory.mktemp("cli") / "home")
     status = studio("engine", "start", "--detach")
-    assert status["running"] and status["protocol"] == 1
+    assert status["running"] and status["protocol"] == 2
     yield studio
     running = find_engine(Home(studio.home))
     assert studio("engine", "stop")["running"] is False

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 
+import msgspec
 import psutil
 import pytest
 import zmq
@@ -95,7 +96,7 @@ def test_what_a_stopped_job_has_learned_can_be_kept(rig, state):
         rig.kill()
         store = Store(rig.home.database)
         (record,) = store.jobs()
-        record.job = m.msgspec.structs.replace(record.job, state="failed")
+        record.job = msgspec.structs.replace(record.job, state="failed")
         store.save_job(record)
         store.close()
         rig.start()
@@ -344,7 +345,7 @@ def test_a_result_that_was_on_its_way_arrives_after_a_kill(rig):
     output = rig.home.jobs / "late" / "output"
     (rig.home.adapters / "late").rename(output)
     record.output = str(output)
-    record.job = m.msgspec.structs.replace(record.job, state="running", steps=9)
+    record.job = msgspec.structs.replace(record.job, state="running", steps=9)
     store.save_job(record)
     store.drop_entry("adapters", "late")
     store.close()

@@ -1,0 +1,203 @@
+"""What the engine answers, and what it says on the way there."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.messages.common import Struct
+from engine.messages.jobs import Job, LogLine
+from engine.messages.nouns import (
+    AdapterCard,
+    BaseCard,
+    Check,
+    DataSet,
+    Inspection,
+    MixCard,
+    RuntimeCard,
+    Verification,
+)
+
+__all__ = [
+    "Adapters",
+    "Bases",
+    "Body",
+    "Compared",
+    "DataSets",
+    "Doctor",
+    "Done",
+    "EngineStatus",
+    "Generated",
+    "Jobs",
+    "Log",
+    "Metrics",
+    "Mixes",
+    "Routing",
+    "RowDone",
+    "Said",
+    "Scored",
+    "Scoring",
+    "Token",
+    "Verified",
+]
+
+
+class Done(Struct, frozen=True):
+    """Nothing more to say than that it happened; ``path`` where something was written."""
+
+    path: str = ""
+
+
+class EngineStatus(Struct, frozen=True):
+    running: bool
+    pid: int
+    protocol: int
+    version: str
+    home: str
+    detached: bool
+    runtimes: list[RuntimeCard]
+
+
+class Doctor(Struct, frozen=True):
+    checks: list[Check]
+
+
+class Adapters(Struct, frozen=True):
+    adapters: list[AdapterCard]
+
+
+class Verified(Struct, frozen=True):
+    adapters: list[Verification]
+
+
+class Bases(Struct, frozen=True):
+    bases: list[BaseCard]
+
+
+class Mixes(Struct, frozen=True):
+    mixes: list[MixCard]
+
+
+class DataSets(Struct, frozen=True):
+    sets: list[DataSet]
+
+
+class Jobs(Struct, frozen=True):
+    jobs: list[Job]
+
+
+class Log(Struct, frozen=True):
+    lines: list[LogLine]
+
+
+class Metrics(Struct, frozen=True):
+    """A job's curve: ``series[name][i]`` was recorded at ``steps[i]`` (None where not measured)."""
+
+    id: str
+    steps: list[int]
+    series: dict[str, list[float | None]]
+
+
+class Token(Struct, frozen=True):
+    """One more token of an answer; ``gates[module][expert]`` when asked for, ordered as in Routing.
+
+    ``row`` is the voice of a Compare.
+    """
+
+    index: int
+    text: str
+    gates: list[list[float]] | None = None
+    row: int = 0
+
+
+class Routing(Struct, frozen=True):
+    """Gates of a whole text: ``gates[token][module][expert]``, each row of experts in 0..1.
+
+    ``experts`` ends with "null" when the mix has a null expert.
+    """
+
+    tokens: list[str]
+    modules: list[str]
+    experts: list[str]
+    gates: list[list[list[float]]]
+    row: int = 0
+
+
+class Generated(Struct, frozen=True):
+    """A finished answer. ``routing`` covers prompt and answer when the request asked to record.
+
+    ``tokens_per_second`` is the speed of this answer's own passes after the one that read the prompt: what
+    others did in between does not count. ``first_token_seconds`` is what the person waited, others included.
+    """
+
+    text: str
+    tokens: int
+    tokens_per_second: float
+    first_token_seconds: float
+    prompt_tokens: int = 0
+    stopped: Literal["end", "length"] = "end"
+    routing: Routing | None = None
+
+
+class RowDone(Struct, frozen=True):
+    """One voice of a Compare has said all it has to say."""
+
+    row: int
+    answer: Generated
+
+
+class Compared(Struct, frozen=True):
+    """The finished answers of a Compare, in the order of its voices."""
+
+    answers: list[Generated]
+
+
+class Scored(Struct, frozen=True):
+    """``interval`` is the 95 % one of ``value`` over ``n`` rows (Wilson for exact, bootstrap for loss)."""
+
+    metric: str
+    value: float
+    interval: tuple[float, float]
+    n: int
+
+
+class Scoring(Struct, frozen=True):
+    """Progress of a Score: rows done of rows in all, and the value so far."""
+
+    done: int
+    total: int
+    value: float
+
+
+class Said(Struct, frozen=True):
+    """Progress in words, where a number would be a lie: "loading starter-llama"."""
+
+    text: str
+
+
+Body = (
+    Done
+    | EngineStatus
+    | Doctor
+    | Adapters
+    | AdapterCard
+    | Inspection
+    | Verified
+    | Bases
+    | BaseCard
+    | Mixes
+    | MixCard
+    | DataSets
+    | DataSet
+    | Jobs
+    | Job
+    | Log
+    | Metrics
+    | Token
+    | Routing
+    | Generated
+    | RowDone
+    | Compared
+    | Scored
+    | Scoring
+    | Said
+)
