@@ -109,6 +109,10 @@ class Bank:
         sites = (site for group in self._stack.groups for site in group.sites)
         return {site.path: (linear_shape(site.module)[0], tuple(site.cells)) for site in sites}
 
+    def groups(self) -> list[tuple[str, ...]]:
+        """The adapted projections in order of call, those that read one input together."""
+        return [group.modules for group in self._stack.groups]
+
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable tensors by name: "PATH.A" for the first projection of a group, "PATH.B" for each."""
         groups = self._stack.groups

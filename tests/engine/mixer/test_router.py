@@ -11,7 +11,7 @@ from engine.mixer import NULL, Router
 
 
 def opinionated(bank, **settings):
-    router = Router(bank.layout(), bank.experts, **settings)
+    router = Router(bank.layout(), bank.experts, groups=bank.groups(), **settings)
     generator = torch.Generator().manual_seed(9)
     for V in router.V:
         V.data.normal_(0.0, 0.7, generator=generator)
@@ -22,24 +22,17 @@ def reference(model, adapters, router, ids, mask, weights, ranks):
     """Logits by the formula: a dense loop over experts in float64, the running mean of x itself. Any
     setting."""
     model = model.double()
-    handles = []
+    read = {}
 
     def hook(path):
-        place = router.paths.index(path)
-        V = router.V[place].double() / router.temperature
+        gate = router.gate_of(path)
+        here = torch.tensor([name == NULL or path in adapters[name].factors for name in router.experts])
 
         def run(module, args, output):
             x = args[0]
-            z = x @ V[0].t()
-            if router.input == "context":
-                keep = mask.double().unsqueeze(-1)
-                mean = (x * keep).cumsum(1) / keep.cumsum(1).clamp(min=1)
-                z = z + mean @ V[1].t()
-            here = [name == NULL or path in adapters[name].factors for name in router.experts]
-            p = z.masked_fill(~torch.tensor(here), float("-inf")).softmax(-1)
-            if router.mode == "topk" and router.top_k < p.shape[-1]:
-                p = p * (p >= p.topk(router.top_k).values[..., -1:])
-                p = p / p.sum(-1, keepdim=True) if router.renormalise else p
+            if path == router.paths[gate]:
+                read[gate] = raw_logits(router, gate, x, mask)
+            p = weigh(router, read[gate], here)
             for column, name in enumerate(router.experts):
                 if name != NULL and path in adapters[name].factors:
                     f = adapters[name].factors[path]
@@ -47,18 +40,43 @@ def reference(model, adapters, router, ids, mask, weights, ranks):
                     delta = (
                         x @ f.A[:r].double().t() @ f.B[:, :r].double().t() * f.scale * weights.get(name, 0.0)
                     )
-                    output = output + router.strength * p[..., column : column + 1] * delta
+                    output = output + p[..., column : column + 1] * delta
             return output
 
         return run
 
-    for path in router.paths:
-        handles.append(model.get_submodule(path).register_forward_hook(hook(path)))
+    handles = [model.get_submodule(path).register_forward_hook(hook(path)) for path in router.projections]
     logits = model(ids, attention_mask=mask).logits
     for handle in handles:
         handle.remove()
     model.float()
     return logits
+
+
+def raw_logits(router, gate, x, mask):
+    V = router.columns(gate).double() / router.temperature
+    z = x @ V[0].t()
+    if router.input == "context":
+        keep = mask.double().unsqueeze(-1)
+        z = z + (x * keep).cumsum(1) / keep.cumsum(1).clamp(min=1) @ V[1].t()
+    return z.abs() if router.absolute else z
+
+
+def weigh(router, z, here):
+    """Weights [B, T, E] of a projection that the experts ``here`` adapt."""
+    muted = torch.tensor([name in router.muted for name in router.experts])
+    locked = torch.tensor([name in router.locked for name in router.experts]) & here & ~muted
+    free = here & ~muted & ~torch.tensor([name in router.locked for name in router.experts])
+    if not free.any():
+        return locked.double().expand(z.shape)
+    z = z.masked_fill(~free, float("-inf"))
+    p = z.sigmoid() if router.activation == "sigmoid" else z.softmax(-1)
+    if router.mode == "hard":
+        p = torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).double()
+    elif router.mode == "topk" and router.top_k < p.shape[-1]:
+        kept = p * (p >= p.topk(router.top_k).values[..., -1:])
+        p = kept * p.sum(-1, keepdim=True) / kept.sum(-1, keepdim=True) if router.renormalise else kept
+    return router.strength * p + locked
 
 
 PLAYS = [
@@ -67,13 +85,32 @@ PLAYS = [
     {"mode": "topk", "top_k": 2},
     {"mode": "topk", "top_k": 2, "renormalise": False},
     {"strength": 1.7},
+    {"mode": "hard"},
+    {"muted": ("e0",)},
+    {"mode": "hard", "muted": ("e0", NULL), "strength": 0.5},
+    {"mode": "topk", "top_k": 2, "locked": ("e2",), "strength": 0.5},
+    {"muted": ("e1", NULL), "locked": ("e0", "e1", "e2")},
+]
+KINDS = [
+    {},
+    {"input": "local"},
+    {"null": False, "temperature": 0.5},
+    {"activation": "sigmoid"},
+    {"absolute": True, "input": "local", "null": False},
+    {"share": "group"},
+    {"share": "layer"},
+    {"share": "layer", "input": "local", "null": False},
 ]
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=str)
-@pytest.mark.parametrize("settings", [{}, {"input": "local"}, {"null": False, "temperature": 0.5}], ids=str)
+@pytest.mark.parametrize("settings", KINDS, ids=str)
 def test_the_mix_is_its_formula(llama, experts, ids, settings, play):
     bank = attach(llama, experts)
+    names = {NULL} if not settings.get("null", True) else set()
+    play = {
+        key: tuple(n for n in v if n not in names) if isinstance(v, tuple) else v for key, v in play.items()
+    }
     router = opinionated(bank, **settings).play(**play)
     mask = torch.ones_like(ids)
     mask[1, :3] = 0
