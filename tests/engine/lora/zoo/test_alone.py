@@ -1,0 +1,31 @@
+"""Each folder of the zoo alone: the bank answers as PEFT does."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.lora import attach, read_adapter
+from tests.engine.lora.zoo.bases import answer, apart, build
+from tests.engine.lora.zoo.dense import dense
+from tests.engine.lora.zoo.recipes import RECIPES
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers")
+EXACT = 1e-5
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_both_yardsticks_agree(name, zoo, peft_alone, book):
+    """The dense reference is right wherever PEFT is, and every folder has something to say."""
+    base, theirs = RECIPES[name].base, peft_alone(name)
+    merged = dense(base, {name: zoo(name)}, {name: 1.0})
+    assert book.compare("yardsticks", name, answer(merged, base), theirs) < EXACT
+    assert apart(answer(build(base), base), theirs) > 1e-2
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_folder_alone_answers_as_under_peft(name, zoo, peft_alone, book):
+    base = RECIPES[name].base
+    model = build(base)
+    bank = attach(model, {"a": read_adapter(zoo(name))})
+    bank.activate({"a": 1.0})
+    assert book.compare("alone", name, answer(model, base), peft_alone(name)) < EXACT
