@@ -10,7 +10,8 @@ from engine.formats.dataset import read_rows
 from engine.formats.errors import DataError
 from engine.messages import Generate, Mixing, Part, Score, Scoring
 from engine.runtime.generation import answer
-from engine.runtime.scoring import _greedy, bootstrap_ratio, score, wilson
+from engine.runtime.intervals import bootstrap_ratio, wilson
+from engine.runtime.scoring import Speaker, _greedy, score
 from engine.training import LoraTask, Settings, train
 from engine.training.text import encode_prompt
 
@@ -73,7 +74,8 @@ def test_batched_answers_are_those_given_alone(voices, library, base, parts, mix
     """Padding on the left changes nothing, not even what a router remembers."""
     prompts = ("a:", "abc:", "hello you", "b2:", "zz:", "a longer prompt here")
     with voices.hold(parts, mixing, library) as voice:
-        stream = _greedy(base, voice, [encode_prompt(base.tokenizer, prompt) for prompt in prompts])
+        speaker = Speaker(base.model, voice.playing)
+        stream = _greedy(base, speaker, [encode_prompt(base.tokenizer, prompt) for prompt in prompts])
         batch = list(zip(*islice(stream, 10), strict=True))
         for prompt, ids in zip(prompts, batch, strict=True):
             request = Generate(base="tiny", prompt=prompt, max_new_tokens=10)
