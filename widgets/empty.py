@@ -24,20 +24,20 @@ class Empty(QWidget):
         self.setObjectName(name)
         self._drawing = drawing
         self._picture = QLabel(self, alignment=Qt.AlignmentFlag.AlignCenter)
-        heading = QLabel(title, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        heading.setProperty("role", "title")
-        text = QLabel(words, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        text.setProperty("role", "dim")
-        text.setMaximumWidth(WIDTH)
-        text.setMinimumWidth(1)  # narrow panels wrap more often rather than cut words
+        self._heading = QLabel(title, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self._heading.setProperty("role", "title")
+        self._text = QLabel(words, self, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self._text.setProperty("role", "dim")
+        self._text.setMaximumWidth(WIDTH)
+        self._text.setMinimumWidth(1)  # narrow panels wrap more often rather than cut words
         column = QVBoxLayout(self)
         column.setSpacing(16)
         column.addStretch(2)
         column.addWidget(self._picture)
-        column.addWidget(heading)
+        column.addWidget(self._heading)
         middle = QHBoxLayout()  # an alignment instead would forget how high the wrapped words are
         middle.addStretch(1)
-        middle.addWidget(text, 100)
+        middle.addWidget(self._text, 100)
         middle.addStretch(1)
         column.addLayout(middle)
         self.button: QPushButton | None = None
@@ -49,6 +49,11 @@ class Empty(QWidget):
         column.addStretch(3)
         theme.changed.connect(self._tint)
         self._tint()
+
+    def say(self, title: str, words: str) -> None:
+        """Say something else, where what is missing here differs."""
+        self._heading.setText(title)
+        self._text.setText(words)
 
     def _tint(self) -> None:
         self._picture.setPixmap(pixmap(self._drawing, 72, theme.tokens.edge, self.devicePixelRatioF()))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from app.client import Client
 from app.pages.mixer.desk_view import DeskView
+from app.pages.mixer.scores import ScoresView
 from app.pages.mixer.view import View
 from app.pages.page import Page
 from app.presenters.mixer import Mixer
@@ -19,6 +20,7 @@ __all__ = ["VIEWS", "MixerPage"]
 
 VIEWS: dict[str, tuple[str, str, Callable[[Mixer], View]]] = {
     "desk": ("Desk", "Lay adapters on the desk, train their router, hear it", DeskView),
+    "scores": ("Scores", "Set the mix beside the base, its experts and every alternative", ScoresView),
 }
 
 

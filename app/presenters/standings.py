@@ -1,0 +1,182 @@
+"""What a scoring found, in words, as Markdown and as CSV: who wins, and where the rows do not tell."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from app.presenters.playing import listed
+from engine.messages import ArmScore, Job, ScoreMix
+
+__all__ = ["OURS", "Standings", "short"]
+
+OURS = ("soft", "topk", "hard")
+ORACLE = "oracle"
+HEAD = ("Arm", "Mean", "95 % low", "95 % high")
+TAIL = ("Trained on", "Parameters", "Seconds")
+
+
+@dataclass(frozen=True)
+class Standings:
+    """``arms`` in the order scored, ``sets`` the test sets in the order asked, ``n`` rows of them in all."""
+
+    mix: str
+    metric: Literal["exact", "loss"]
+    n: int
+    arms: tuple[ArmScore, ...]
+    sets: tuple[str, ...]
+
+    @staticmethod
+    def of(job: Job) -> Standings | None:
+        """The finished scoring of a mix; None for any other job. msgspec.ValidationError if it is damaged."""
+        if not isinstance(job.spec, ScoreMix) or "arms" not in job.result:
+            return None
+        arms = msgspec.convert(job.result["arms"], list[ArmScore])
+        return Standings(
+            job.spec.mix, job.spec.metric, int(job.result["n"]), tuple(arms), tuple(job.spec.data)
+        )
+
+    @property
+    def scored(self) -> list[ArmScore]:
+        return [arm for arm in self.arms if not arm.missing]
+
+    @property
+    def oracle(self) -> ArmScore | None:
+        """The best expert of each set, as if somebody had told which one to take."""
+        return next((arm for arm in self.scored if arm.arm == ORACLE), None)
+
+    @property
+    def ours(self) -> ArmScore | None:
+        """The best way of playing the mix."""
+        return self._best([arm for arm in self.scored if arm.arm in OURS])
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.metric == "loss"
+
+    @property
+    def places(self) -> int:
+        """Decimals that are worth reading."""
+        return 3 if self.metric == "loss" else 2
+
+    def figure(self, value: float) -> str:
+        return f"{value:.{self.places}f}"
+
+    def _named(self, arm: ArmScore) -> str:
+        return f"{arm.label} ({self.figure(arm.value)})"
+
+    def _best(self, arms: Sequence[ArmScore]) -> ArmScore | None:
+        sign = -1 if self.lower_is_better else 1
+        return max(arms, key=lambda arm: sign * arm.value, default=None)
+
+    def _is_ahead(self, one: tuple[float, float], other: tuple[float, float]) -> bool:
+        """Whether the interval (low, high) of one lies wholly on the better side of the other's."""
+        return one[1] < other[0] if self.lower_is_better else one[0] > other[1]
+
+    @property
+    def sentence(self) -> str:
+        """Who wins, no more than the intervals say: apart is better or worse, overlapping tells nothing."""
+        ours = self.ours
+        if ours is None:
+            best = self._best(self.scored)
+            return NOTHING if best is None else f"{_upper(self._named(best))} is ahead. {NO_MIX}"
+        return f"{_upper(self._named(ours))} {self._against_oracle(ours)}{self._against_others(ours)}."
+
+    def _against_oracle(self, ours: ArmScore) -> str:
+        oracle = self.oracle
+        if oracle is None:
+            return "was scored without the oracle"
+        where = f"the oracle expert ({self.figure(oracle.value)})"
+        if self._is_ahead(ours.interval, oracle.interval):
+            return f"does better than {where}"
+        if self._is_ahead(oracle.interval, ours.interval):
+            return f"stays behind {where}"
+        low, high = oracle.interval
+        if low <= ours.value <= high:
+            return f"is within the interval of {where}"
+        return f"cannot be told apart from {where}"
+
+    def _against_others(self, ours: ArmScore) -> str:
+        rivals = [arm for arm in self.scored if arm.arm not in (*OURS, ORACLE)]
+        if not rivals:
+            return ""
+        better = [arm for arm in rivals if self._is_ahead(arm.interval, ours.interval)]
+        words = [f"{self._named(arm)} does better" for arm in better]
+        for name in self.sets:
+            ahead = [arm for arm in rivals if arm not in better and self._is_ahead_on(name, arm, ours)]
+            if ahead:
+                words.append(
+                    f"{listed([arm.label for arm in ahead])} {'does' if len(ahead) == 1 else 'do'} "
+                    f"better on {short(name)}"
+                )
+        if words:
+            return "; " + "; ".join(words)
+        close = [arm for arm in rivals if not self._is_ahead(ours.interval, arm.interval)]
+        if close:
+            return f"; {listed([arm.label for arm in close])} cannot be told apart from it"
+        return "; every other arm stays behind it"
+
+    def _is_ahead_on(self, name: str, one: ArmScore, other: ArmScore) -> bool:
+        if name not in one.sets or name not in other.sets:
+            return False
+        return self._is_ahead(one.sets[name][1:], other.sets[name][1:])
+
+    # elsewhere
+
+    @property
+    def table(self) -> list[list[str]]:
+        """Head and rows as text; an arm without numbers has its reason in the place of the mean."""
+        rows = [[*HEAD, *map(short, self.sets), *TAIL]]
+        for arm in self.arms:
+            if arm.missing:
+                rows.append([arm.label, arm.missing, *[""] * (len(rows[0]) - 2)])
+                continue
+            sets = [self.figure(arm.sets[name][0]) if name in arm.sets else "" for name in self.sets]
+            rows.append(
+                [
+                    arm.label,
+                    *map(self.figure, (arm.value, *arm.interval)),
+                    *sets,
+                    str(arm.trained),
+                    str(arm.parameters),
+                    f"{arm.seconds:.1f}",
+                ]
+            )
+        return rows
+
+    @property
+    def caption(self) -> str:
+        """What the numbers are of."""
+        what = "nats per token, less is better" if self.lower_is_better else "share of exact answers"
+        return f"{self.mix}: {what}, mean of {listed([short(name) for name in self.sets])}, {self.n:,} rows"
+
+    @property
+    def markdown(self) -> str:
+        head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in self.table]
+        lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"{self.caption}\n\n{table}\n\n{self.sentence}\n"
+
+    @property
+    def csv(self) -> str:
+        file = io.StringIO()
+        csv.writer(file, lineterminator="\n").writerows(self.table)
+        return file.getvalue()
+
+
+NOTHING = "No arm could be scored."
+NO_MIX = "Tick soft, top-k or hard to see the mix beside it."
+
+
+def short(name: str) -> str:
+    """A test set's name without what all of them end with."""
+    return name.removesuffix(".heldout")
+
+
+def _upper(words: str) -> str:
+    return words[:1].upper() + words[1:]
