@@ -30,8 +30,8 @@ _SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 def _llama(tied: bool = False) -> LlamaConfig:
     return LlamaConfig(
-        hidden_size=32,
-        intermediate_size=40,
+        hidden_size=64,  # what four bits need
+        intermediate_size=64,
         num_hidden_layers=3,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -64,7 +64,7 @@ LLAMA: dict[str, dict[str, Any]] = {
     },
     "paths": {"target_modules": ["model.layers.0.mlp.up_proj", "layers.2.self_attn.k_proj"]},
     "rank-one": {"target_modules": "all-linear", "r": 1, "lora_alpha": 1},
-    "wider-than-the-base": {"target_modules": ["k_proj"], "r": 48, "lora_alpha": 16},
+    "wider-than-the-base": {"target_modules": ["k_proj"], "r": 80, "lora_alpha": 16},
     "negative-alpha": {"target_modules": ["o_proj", "gate_proj"], "lora_alpha": -5},
     "orthogonal": {"target_modules": ["q_proj"], "init_lora_weights": "orthogonal"},
     "dora": {"target_modules": "all-linear", "use_dora": True},
