@@ -1,10 +1,12 @@
-"""One expert on the desk: colour, name, fader, value, mute, solo, rank and usage, all strips alike."""
+"""One expert on the desk: colour, name, fader, value, mute, solo, lock, facts and usage, all strips alike."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
+    QDragEnterEvent,
+    QDropEvent,
     QFont,
     QFontMetrics,
     QKeyEvent,
@@ -33,12 +35,21 @@ __all__ = ["ChannelStrip"]
 
 NARROWEST, WIDEST = 68, 84
 BAR = 4
+MUTE = (
+    "Mute (M): out of the router's choice, and the others share its part. "
+    "A fader at 0 leaves it its part, and silence there."
+)
+SOLO = "Solo (S): only soloed and locked experts are heard; a router chooses among the soloed"
+LOCK = (
+    "Lock (L): always heard at its fader, whatever the router says and whoever is soloed; "
+    "the router shares its choice among the others"
+)
 
 
 class ChannelStrip(QWidget):
     """Signals: ``fader_moved(level)``, ``fader_released``, ``mute_toggled(on)``, ``solo_toggled(on)``,
-    ``remove_wanted``, ``move_wanted(steps)`` (negative is left), ``drag_wanted`` (by mouse),
-    ``lift_wanted`` (by the space bar).
+    ``lock_toggled(on)``, ``remove_wanted``, ``move_wanted(steps)`` (negative is left), ``drag_wanted`` (by
+    mouse), ``lift_wanted`` (by the space bar), ``file_dropped(path)`` (only after ``setAcceptDrops``).
 
     A strip of hue NULL_HUE is the null expert: a meter without fader or buttons, since silence has no volume.
     """
@@ -47,10 +58,12 @@ class ChannelStrip(QWidget):
     fader_released = Signal()
     mute_toggled = Signal(bool)
     solo_toggled = Signal(bool)
+    lock_toggled = Signal(bool)
     remove_wanted = Signal()
     move_wanted = Signal(int)
     drag_wanted = Signal()
     lift_wanted = Signal()
+    file_dropped = Signal(str)
 
     def __init__(self, name: str, hue: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,30 +73,36 @@ class ChannelStrip(QWidget):
         self._is_heard = True
         self.fader = Fader(hue)
         self.meter = LevelMeter(hue)
-        self.mute = _letter("M", f"Mute {name}", "Mute (M)")
-        self.solo = _letter("S", f"Solo {name}", "Solo (S)")
+        self.mute = _letter("M", f"Mute {name}", MUTE)
+        self.solo = _letter("S", f"Solo {name}", SOLO)
+        self.lock = _letter("L", f"Lock {name}", LOCK)
         self._title = QLabel()
         self._value = QLabel()
         self._rank = QLabel()
+        self._data = QLabel()
         self._usage = QLabel("–")
         self._compose()
         self._connect()
         self._dress()
         self._show_value(self.fader.level)
 
-    def set_state(self, *, fader: float, muted: bool, soloed: bool, heard: bool) -> None:
+    def set_state(self, *, fader: float, muted: bool, soloed: bool, locked: bool, heard: bool) -> None:
         """Show what the desk says; ``heard`` is False when muted, faded out or silenced by another's solo."""
         self.fader.set_level(fader)
         self._show_value(fader)
-        for button, on in ((self.mute, muted), (self.solo, soloed)):
+        for button, on in ((self.mute, muted), (self.solo, soloed), (self.lock, locked)):
             button.blockSignals(True)
             button.setChecked(on)
             button.blockSignals(False)
         self._set_heard(heard)
 
-    def set_rank(self, rank: int | None) -> None:
-        """The adapter's rank; None while it is not known."""
-        self._rank.setText(f"rank {rank}" if rank else "")
+    def set_facts(self, rank: str, data: str = "") -> None:
+        """Two lines under the name: "rank 8", and what the expert learns from; the second may be missing."""
+        self._rank.setText(rank)
+        self._data.setText(data)
+        self._data.setVisible(bool(data))
+        self._data.setToolTip(f"{self.name} learns from {data}" if data else "")
+        self.setAccessibleDescription(", ".join(words for words in (rank, self._data.toolTip()) if words))
 
     def set_usage(self, share: float | None, of: str = "") -> None:
         """The share of the words of ``of`` that were this expert's, 0..1; None when nobody has spoken yet."""
@@ -95,7 +114,7 @@ class ChannelStrip(QWidget):
         self.setMinimumWidth(NARROWEST)
         self.setMaximumWidth(WIDEST)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        for label in (self._title, self._value, self._rank, self._usage):
+        for label in (self._title, self._value, self._rank, self._data, self._usage):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._title.setToolTip(self.name)
         self._title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -104,6 +123,7 @@ class ChannelStrip(QWidget):
         column.setSpacing(4)
         column.addWidget(self._title)
         column.addWidget(self._rank)
+        column.addWidget(self._data)
         column.addWidget(self.fader, 1, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(self._value)
         column.addLayout(self._foot())
@@ -113,7 +133,7 @@ class ChannelStrip(QWidget):
             self.fader.setEnabled(False)
             self.fader.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self.fader.setToolTip("The null expert says nothing, so there is nothing to make louder.")
-            for part in (self.mute, self.solo):
+            for part in (self.mute, self.solo, self.lock):
                 keep_place = part.sizePolicy()
                 keep_place.setRetainSizeWhenHidden(True)
                 part.setSizePolicy(keep_place)
@@ -125,6 +145,7 @@ class ChannelStrip(QWidget):
         foot.addStretch(1)
         foot.addWidget(self.mute)
         foot.addWidget(self.solo)
+        foot.addWidget(self.lock)
         foot.addStretch(1)
         return foot
 
@@ -134,12 +155,13 @@ class ChannelStrip(QWidget):
         self.fader.released.connect(self.fader_released)
         self.mute.toggled.connect(self.mute_toggled)
         self.solo.toggled.connect(self.solo_toggled)
+        self.lock.toggled.connect(self.lock_toggled)
         # Muting dims at once, without waiting for whoever owns the desk.
         self.mute.toggled.connect(lambda on: self._set_heard(not on))
         theme.changed.connect(self._dress)
 
     def _dress(self) -> None:
-        for label in (self._value, self._rank, self._usage):
+        for label in (self._value, self._rank, self._data, self._usage):
             label.setFont(theme.font(theme.tokens.tiny))
         self._fit_name()
         self._tint()
@@ -162,11 +184,11 @@ class ChannelStrip(QWidget):
 
     def _tint(self) -> None:
         dim = theme.tokens.text_dim
-        for button in (self.mute, self.solo):
+        for button in (self.mute, self.solo, self.lock):
             button.setStyleSheet(_letter_style())
         self._title.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
         self._value.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
-        for label in (self._rank, self._usage):
+        for label in (self._rank, self._data, self._usage):
             label.setStyleSheet(f"color: {dim}")
 
     def _set_heard(self, heard: bool) -> None:
@@ -204,6 +226,8 @@ class ChannelStrip(QWidget):
             self.mute.toggle()
         elif event.key() == Qt.Key.Key_S and not event.modifiers():
             self.solo.toggle()
+        elif event.key() == Qt.Key.Key_L and not event.modifiers():
+            self.lock.toggle()
         elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self.fader.setFocus(Qt.FocusReason.TabFocusReason)
             QApplication.sendEvent(self.fader, event)
@@ -217,6 +241,7 @@ class ChannelStrip(QWidget):
         menu.addAction("Move left", lambda: self.move_wanted.emit(-1))
         menu.addAction("Move right", lambda: self.move_wanted.emit(1))
         menu.addAction("Set to 1.0", lambda: self.fader.setValue(100))
+        menu.addAction("Unlock" if self.lock.isChecked() else "Lock", self.lock.toggle)
         menu.addSeparator()
         menu.addAction("Remove from desk", self.remove_wanted.emit)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -237,6 +262,14 @@ class ChannelStrip(QWidget):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._press = None
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        event.setAccepted(any(url.isLocalFile() for url in event.mimeData().urls()))
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = next(url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile())
+        event.acceptProposedAction()
+        self.file_dropped.emit(path)
 
     def sizeHint(self) -> QSize:
         return QSize(WIDEST, 380)
@@ -270,7 +303,7 @@ def _letter(text: str, name: str, tip: str) -> QToolButton:
     button = QToolButton()
     button.setText(text)
     button.setCheckable(True)
-    button.setFixedSize(24, 24)
+    button.setFixedSize(20, 24)
     button.setAccessibleName(name)
     button.setToolTip(tip)
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

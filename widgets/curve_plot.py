@@ -271,8 +271,10 @@ class CurvePlot(QWidget):
         ]
         self._legend.setVisible(is_many)
         self._legend.setText("&ensp;".join(spans) if is_many else "")
-        newest = [f"{series.points[2, -1]:.3f}" for series in self._series.values()]
-        self._latest.setText(newest[0] if len(newest) == 1 else "")
+        # Of many the plot's own stands in the head: the loss, where there is one per domain too.
+        main = self._series.get(self._title.lower()) or next(iter(self._series.values()), None)
+        is_one = len(self._series) == 1 or self._title.lower() in self._series
+        self._latest.setText(f"{main.points[2, -1]:.3f}" if main is not None and is_one else "")
         latest = ", ".join(f"{name} {series.points[2, -1]:.3g}" for name, series in self._series.items())
         self.setAccessibleDescription(latest)
 

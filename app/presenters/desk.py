@@ -5,52 +5,87 @@ It knows nothing of the engine's state, only which experts play how loudly, thro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from engine.messages import GateMode, Part, RouterInput
+from engine.messages import Activation, GateMode, Part, RouterInput, RouterShare
 
-__all__ = ["LOUDEST", "Desk", "History", "RouterSettings", "Strip"]
+__all__ = ["LOUDEST", "Desk", "History", "JointSettings", "RouterSettings", "Strip"]
 
 LOUDEST = 2.0
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One expert on the desk. ``hue`` is its place in the palette and follows it wherever it is moved."""
+    """One expert on the desk. ``hue`` is its place in the palette and follows it wherever it is moved.
+
+    A ``blank`` one is yet to be trained. ``data`` is the file that this expert alone learns from in joint
+    training, "" for the starter set of its name.
+    """
 
     adapter: str
     hue: int
     fader: float = 1.0
     muted: bool = False
     soloed: bool = False
+    locked: bool = False
+    blank: bool = False
+    data: str = ""
 
 
 @dataclass(frozen=True)
 class RouterSettings:
-    """How a mix is played (the first three) and how a router is trained, as in TrainRouter (the others)."""
+    """How a mix is played (the first four) and how a router is trained, as in TrainRouter (the others).
+
+    ``with_data`` False leaves a router as its ``start`` made it.
+    """
 
     mode: GateMode = "soft"
     top_k: int = 3
+    renormalise: bool = True
     strength: float = 1.0
     router_input: RouterInput = "context"
+    router_share: RouterShare = "projection"
+    activation: Activation = "softmax"
+    gates: Literal["soft", "hard"] = "soft"
+    start: Literal["zero", "prototypes", "gates"] = "zero"
+    with_data: bool = True
     null_expert: bool = True
+    temperature: float = 1.0
     epochs: int = 3
     learning_rate: float = 1e-2
     balance_weight: float = 0.01
     entropy_weight: float = 0.0
+    band_weight: float = 0.0
     seed: int = 0
 
 
 @dataclass(frozen=True)
+class JointSettings:
+    """How experts and router are trained together, as in TrainJoint; the router's settings hold too."""
+
+    rank: int = 8
+    steps: int = 600
+    hard_share: float = 0.6
+    preserve_weight: float = 0.01
+    learning_rate: float = 3e-3
+
+
+@dataclass(frozen=True)
 class Desk:
-    """Strips from left to right, the router's settings, the data file's path, the mix being played."""
+    """Strips from left to right, settings, the data file's path, the mix being played.
+
+    ``lesson`` is what is trained next: the router over frozen experts, or all of them together.
+    """
 
     base: str = ""
     strips: tuple[Strip, ...] = ()
     router: RouterSettings = field(default_factory=RouterSettings)
+    joint: JointSettings = field(default_factory=JointSettings)
+    lesson: Literal["router", "joint"] = "router"
     data: str = ""
     mix: str = ""
 
@@ -58,15 +93,35 @@ class Desk:
     def experts(self) -> list[str]:
         return [strip.adapter for strip in self.strips]
 
+    @property
+    def trained(self) -> list[str]:
+        """The experts that can speak: all but the blank ones."""
+        return [strip.adapter for strip in self.strips if not strip.blank]
+
+    @property
+    def locked(self) -> list[str]:
+        """Experts that always speak at their fader; mute is stronger."""
+        return [strip.adapter for strip in self.strips if strip.locked and not strip.muted]
+
+    @property
+    def muted(self) -> list[str]:
+        """Experts that are switched off: muted, or neither soloed nor locked while another is soloed."""
+        soloing = any(strip.soloed for strip in self.strips)
+        return [
+            strip.adapter
+            for strip in self.strips
+            if strip.muted or (soloing and not strip.soloed and not strip.locked)
+        ]
+
     def strip(self, adapter: str) -> Strip | None:
         return next((strip for strip in self.strips if strip.adapter == adapter), None)
 
-    def dropped(self, adapter: str, slot: int, base: str) -> Desk:
+    def dropped(self, adapter: str, slot: int, base: str, *, blank: bool = False) -> Desk:
         """With ``adapter`` at ``slot`` (clamped), in the first colour no other strip wears."""
         worn = {strip.hue for strip in self.strips}
         hue = next(hue for hue in range(len(worn) + 1) if hue not in worn)
         slot = max(0, min(slot, len(self.strips)))
-        strips = (*self.strips[:slot], Strip(adapter, hue), *self.strips[slot:])
+        strips = (*self.strips[:slot], Strip(adapter, hue, blank=blank), *self.strips[slot:])
         return replace(self, base=base, strips=strips)
 
     def removed(self, adapter: str) -> Desk:
@@ -86,20 +141,22 @@ class Desk:
         return replace(self, strips=tuple(others))
 
     def edited(self, adapter: str, **changes: Any) -> Desk:
-        """With other ``fader``, ``muted`` or ``soloed`` on one strip."""
+        """With one strip's fields changed."""
         strips = tuple(replace(s, **changes) if s.adapter == adapter else s for s in self.strips)
         return replace(self, strips=strips)
 
     def weights(self) -> dict[str, float]:
-        """What every expert plays at: its fader, or 0 where it is muted or another one is soloed."""
-        soloing = any(strip.soloed for strip in self.strips)
+        """What every expert plays at: its fader, or 0 where it is switched off or has learned nothing yet."""
+        muted = self.muted
         return {
-            strip.adapter: 0.0 if strip.muted or (soloing and not strip.soloed) else strip.fader
+            strip.adapter: 0.0 if strip.blank or strip.adapter in muted else strip.fader
             for strip in self.strips
         }
 
     def parts(self) -> list[Part]:
-        return [Part(name=name, weight=weight) for name, weight in self.weights().items()]
+        """The experts as a sum of static faders."""
+        weights = self.weights()
+        return [Part(name=name, weight=weights[name]) for name in self.trained]
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -114,6 +171,8 @@ class Desk:
 class _Step:
     desk: Desk
     label: str
+    back: Callable[[], None] | None = None
+    again: Callable[[], None] | None = None
 
 
 class History:
@@ -126,12 +185,22 @@ class History:
         self._limit = limit
         self.desk = desk
 
-    def record(self, desk: Desk, label: str, merge: str = "") -> bool:
-        """Make ``desk`` the present. False, and no step, when it equals the present."""
-        if desk == self.desk:
+    def record(
+        self,
+        desk: Desk,
+        label: str,
+        merge: str = "",
+        back: Callable[[], None] | None = None,
+        again: Callable[[], None] | None = None,
+    ) -> bool:
+        """Make ``desk`` the present. False, and no step, when that changes nothing.
+
+        A step that also did something outside of the desk says how it is taken ``back`` and done ``again``.
+        """
+        if desk == self.desk and back is None:
             return False
         if not merge or merge != self._merge:
-            self._past = [*self._past[-self._limit + 1 :], _Step(self.desk, label)]
+            self._past = [*self._past[-self._limit + 1 :], _Step(self.desk, label, back, again)]
         self._future.clear()
         self._merge = merge
         self.desk = desk
@@ -150,16 +219,22 @@ class History:
         return self._future[-1].label if self._future else ""
 
     def undo(self) -> bool:
-        return self._swap(self._past, self._future)
+        step = self._swap(self._past, self._future)
+        if step is not None and step.back is not None:
+            step.back()
+        return step is not None
 
     def redo(self) -> bool:
-        return self._swap(self._future, self._past)
+        step = self._swap(self._future, self._past)
+        if step is not None and step.again is not None:
+            step.again()
+        return step is not None
 
-    def _swap(self, source: list[_Step], target: list[_Step]) -> bool:
+    def _swap(self, source: list[_Step], target: list[_Step]) -> _Step | None:
         if not source:
-            return False
+            return None
         step = source.pop()
-        target.append(_Step(self.desk, step.label))
+        target.append(replace(step, desk=self.desk))
         self.desk = step.desk
         self._merge = ""
-        return True
+        return step

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from app.presenters.desk import Desk
-from engine.messages import Generate, Job, MixCard, Mixing, Part, TrainRouter
+from engine.messages import Generate, Job, MixCard, Mixing, Part, TrainJoint, TrainRouter
 
-__all__ = ["NULL", "Playing", "Router"]
+__all__ = ["NULL", "Playing", "Router", "experts_of", "listed"]
 
 NULL = "null"
 
@@ -26,25 +27,27 @@ class Router:
 
     @staticmethod
     def of_mix(card: MixCard) -> Router:
-        experts = tuple(name for name in card.experts if name != NULL)
-        return Router(card.name, experts, NULL in {*card.experts, *card.usage})
+        has_null = NULL in card.usage if card.usage else card.null_expert
+        return Router(card.name, tuple(experts_of(card)), has_null)
 
     @staticmethod
-    def in_training(job: Job, spec: TrainRouter) -> Router:
-        return Router(spec.out, tuple(spec.experts), spec.null_expert, job.id)
+    def in_training(job: Job, spec: TrainRouter | TrainJoint) -> Router:
+        return Router(spec.out, tuple(experts_of(spec)), spec.null_expert, job.id)
 
 
 @dataclass(frozen=True)
 class Playing:
-    """``router`` is the one that belongs to the desk, None where there is none."""
+    """``router`` is the one that belongs to the desk, None where there is none; ``loose`` are the experts
+    that the library has beside the mix."""
 
     desk: Desk
     router: Router | None = None
+    loose: frozenset[str] = frozenset()
 
     @property
     def has_router(self) -> bool:
-        """Whether a router is heard: it knows every expert on the desk."""
-        return self.router is not None and bool(self.desk.strips) and not self.strangers
+        """Whether a router is heard: it knows every expert on the desk that can speak."""
+        return self.router is not None and bool(self.desk.trained) and not self.strangers
 
     @property
     def has_null(self) -> bool:
@@ -53,11 +56,11 @@ class Playing:
     @property
     def strangers(self) -> list[str]:
         """Experts on the desk that the router was trained without."""
-        return [name for name in self.desk.experts if self.router and name not in self.router.experts]
+        return [name for name in self.desk.trained if self.router and name not in self.router.experts]
 
     @property
     def absent(self) -> list[str]:
-        """Experts of the router that are not on the desk, and so play at 0."""
+        """Experts of the router that are not on the desk, and so are left out of its choice."""
         return [name for name in (self.router.experts if self.router else ()) if not self.desk.strip(name)]
 
     @property
@@ -69,7 +72,7 @@ class Playing:
 
     @property
     def silent(self) -> set[str]:
-        """Voices that are not heard now: muted, not soloed, or not on the desk at all."""
+        """Voices that are not heard now: switched off, faded out, blank, or not on the desk at all."""
         weights = self.desk.weights()
         return {name for name in self.voices if name != NULL and weights.get(name, 0.0) == 0.0}
 
@@ -90,32 +93,54 @@ class Playing:
         if self.router is None:
             return "Static faders: all experts speak at once. Train the router to let them take turns."
         if self.strangers:
-            return (
-                f"{self.router.name} was trained without {listed(self.strangers)}, so static faders play. "
-                "Train the router again to bring everyone in."
-            )
+            return f"{self.router.name} was trained without {listed(self.strangers)}: static faders play."
         if self.absent:
-            return f"{self.router.name} plays with {listed(self.absent)} silent: they are not on the desk."
+            return f"{self.router.name} plays without {listed(self.absent)}, who left the desk."
         name = self.router.name
         return f"{name} plays: its router decides at every token who speaks, the faders say how loudly."
 
     def request(self, question: Generate) -> Generate:
         """``question`` put to the desk: to its router where one is heard, else to the sum of its experts."""
-        parts = self.desk.parts()
         if not self.has_router or self.router is None:
+            parts = [part for part in self.desk.parts() if part.name in self.loose]
             return msgspec.structs.replace(question, parts=parts)
-        parts += [Part(name=name, weight=0.0) for name in self.absent]
+        off = [name for name in self.router.experts if name in {*self.desk.muted, *self.absent}]
+        return self._routed(question, off, [name for name in self.desk.locked if name not in off])
+
+    def alone(self, question: Generate, expert: str) -> Generate:
+        """``question`` put to one expert alone, at full strength; one that only the mix has speaks there."""
+        if expert in self.loose or not self.has_router or self.router is None:
+            return msgspec.structs.replace(question, parts=[Part(name=expert)])
+        others = [name for name in self.router.experts if name != expert]
+        asked = self._routed(question, others, [expert])
+        return msgspec.structs.replace(asked, parts=[Part(name=expert)], record=False)
+
+    def _routed(self, question: Generate, muted: list[str], locked: list[str]) -> Generate:
+        assert self.router is not None
         asked = self.desk.router
         mixing = Mixing(
             name=self.router.name,
             job=self.router.job,
             mode=asked.mode,
             top_k=asked.top_k,
+            renormalise=asked.renormalise,
             strength=asked.strength,
+            muted=muted,
+            locked=locked,
         )
+        parts = [
+            Part(name=strip.adapter, weight=strip.fader) for strip in self.desk.strips if not strip.blank
+        ]
         return msgspec.structs.replace(question, parts=parts, mixing=mixing, record=True)
 
 
-def listed(names: list[str]) -> str:
+def experts_of(made: MixCard | TrainRouter | TrainJoint) -> list[str]:
+    """The experts of a mix, or of the training that makes one, without the null expert."""
+    if isinstance(made, TrainJoint):
+        return [domain.expert for domain in made.domains]
+    return [name for name in made.experts if name != NULL]
+
+
+def listed(names: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

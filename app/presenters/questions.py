@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.presenters.answers import BASE, MIX, Answers, expert_pane
 from app.presenters.playing import Playing
-from engine.messages import Generate, Part
+from engine.messages import Generate
 
 __all__ = ["Questions"]
 
@@ -62,7 +61,7 @@ class Questions(QObject):
 
     def settle(self) -> None:
         """The desk is another one: ask anew what that changes, once the hand rests."""
-        experts = self._playing().desk.experts
+        experts = self._playing().desk.trained
         self.compared = tuple(name for name in self.compared if name in experts) or tuple(experts[:1])
         self.changed.emit()
         self._settle.start()
@@ -95,4 +94,4 @@ class Questions(QObject):
         if pane == MIX:
             return playing.request(question)
         name = next(name for name in self.compared if expert_pane(name) == pane)
-        return msgspec.structs.replace(question, parts=[Part(name=name)])
+        return playing.alone(question, name)

@@ -39,6 +39,7 @@ class Stock(QObject):
         self._files: dict[str, DataSet] = {}
         self.adapters: dict[str, AdapterCard] = {}
         self.mixes: dict[str, MixCard] = {}
+        self.knows_mixes = False
         self.sets: list[DataSet] = []
         client.happened.connect(self._on_event)
 
@@ -57,6 +58,7 @@ class Stock(QObject):
         def listed(body: Body) -> None:
             if isinstance(body, Mixes):
                 self.mixes = {card.name: card for card in body.mixes if not card.missing}
+                self.knows_mixes = True
                 self.changed.emit()
                 if then is not None:
                     then()
@@ -87,6 +89,10 @@ class Stock(QObject):
         rows = [row for data in self.sets if data.name == adapter + HELD_OUT for row in data.sample]
         # A short word leaves room for the other examples beside it.
         return min(rows, key=lambda row: len(row[0]), default=None)
+
+    def is_held_out(self, data: DataSet) -> bool:
+        """Whether a starter set is there to be measured on, and not to be learned from."""
+        return data.name.endswith(HELD_OUT)
 
     def _adapters_listed(self, body: Body) -> None:
         if isinstance(body, Adapters):

@@ -218,16 +218,55 @@ def test_an_adapter_for_another_base_lies_last_on_the_shelf_and_says_why(page, c
 
 
 def test_the_fold_offers_everything_a_training_can_be_told(page, qtbot):
-    lesson = page.view.router.lesson
-    assert not lesson.seed.isVisible()
-    QTest.mouseClick(lesson.more, Qt.MouseButton.LeftButton)
-    assert lesson.seed.isVisible()
-    lesson.entropy.setValue(-0.05)
-    lesson.seed.setValue(7)
-    lesson.null.setChecked(False)
+    def field(name):
+        return widget(page, f"mixer.router.{name}")
+
+    assert not field("seed").isVisible()
+    QTest.mouseClick(field("more"), Qt.MouseButton.LeftButton)
+    assert field("seed").isVisible()
+    assert not field("steps").isVisible(), "for training together only"
+    field("entropy").setValue(-0.05)
+    assert "sharpens" in field("sign").text()
+    field("entropy").setValue(0.05)
+    assert "flattens" in field("sign").text()
+    field("seed").setValue(7)
+    field("null").setChecked(False)
+    share = field("share")
+    share.setCurrentIndex(share.findData("layer"))
+    share.activated.emit(share.currentIndex())
     router = page.mixer.desk.router
-    assert (router.entropy_weight, router.seed, router.null_expert) == (-0.05, 7, False)
-    assert all(field.toolTip() for field in (lesson.rate, lesson.balance, lesson.entropy, lesson.null))
+    assert (router.entropy_weight, router.seed, router.null_expert) == (0.05, 7, False)
+    assert router.router_share == "layer"
+    names = (
+        "rate",
+        "balance",
+        "entropy",
+        "null",
+        "share",
+        "activation",
+        "gates",
+        "start",
+        "temperature",
+        "band",
+    )
+    assert all(field(name).toolTip() for name in names)
+
+
+def test_what_means_nothing_is_at_rest_and_says_why(page):
+    def field(name):
+        return widget(page, f"mixer.router.{name}")
+
+    assert not field("with-data").isEnabled()
+    assert "from zero" in field("with-data").toolTip()
+    page.mixer.set_router(start="prototypes", with_data=False)
+    assert field("with-data").isEnabled()
+    assert not field("passes").isEnabled()
+    assert "Nothing is trained" in field("passes").accessibleDescription()
+    assert not field("data").isEnabled()
+    assert field("train").text() == "Make router"
+    page.undo()
+    assert field("passes").isEnabled()
+    assert field("train").text() == "Train router"
 
 
 def test_ranks_come_when_the_library_is_known(page, client, qtbot):

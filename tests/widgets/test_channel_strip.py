@@ -32,7 +32,7 @@ def test_showing_a_state_says_nothing(strip):
     said = []
     for signal in (strip.fader_moved, strip.mute_toggled, strip.solo_toggled):
         signal.connect(said.append)
-    strip.set_state(fader=0.4, muted=True, soloed=True, heard=False)
+    strip.set_state(fader=0.4, muted=True, soloed=True, locked=False, heard=False)
     assert strip.fader.level == 0.4
     assert strip.mute.isChecked()
     assert strip.solo.isChecked()

@@ -43,6 +43,7 @@ class DeskView(View):
             ("Write a prompt", "Ctrl+L", lambda: self.score.prompt.field.setFocus(by_key)),
             ("Go to the shelf", "Ctrl+E", lambda: self.shelf.list.setFocus(by_key)),
             ("Choose a data file", "", self.router.lesson.choose_file),
+            ("Export the mix", "Ctrl+Shift+E", self.router.form.present),
         ]
 
     def _compose(self) -> None:

@@ -1,15 +1,16 @@
-"""Small pieces of the router panel: headings, labelled fields, boxes filled without a flicker."""
+"""Small pieces of the router panel: headings, labelled fields, folds, boxes filled without a flicker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-__all__ = ["fill", "heading", "narrow", "quietly", "rows"]
+__all__ = ["FIELD", "Fold", "fill", "heading", "narrow", "quietly", "rows", "tiny"]
 
-FIELD = 80
+FIELD = 92
 
 
 def heading(words: str) -> QLabel:
@@ -18,19 +19,26 @@ def heading(words: str) -> QLabel:
     return label
 
 
-def rows(fields: Mapping[str, QWidget]) -> QGridLayout:
+def tiny(name: str = "") -> QLabel:
+    """A line or a few of small print."""
+    label = QLabel(objectName=name, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    label.setProperty("role", "tiny")
+    return label
+
+
+def rows(fields: Mapping[str, QWidget], width: int = FIELD) -> QGridLayout:
     """A label and its field to a line; a field's tip is also its label's."""
     grid = QGridLayout()
     grid.setContentsMargins(0, 0, 0, 0)
-    grid.setHorizontalSpacing(8)
-    grid.setVerticalSpacing(8)
+    grid.setHorizontalSpacing(4)
+    grid.setVerticalSpacing(6)
     grid.setColumnStretch(0, 1)
     for row, (words, field) in enumerate(fields.items()):
         label = QLabel(words)
         label.setBuddy(field)
         label.setProperty("role", "dim")
         label.setToolTip(field.toolTip())
-        field.setFixedWidth(FIELD)
+        field.setFixedWidth(width)
         grid.addWidget(label, row, 0)
         grid.addWidget(field, row, 1)
     return grid
@@ -61,3 +69,29 @@ def quietly(*widgets: QWidget) -> Iterator[None]:
     yield
     for widget in widgets:
         widget.blockSignals(False)
+
+
+class Fold(QWidget):
+    """A line that unfolds ``inside``. ``unfolded``: it was opened and has its place."""
+
+    unfolded = Signal()
+
+    def __init__(self, name: str, words: str, described: str, inside: QWidget) -> None:
+        super().__init__()
+        self.inside = inside
+        self.button = QToolButton(objectName=name, text=words, checkable=True, accessibleName=described)
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.button.setArrowType(Qt.ArrowType.RightArrow)
+        self.button.toggled.connect(self._turn)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.button)
+        column.addWidget(inside)
+        inside.hide()
+
+    def _turn(self, on: bool) -> None:
+        self.inside.setVisible(on)
+        self.button.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        if on:
+            QTimer.singleShot(0, self, self.unfolded.emit)

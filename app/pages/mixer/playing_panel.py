@@ -1,44 +1,53 @@
-"""Which mix plays and how: soft or top-k, how many experts, how strong."""
+"""Which mix plays and how; who joins it or leaves it; the way out of the studio for it."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import (
-    QButtonGroup,
-    QComboBox,
-    QHBoxLayout,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import fill, heading, narrow, quietly, rows
+from app.pages.mixer.fields import FIELD, fill, heading, narrow, quietly, rows
 from app.presenters.mixer import Mixer
+from app.presenters.playing import listed
+from widgets.choice import Choice
+from widgets.icon_button import IconButton
 from widgets.number_field import decimal_field, whole_field
 
 __all__ = ["PlayingPanel"]
 
 STATIC = "Static faders"
+WORDS = 150
+MODES = {
+    "soft": ("Soft", "Every expert speaks as loudly as the router says"),
+    "topk": ("Top-k", "Only the k loudest experts speak at each token"),
+    "hard": ("Hard", "Only the first expert speaks at each token, whole"),
+}
 
 
 class PlayingPanel(QWidget):
-    """The upper part of the router panel."""
+    """The upper part of the router panel. ``export_wanted``: the mix on the desk is to go elsewhere."""
+
+    export_wanted = Signal()
 
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mixer = mixer
-        self.mix = QComboBox(objectName="mixer.router.mix", accessibleName="Mix that plays")
-        self.soft = QPushButton("Soft", objectName="mixer.router.soft", checkable=True)
-        self.soft.setToolTip("Every expert speaks as loudly as the router says")
-        self.topk = QPushButton("Top-k", objectName="mixer.router.topk", checkable=True)
-        self.topk.setToolTip("Only the k loudest experts speak at each token")
-        self._modes = QButtonGroup(self)
-        for button, words in ((self.soft, "Soft gates"), (self.topk, "Top-k gates")):
-            button.setAccessibleName(words)
-            self._modes.addButton(button)
+        self.mix = narrow(QComboBox(objectName="mixer.router.mix", accessibleName="Mix that plays"))
+        self.export = IconButton("export", "Export this mix", "mixer.router.export")
+        self.remove = IconButton("trash", "Remove this mix; undo brings it back", "mixer.router.remove")
+        self.mode = Choice("mixer.router.mode", "Gates", MODES)
         self.k = whole_field("mixer.router.k", "Experts heard per token", 1, 16)
         self.k.setToolTip("How many experts may speak at one token")
+        self.renormalise = QCheckBox(
+            "", objectName="mixer.router.renormalise", accessibleName="Share out anew"
+        )
+        self.renormalise.setToolTip(
+            "The k loudest get the part of those that were left out; "
+            "otherwise all are quieter than they were trained"
+        )
         self.strength = decimal_field("mixer.router.strength", "Strength of the mix", 0.0, 4.0, 0.1, 1)
         self.strength.setToolTip("How loudly the whole mix speaks over the base; 1.0 as it was trained")
+        self.bring = QPushButton(objectName="mixer.router.bring", accessibleName="Bring into the mix")
+        self.without = QPushButton(objectName="mixer.router.without", accessibleName="Make a mix without")
         self._compose()
         self._connect()
         self._show()
@@ -48,37 +57,71 @@ class PlayingPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(heading("Router"))
-        column.addWidget(narrow(self.mix))
-        modes = QHBoxLayout()
-        modes.setSpacing(8)
-        modes.addWidget(self.soft, 1)
-        modes.addWidget(self.topk, 1)
-        column.addLayout(modes)
-        column.addLayout(rows({"Experts heard": self.k, "Strength": self.strength}))
+        line = QHBoxLayout()
+        line.setSpacing(0)
+        line.addWidget(self.mix, 1)
+        line.addWidget(self.export)
+        line.addWidget(self.remove)
+        column.addLayout(line)
+        column.addWidget(self.mode)
+        self._topk = QWidget()
+        topk = rows({"Experts heard": self.k, "Share out anew": self.renormalise}, FIELD - 16)
+        self._topk.setLayout(topk)
+        column.addWidget(self._topk)
+        column.addLayout(rows({"Strength": self.strength}, FIELD - 16))
+        column.addWidget(self.bring)
+        column.addWidget(self.without)
 
     def _connect(self) -> None:
         mixer = self._mixer
         self.mix.activated.connect(self._open_mix)
-        self._modes.buttonClicked.connect(
-            lambda _: mixer.set_router(mode="topk" if self.topk.isChecked() else "soft")
-        )
+        self.export.clicked.connect(self.export_wanted)
+        self.remove.clicked.connect(lambda: mixer.remove_mix(mixer.desk.mix))
+        self.mode.chosen.connect(lambda mode: mixer.set_router(mode=mode))
         self.k.valueChanged.connect(lambda k: mixer.set_router(top_k=k))
+        self.renormalise.toggled.connect(lambda on: mixer.set_router(renormalise=on))
         self.strength.valueChanged.connect(lambda strength: mixer.set_router(strength=round(strength, 2)))
+        self.bring.clicked.connect(mixer.bring_in)
+        self.without.clicked.connect(lambda: mixer.leave_out(mixer.playing.absent[0]))
         mixer.desk_changed.connect(self._show)
+        mixer.training.changed.connect(self._show_offers)
 
     def _show(self) -> None:
         mixer, router = self._mixer, self._mixer.desk.router
-        with quietly(self.k, self.strength):
+        with quietly(self.k, self.strength, self.renormalise):
             self.k.setValue(router.top_k)
             self.strength.setValue(router.strength)
-        (self.topk if router.mode == "topk" else self.soft).setChecked(True)
+            self.renormalise.setChecked(router.renormalise)
+        self.mode.choose(router.mode)
         has_router = mixer.playing.has_router
-        for widget in (self.soft, self.topk, self.strength):
-            widget.setEnabled(has_router)
-        self.k.setEnabled(has_router and router.mode == "topk")
+        self.mode.setEnabled(has_router)
+        self.strength.setEnabled(has_router)
+        self._topk.setVisible(has_router and router.mode == "topk")
         base = mixer.desk.base or mixer.base
         names = [card.name for card in mixer.stock.mixes.values() if base in ("", card.base)]
         fill(self.mix, [(STATIC, ""), *((name, name) for name in names)], mixer.desk.mix)
+        self.export.setVisible(mixer.mix is not None)
+        self.remove.setVisible(mixer.mix is not None)
+        self._show_offers()
+
+    def _show_offers(self) -> None:
+        """What can be done where desk and mix do not have the same experts."""
+        mixer, playing = self._mixer, self._mixer.playing
+        strangers = playing.strangers
+        self.bring.setVisible(bool(strangers) and not mixer.training.is_open)
+        self.without.setVisible(mixer.mix is not None and bool(playing.absent) and not strangers)
+        if strangers and playing.router is not None:
+            data = f" on {mixer.data.name}" if mixer.data else ""
+            _label(self.bring, f"Bring {listed(strangers)} into the mix")
+            self.bring.setToolTip(
+                f"Train {playing.router.name} further{data}: only what it says about {listed(strangers)} is "
+                "learned, the rest stays. A new mix is made"
+            )
+        if playing.absent:
+            _label(self.without, f"Make a mix without {playing.absent[0]}")
+            self.without.setToolTip(
+                f"Make a new mix without {playing.absent[0]}; nothing is trained, the others share its part"
+            )
 
     def _open_mix(self) -> None:
         name = str(self.mix.currentData())
@@ -86,3 +129,9 @@ class PlayingPanel(QWidget):
             self._mixer.open_mix(name)
         else:
             self._mixer.close_mix()
+
+
+def _label(button: QPushButton, words: str) -> None:
+    """As many of the words as there is room for; readers hear all."""
+    button.setText(button.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, WORDS))
+    button.setAccessibleName(words)

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from app.pages.mixer.export_form import ExportForm, reveal
 from app.pages.mixer.lesson import Lesson
 from app.pages.mixer.playing_panel import PlayingPanel
 from app.pages.mixer.training_box import TrainingBox
@@ -29,7 +30,10 @@ class RouterPanel(QFrame):
         self.playing = PlayingPanel(mixer)
         self.lesson = Lesson(mixer)
         self.box = TrainingBox(mixer)
+        self.form = ExportForm(mixer, self)
         self.box.train.clicked.connect(self.train)
+        self.playing.export_wanted.connect(self.form.present)
+        mixer.export.reveal.connect(reveal)
         self._compose()
 
     def train(self) -> None:
@@ -49,7 +53,7 @@ class RouterPanel(QFrame):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(settings)
-        self.lesson.unfolded.connect(lambda: area.ensureWidgetVisible(self.lesson.fold))
+        self.lesson.unfolded.connect(lambda: area.ensureWidgetVisible(self.lesson.fold.inside))
         foot = QVBoxLayout()
         foot.setContentsMargins(16, 0, 16, 16)
         foot.addWidget(self.box)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QDrag
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.models.shelf import adapter_mime
+from app.presenters.desk import Strip
 from app.presenters.mixer import Mixer
 from app.presenters.playing import NULL
 from widgets.channel_strip import ChannelStrip
@@ -54,18 +55,29 @@ class Strips(QWidget):
             if self._row.indexOf(widget) != place:
                 self._row.removeWidget(widget)
                 self._row.insertWidget(place, widget)
-            card = self._mixer.stock.adapters.get(strip.adapter)
-            widget.set_rank(card.rank if card else None)
+            widget.set_facts(*self._facts(strip))
+            widget.setAcceptDrops(desk.lesson == "joint")
             widget.set_state(
                 fader=strip.fader,
                 muted=strip.muted,
                 soloed=strip.soloed,
+                locked=strip.locked,
                 heard=weights[strip.adapter] > 0,
             )
         self._show_null()
         on_shelf = [card for card in self._mixer.stock.adapters.values() if not desk.strip(card.name)]
         self.drop_slot.setVisible(any(self._mixer.why_not(card) == ("", "") for card in on_shelf))
         self._show_usage()
+
+    def _facts(self, strip: Strip) -> tuple[str, str]:
+        """An expert's rank, and, where it is about to learn, from what."""
+        card = self._mixer.stock.adapters.get(strip.adapter)
+        desk = self._mixer.desk
+        rank = "new" if strip.blank else f"rank {card.rank}" if card else ""
+        if desk.lesson == "router":
+            return rank, ""
+        data = self._mixer.lesson.data_of(strip)
+        return rank, f"{data.rows:,} rows" if data else "no data"
 
     def _show_null(self) -> None:
         if self._mixer.playing.has_null and self._null is None:
@@ -93,13 +105,15 @@ class Strips(QWidget):
     def _add(self, name: str, hue: int) -> ChannelStrip:
         strip = ChannelStrip(name, hue)
         strip.setObjectName(f"mixer.desk.strip.{name}")
-        for part in ("fader", "mute", "solo"):
+        for part in ("fader", "mute", "solo", "lock"):
             getattr(strip, part).setObjectName(f"mixer.desk.strip.{name}.{part}")
         mixer = self._mixer
         strip.fader_moved.connect(lambda level: mixer.set_fader(name, level))
         strip.fader_released.connect(mixer.release_fader)
         strip.mute_toggled.connect(lambda on: mixer.mute(name, on))
         strip.solo_toggled.connect(lambda on: mixer.solo(name, on))
+        strip.lock_toggled.connect(lambda on: mixer.lock(name, on))
+        strip.file_dropped.connect(lambda path: mixer.choose_data_for(name, path))
         strip.remove_wanted.connect(lambda: mixer.remove(name))
         strip.move_wanted.connect(lambda steps: mixer.nudge(name, steps))
         strip.drag_wanted.connect(lambda: self._drag(name))

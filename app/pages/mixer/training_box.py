@@ -1,4 +1,4 @@
-"""The foot of the router panel: the button that trains, or the training while it runs."""
+"""The foot of the router panel: the button that trains, or the training while it runs; trouble is named."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.pages.mixer.fields import tiny
 from app.presenters.mixer import Mixer
 from app.words import duration
 from engine.messages import Job
@@ -20,6 +21,11 @@ from widgets.verdict import Verdict
 
 __all__ = ["TrainingBox"]
 
+EXPLAINED = (
+    "An expert without weight gets no gradient, so more training of the same kind does not bring it back. "
+    "A larger balance weight makes one-sided loads costly; a smaller learning rate, or an entropy weight "
+    "above 0, keeps the gates open for longer."
+)
 WAITING = {"queued": "Waiting for its turn", "paused": "Paused", "held": "Held after three crashes"}
 
 
@@ -33,8 +39,8 @@ class TrainingBox(QWidget):
         self._why.setProperty("role", "tiny")
         self.train = QPushButton("Train router", objectName="mixer.router.train")
         self.train.setProperty("role", "primary")
-        self._collapse = Verdict(self)
-        self._collapse.setObjectName("mixer.router.collapse")
+        self._stage = tiny("mixer.router.stage")
+        self._trouble = self._build_trouble()
         self.progress = QProgressBar(
             objectName="mixer.router.progress", accessibleName="Training progress", textVisible=False
         )
@@ -54,6 +60,31 @@ class TrainingBox(QWidget):
         mixer.training.changed.connect(self._show)
         self._show()
 
+    def _build_trouble(self) -> QWidget:
+        self._collapse = Verdict(self)
+        self._collapse.setObjectName("mixer.router.collapse")
+        self._explained = tiny("mixer.router.explained")
+        self._explained.setText(EXPLAINED)
+        self._explained.hide()
+        self.why = QPushButton("Why", objectName="mixer.router.collapse-why", checkable=True)
+        self.why.setAccessibleName("Why the routing collapses, and what helps")
+        self.why.toggled.connect(self._explained.setVisible)
+        self.evener = QPushButton("Train evener", objectName="mixer.router.evener")
+        self.evener.setAccessibleName("Train again with a larger balance weight")
+        self.evener.clicked.connect(self._train_evener)
+        trouble = QWidget()
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.why)
+        buttons.addWidget(self.evener, 1)
+        column = QVBoxLayout(trouble)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self._collapse)
+        column.addWidget(self._explained)
+        column.addLayout(buttons)
+        return trouble
+
     def _compose(self) -> None:
         self._running = QWidget()
         words = QHBoxLayout()
@@ -67,13 +98,14 @@ class TrainingBox(QWidget):
         running = QVBoxLayout(self._running)
         running.setContentsMargins(0, 0, 0, 0)
         running.setSpacing(8)
+        running.addWidget(self._stage)
         running.addLayout(words)
         running.addWidget(self.progress)
         running.addLayout(buttons)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        for part in (self._why, self._collapse, self.train, self._running):
+        for part in (self._why, self._trouble, self.train, self._running):
             column.addWidget(part)
 
     def _show(self) -> None:
@@ -85,15 +117,30 @@ class TrainingBox(QWidget):
         self._running.setVisible(training.is_open)
         if had_focus and training.is_open:
             self.pause.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.train.setText(self._verb())
         self._why.setText(why or self._mixer.playing.sentence)
         self._why.setVisible(not training.is_open and bool(self._why.text()))
-        self._collapse.setVisible(bool(training.collapse))
-        if training.collapse:
-            self._collapse.say("warn", training.collapse)
+        collapse = self._mixer.collapse
+        self._trouble.setVisible(bool(collapse))
+        if collapse:
+            self._collapse.say("warn", collapse)
+            balance = self._mixer.evener_balance
+            self.evener.setToolTip(f"End what is being trained, and train again with balance {balance:g}")
         if training.job is not None and training.is_open:
             self._show_job(training.job)
 
+    def _verb(self) -> str:
+        if self._mixer.desk.lesson == "joint":
+            return "Train together"
+        return "Make router" if self._mixer.lesson.is_untrained else "Train router"
+
+    def _train_evener(self) -> None:
+        self.why.setChecked(False)
+        self._mixer.train_evener()
+
     def _show_job(self, job: Job) -> None:
+        self._stage.setText(self._mixer.training.stage)
+        self._stage.setVisible(bool(self._stage.text()))
         self.pause.setText("Resume" if job.state in ("paused", "held") else "Pause")
         self.pause.setEnabled(job.state != "queued")
         self.progress.setRange(0, max(1, job.steps))
