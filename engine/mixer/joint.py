@@ -9,24 +9,27 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from engine.formats.dataset import Row
-from engine.formats.errors import StudioError
+from engine.formats.errors import AdapterError, StudioError
 from engine.formats.files import atomic_folder
 from engine.lora import Adapter, Tape, attach, new_adapter
-from engine.lora.prefix import Prefix
 from engine.messages import RouterInput, RouterShare
-from engine.mixer.losses import specialization_balance_loss
+from engine.mixer.collapse import RoutingWatch
+from engine.mixer.losses import Routing, entropy_band_loss, specialization_balance_loss
 from engine.mixer.mix_file import save_mix
+from engine.mixer.owners import Owners
 from engine.mixer.routed import routed, usage
 from engine.mixer.router import Router
 from engine.training import Loss
@@ -89,36 +92,43 @@ class JointTask:
         self.name = name
         self.base = base
         self.batch_size = batch_size
-        self.router_rate = router_learning_rate / learning_rate
+        self.rate = router_learning_rate / learning_rate
         self.balance_weight = balance_weight
         self.entropy_weight = entropy_weight
         self.band_weight = band_weight
         self.preserve_weight = preserve_weight
-        if not 0 <= hard_share < 1:
-            raise StudioError("usage", "The hard stage cannot be all of the training.", "0.6 is usual.")
-        self.hard_steps = round(hard_share * steps)
+        self.hard_steps = _hard_steps(steps, hard_share)
         self.stage = HARD if self.hard_steps else SOFT
         self.domains = tuple(rows)
         encoded = [encode(tokenizer, rows[domain], max_length) for domain in self.domains]
         self.examples = [(example, place) for place, part in enumerate(encoded) for example in part]
-        begin = {
-            name: start[name]
-            if name in start
-            else new_adapter(model, rank, alpha, targets, seed=seed + place)
-            for place, name in enumerate(self.domains)
+        fresh = partial(new_adapter, model, rank, alpha, targets)
+        self.bank = attach(model, _experts(self.domains, start, fresh, seed, base), trainable=True)
+        self._build_gates(router_input, router_share, null_expert)
+        self.anchor: dict[str, Tensor] = {}
+        self.story = {
+            "examples": len(self.examples),
+            "data": {domain: _fingerprint(rows[domain]) for domain in self.domains},
+            "steps": steps,
+            "hard_steps": self.hard_steps,
+            "learning_rate": learning_rate,
+            "router_learning_rate": router_learning_rate,
+            "preserve_weight": preserve_weight,
+            "seed": seed,
         }
-        self.bank = attach(
-            model, {name: _plain(name, adapter, base) for name, adapter in begin.items()}, trainable=True
-        )
+
+    def _build_gates(self, input: RouterInput, share: RouterShare, null: bool) -> None:
+        """The gates of both stages, over the same experts."""
         layout = self.bank.layout()
-        self.router = Router(layout, self.domains, router_input, null_expert)
-        self.router.to(model.device)
+        groups = self.bank.groups() if share != "projection" else ()
+        self.router = Router(layout, self.domains, input, null, share=share, groups=groups)
+        self.router.to(self.model.device)
+        self.watch = RoutingWatch(self.router)
         self.owners = Owners(layout, self.router.experts)
         whole = dict.fromkeys(self.domains, 1.0)
         self.gates = self.bank.new_gates(whole, router=self.router)
         self.hard_gates = self.bank.new_gates(whole, router=self.owners)
         self.gates.tape, self.hard_gates.tape = Tape(), Tape()
-        self.anchor: dict[str, Tensor] = {}
 
     def parameters(self) -> dict[str, Tensor]:
         return {**self.bank.named_parameters(), **self._router_parameters()}
@@ -130,7 +140,7 @@ class JointTask:
         return (self.hard_steps,)
 
     def rates(self) -> dict[str, float]:
-        return dict.fromkeys(self._router_parameters(), self.router_rate)
+        return dict.fromkeys(self._router_parameters(), self.rate)
 
     def at_step(self, step: int) -> None:
         """Enter the soft stage when it is time, and keep the experts as they are then."""
@@ -155,22 +165,35 @@ class JointTask:
         gates = self.gates if self.stage == SOFT else self.hard_gates
         logits, seen = routed(self.model, self.bank, gates, batch)
         tokens = completion_loss(logits, batch, reduction="none")
-        value, held = tokens.mean(), torch.zeros(())
-        metrics = {"task_loss": value.item(), "stage": self.stage, "entropy": seen.entropy.item()}
+        value = tokens.mean()
+        metrics = {"task_loss": value.item(), "stage": float(self.stage), "entropy": seen.entropy.item()}
         if self.stage == SOFT:
+            self.watch.note(seen)
             held = self.preserve_weight * self._moved()
-            value = value + held + specialization_balance_loss(seen, self.balance_weight, self.entropy_weight)
-        metrics |= {"preserve": held.item()} | _by_domain(tokens.detach(), batch, owners, self.domains)
+            metrics["preserve"] = held.item()
+            value = value + held + self._routing_loss(seen)
+        metrics |= _by_domain(tokens.detach(), batch, owners, self.domains)
         load = zip(self.router.experts, seen.load.tolist(), strict=True)
         return Loss(value, batch.read, metrics | {f"load.{name}": share for name, share in load})
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the mix as a folder, its experts inside as ordinary adapters."""
-        shares = self.usage()
-        warning = "" if self.stage == SOFT else UNTRAINED
+        """Write the mix as a folder, its experts inside as ordinary adapters. ``usage`` is each expert's
+        share of the weights."""
+        usage = self.usage()
+        warning = self.watch.warning(final=True) if self.stage == SOFT else UNTRAINED
         with atomic_folder(folder, doing="saving the mix") as work:
-            save_mix(work, self.router, self.bank, name=self.name, base=self.base, usage=shares)
-        return {"usage": shares, "router_parameters": self.router.size, "warning": warning}
+            save_mix(
+                work,
+                self.router,
+                self.bank,
+                name=self.name,
+                base=self.base,
+                usage=usage,
+                trained=self.story,
+                made="joint",
+                warning=warning,
+            )
+        return {"usage": usage, "warning": warning, "router_parameters": self.router.size}
 
     def usage(self) -> dict[str, float]:
         """Mean weight of each expert over the tokens of some examples of all domains."""
@@ -191,47 +214,52 @@ class JointTask:
         owners = torch.tensor([place for _, place in chosen], device=self.model.device)
         return collate([example for example, _ in chosen], self.model.device), owners
 
+    def _routing_loss(self, seen: Routing) -> Tensor:
+        balance = specialization_balance_loss(seen, self.balance_weight, self.entropy_weight)
+        return balance + self.band_weight * entropy_band_loss(seen) if self.band_weight else balance
+
     def _moved(self) -> Tensor:
         """sum_e ||theta_e - theta_e0||^2."""
         now = self.bank.named_parameters()
         return torch.stack([(now[name] - was).square().sum() for name, was in self.anchor.items()]).sum()
 
 
-class Owners:
-    """The gates of the hard stage, as a router: row i of a batch belongs to expert ``rows[i]`` alone."""
-
-    remembers = False
-    weights: tuple[Tensor, ...] = ()
-
-    def __init__(self, layout: Mapping[str, tuple[int, Sequence[str]]], experts: Sequence[str]) -> None:
-        self.experts = tuple(experts)
-        self.rows = torch.zeros(0, dtype=torch.int64)
-        self._layout = layout
-
-    def voice(self, modules: Sequence[str]) -> OwnersVoice:
-        return OwnersVoice(self, len(modules), self._layout[modules[0]][0])
+def _hard_steps(steps: int, share: float) -> int:
+    if not 0 <= share < 1:
+        raise StudioError(
+            "usage",
+            "The hard stage can be all but the whole of a joint training.",
+            "A share of 0.6 is usual.",
+        )
+    return round(steps * share)
 
 
-class OwnersVoice:
-    """The owners' say on one group of projections; it needs no product to know it."""
+def _experts(
+    names: Sequence[str],
+    start: Mapping[str, Adapter],
+    fresh: Callable[..., Adapter],
+    seed: int,
+    base: str,
+) -> dict[str, Adapter]:
+    """What each expert is before the first step; its card will name ``base``."""
+    experts = {}
+    for place, name in enumerate(names):
+        adapter = start[name] if name in start else fresh(seed=seed + place)
+        if adapter.replaced:
+            raise AdapterError(
+                f"{name} replaces parameters of the base, which cannot be trained further here.",
+                "Start from a plain LoRA, or fresh.",
+            )
+        experts[name] = replace(adapter, name=name, config=replace(adapter.config, base=base))
+    return experts
 
-    sizes: tuple[int, ...] = ()
 
-    def __init__(self, owners: Owners, modules: int, width: int) -> None:
-        self._owners, self._modules, self._rows = owners, modules, torch.zeros(0, width)
-
-    def rows(self) -> Tensor:
-        """None: [0, d_in]."""
-        return self._rows
-
-    def __call__(self, logits: Sequence[Tensor], prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
-        whole = functional.one_hot(self._owners.rows, len(self._owners.experts)).float()
-        return whole.repeat_interleave(shape[1], 0).repeat(1, self._modules)
-
-
-def _plain(name: str, adapter: Adapter, base: str) -> Adapter:
-    """An expert to begin with, its card naming ``base``."""
-    return replace(adapter, name=name, config=replace(adapter.config, base=base))
+def _fingerprint(rows: Sequence[Row]) -> str:
+    """SHA-256 in hex of what the rows ask and answer, whatever kind of file they came from."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps([row.prompt, row.completion]).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _by_domain(tokens: Tensor, batch: Batch, owners: Tensor, domains: Sequence[str]) -> dict[str, float]:

@@ -1,0 +1,234 @@
+"""Model cards: the README.md of a mix, and of a plain LoRA exported from one, ready to be published.
+
+Front matter as the Hub reads it; below it tables. Whatever strangers wrote is escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.formats.adapter_file import inspect_folder
+from engine.formats.mix_file import Mix, expert_folders, read_mix, read_mix_card
+from engine.messages import ExportMix
+
+__all__ = ["lora_readme", "mix_readme"]
+
+NULL = "null"
+PAPER = "[LoRA-Mixer](https://arxiv.org/abs/2507.00029)"
+_MADE = {
+    "joint": "experts and router were trained together, hard by domain first, then soft",
+    "trained": "the router was trained, the experts were not touched",
+    "extended": "experts joined a trained router, of which only the new columns were trained",
+    "dropped": "an expert was taken out of a trained mix",
+    "prototypes": "nothing was trained: the router's directions come from the experts' factors",
+    "gates": "nothing was trained together: each expert brought the gate that it was trained with",
+}
+
+
+def mix_readme(folder: Path, licenses: Mapping[str, str] | None = None) -> str:
+    """The card of the mix in ``folder``, from what lies there. ``licenses`` are the experts', where known.
+
+    StudioError as ``read_mix``.
+    """
+    mix, card = read_mix(folder), read_mix_card(folder)
+    licenses = licenses or {}
+    router = {
+        "reads": "each token and the mean of the text so far"
+        if mix.router_input == "context"
+        else "each token alone",
+        "a gate for each": mix.router_share,
+        "activation": mix.activation + (" of absolute values" if mix.absolute else ""),
+        "null expert": "yes" if mix.null_expert else "no",
+        "temperature": f"{mix.temperature:g}",
+        "numbers": f"{card.router_parameters:,}",
+    }
+    return "\n".join(
+        [
+            *_front(mix.base, ["mixture-of-experts"], [licenses.get(name, "") for name in mix.experts]),
+            f"# {_text(mix.name)}",
+            "",
+            f"{len(mix.experts)} LoRA experts for {_text(mix.base)} and a router that decides, for every "
+            f"token and projection, how loudly each of them speaks ({PAPER}). Made with Adapter Studio.",
+            *([f"\n**{_text(mix.warning)}**"] if mix.warning else []),
+            *_section("Experts", _experts(folder, mix, licenses)),
+            *_section("Router", _table(("", ""), router.items())),
+            *_section("Scores", _scores(mix.scores)),
+            *_section("Use", [_USE_MIX.format(expert=mix.experts[0])]),
+            *_section("Provenance", _provenance(mix)),
+        ]
+    )
+
+
+def lora_readme(
+    mix: Mix,
+    spec: ExportMix,
+    gates: str,
+    name: str,
+    rank: int,
+    full: int,
+    errors: Mapping[str, Mapping[str, Any]],
+    licenses: Mapping[str, str] | None = None,
+) -> str:
+    """The card of a LoRA exported from ``mix``: how it was made, and how far it is from the mix.
+
+    ``gates`` is static, mean or domain; ``full`` is the rank before it was cut; ``errors`` has what was measured on each set (``kl``, ``logits``,
+    ``rows``, ``tokens``, the file's ``sha256`` and, where both answered, ``exact_mix`` and
+    ``exact_lora``).
+    """
+    how: dict[str, object] = {
+        "rank": rank,
+        "gates": _GATES[gates],
+        "experts": ", ".join(mix.experts),
+        "seed": spec.seed,
+    }
+    if rank < full:
+        how["cut"] = f"from rank {full} by SVD, projection by projection"
+    if spec.distill_steps:
+        how["distilled"] = f"{spec.distill_steps} steps towards the mix's own answers"
+    how |= {f"SHA-256 of {each}": error["sha256"] for each, error in errors.items() if error.get("sha256")}
+    known = [(licenses or {}).get(expert, "") for expert in mix.experts]
+    return "\n".join(
+        [
+            *_front(mix.base, ["merge"], known),
+            f"# {_text(name)}",
+            "",
+            f"One plain LoRA that stands for the mix {_text(mix.name)} of {len(mix.experts)} experts on "
+            f"{_text(mix.base)}. {_claim(gates, rank == full and not spec.distill_steps)} Made with Adapter Studio.",
+            *_section("Error", _errors(errors)),
+            *_section("How it was made", _table(("", ""), how.items())),
+            *_section("Use", [_USE_LORA]),
+            *_section("Provenance of the mix", _provenance(mix)),
+        ]
+    )
+
+
+_GATES = {
+    "static": "the experts' weights in this mix do not depend on the text",
+    "mean": "each expert speaks at its mean weight over the data, projection by projection",
+    "domain": "each expert speaks at its mean weight over this one data set, projection by projection",
+}
+_MEASURED = """\
+KL(mix, LoRA) and the relative error of the logits are over the completions' tokens of rows that neither the
+weights nor a training have seen; an answer is right when it equals the completion, with 95 % intervals."""
+_USE_MIX = """\
+In Adapter Studio, or in Python with its engine:
+
+```python
+from engine.mixer import load_mix
+
+bank, router, mix = load_mix("FOLDER", model)
+bank.gates = bank.new_gates({{name: 1.0 for name in mix.experts}}, router=router)
+```
+
+PEFT has no such router, but reads each expert by itself:
+`PeftModel.from_pretrained(model, "FOLDER/experts/{expert}")`."""
+_USE_LORA = """\
+With PEFT: `PeftModel.from_pretrained(model, "FOLDER")`. In Adapter Studio:
+`adapter-studio adapters import FOLDER`."""
+
+
+def _claim(gates: str, whole: bool) -> str:
+    if gates != "static":
+        return (
+            "**It is an approximation**: the mix weighs its experts anew at every token, which no LoRA can."
+        )
+    return "It is exact up to rounding." if whole else "**It is an approximation**: it was cut or distilled."
+
+
+def _front(base: str, tags: Sequence[str], licenses: Sequence[str]) -> list[str]:
+    lines = ["---", *([f"base_model: {json.dumps(base)}"] if base else []), "library_name: peft", "tags:"]
+    lines += [f"- {tag}" for tag in ("lora", *tags, "adapter-studio")]
+    if licenses and all(licenses):
+        lines.append(f"license: {json.dumps(licenses[0]) if len(set(licenses)) == 1 else 'other'}")
+    return [*lines, "---"]
+
+
+def _experts(folder: Path, mix: Mix, licenses: Mapping[str, str]) -> list[str]:
+    rows: list[tuple[object, ...]] = []
+    for name, path in expert_folders(folder, mix).items():
+        found = inspect_folder(path)
+        share = f"{mix.usage[name]:.1%}" if name in mix.usage else ""
+        rows.append(
+            (name, found.rank, found.kind, ", ".join(found.targets), share, licenses.get(name, "unknown"))
+        )
+    if NULL in mix.usage:
+        rows.append((NULL, "", "says nothing", "", f"{mix.usage[NULL]:.1%}", ""))
+    head = ("expert", "rank", "kind", "projections", "share of the weights", "licence")
+    return _table(head, rows)
+
+
+def _scores(scores: Mapping[str, Any]) -> list[str]:
+    arms = scores.get("arms", [])
+    if not arms:
+        return []
+    sets = sorted({name for arm in arms for name in arm.get("sets", {})})
+    rows = [
+        (
+            arm["label"],
+            *([arm["missing"]] if arm.get("missing") else [_interval((arm["value"], *arm["interval"]))]),
+            *(_interval(arm["sets"][name]) if name in arm.get("sets", {}) else "" for name in sets),
+        )
+        for arm in arms
+    ]
+    what = f"{_text(scores.get('metric', ''))} on {_text(scores.get('n', ''))} rows, with 95 % intervals."
+    return [what, "", *_table(("", "mean", *map(_text, sets)), rows)]
+
+
+def _errors(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            name,
+            each["rows"],
+            each["tokens"],
+            f"{each['kl']:.3g}",
+            f"{each['logits']:.2g}",
+            _interval(each["exact_mix"]) if "exact_mix" in each else "",
+            _interval(each["exact_lora"]) if "exact_lora" in each else "",
+        )
+        for name, each in errors.items()
+    ]
+    head = (
+        "measured on",
+        "rows",
+        "tokens",
+        "KL, nats a token",
+        "logits, relative",
+        "mix right",
+        "LoRA right",
+    )
+    return [*_table(head, rows), "", _MEASURED]
+
+
+def _provenance(mix: Mix) -> list[str]:
+    made = [("made", _MADE[mix.made])] if mix.made in _MADE else []
+    trained = [
+        (key, value if isinstance(value, str) else json.dumps(value)) for key, value in mix.trained.items()
+    ]
+    files = [
+        (f"SHA-256 of {name}", digest) for name, digest in mix.sha256.items() if name.endswith(".safetensors")
+    ]
+    return _table(("", ""), [*made, *trained, *files])
+
+
+def _interval(value: Sequence[float]) -> str:
+    return f"{value[0]:.3f} ({value[1]:.3f} to {value[2]:.3f})"
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    lines = [f"| {' | '.join(_text(cell) for cell in row)} |" for row in rows]
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *lines] if lines else []
+
+
+def _text(value: Any) -> str:
+    """Text as Markdown shows it: one line, nothing in it means anything."""
+    line = " ".join(str(value).split())[:500]
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#!~$])", r"\\\1", line)
