@@ -32,6 +32,8 @@ class Choice(QWidget):
             button.setProperty("role", role)
             button.setAccessibleName(f"{words}: {label}")
             button.setToolTip(tip)
+            if not role:
+                button.setMinimumWidth(1)  # narrow panels would rather have narrow buttons than wide panels
             button.clicked.connect(lambda _=False, value=value: self.chosen.emit(value))
             self.buttons[value] = button
             self._group.addButton(button)

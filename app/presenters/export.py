@@ -198,10 +198,13 @@ class Export(QObject):
         """What the finished LoRA was found to lose, in words; empty before."""
         if self.job is None or self.job.state != "done":
             return ""
-        error = self.job.result.get("error", {})
-        said = ", ".join(f"{name} {_figure(value)}" for name, value in error.items())
-        rank = self.job.result.get("rank")
-        return f"Rank {rank}. Measured: {said}." if said else f"Rank {rank}."
+        error, said = self.job.result.get("error", {}), []
+        if "exact_lora" in error:
+            said.append(f"exact answers: {error['exact_lora']:.0%} as LoRA, {error['exact_mix']:.0%} as mix")
+        if "kl" in error:
+            said.append(f"{error['kl']:.2g} nats away from the mix at each token")
+        on = f", measured on {error['rows']:,} rows" if "rows" in error else ""
+        return f"Rank {self.job.result.get('rank')}; {'; '.join(said)}{on}."
 
     def _copied(self, body: Body) -> None:
         self._is_sent = False
@@ -237,7 +240,3 @@ class Export(QObject):
         self._is_sent = False
         self.error = error
         self.changed.emit()
-
-
-def _figure(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -121,7 +121,7 @@ class Hands(QObject):
     def lay_out_starters(self) -> None:
         """Put the starter pack's adapters on the desk, in one step."""
         desk = self.desk
-        for name in self.starters:
+        for name in [name for name in self.starters if desk.strip(name) is None]:
             desk = desk.dropped(name, len(desk.strips), self.stock.adapters[name].base)
         if self.change(desk, "Lay out the starter mix"):
             self._warm_up(desk.base)

@@ -109,7 +109,7 @@ class Lesson:
     def _joint(self, name: str) -> TrainJoint:
         desk, router, joint = self.desk, self.desk.router, self.desk.joint
         domains = [
-            Domain(expert=s.adapter, data=data.path, adapter="" if s.blank else s.adapter)
+            Domain(expert=s.adapter, data=s.data or data.path, adapter="" if s.blank else s.adapter)
             for s in desk.strips
             if (data := self.data_of(s)) is not None
         ]

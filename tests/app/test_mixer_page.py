@@ -308,3 +308,66 @@ def test_views_are_built_when_they_are_first_seen_and_keep_to_keys_and_palette(
     assert done == [page.views["other"]], "an act of a view brings it to the front"
     shell.go("library")
     assert not widget(shell, "mixer.view").isVisible()
+
+
+def test_a_strip_is_locked_by_its_button_and_its_letter(mixed, qtbot):
+    strip = widget(mixed, "mixer.desk.strip.sort")
+    QTest.mouseClick(strip.lock, Qt.MouseButton.LeftButton)
+    assert mixed.mixer.desk.locked == ["sort"]
+    strip.setFocus()
+    QTest.keyClick(strip, Qt.Key.Key_L)
+    assert mixed.mixer.desk.locked == []
+    mixed.undo()
+    assert strip.lock.isChecked()
+    assert all("(" in button.toolTip() for button in (strip.mute, strip.solo, strip.lock))
+
+
+def test_training_together_shows_a_data_set_for_each_strip(page, client, qtbot, tmp_path):
+    client.script[CheckData] = data_set("own", 12)
+    page.mixer.drop("sort")
+    page.mixer.drop("reverse")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "own.jsonl"))])
+    strip = widget(page, "mixer.desk.strip.sort")
+    assert not strip.acceptDrops(), "a router has one data set for all"
+    QTest.mouseClick(widget(page, "mixer.router.lesson.joint"), Qt.MouseButton.LeftButton)
+    box = widget(page, "mixer.data.sort")
+    assert box.isVisible()
+    assert not widget(page, "mixer.router.data").isVisible()
+    assert strip._data.text() == "no data"
+    assert "Choose data for sort and reverse." in widget(page, "mixer.router.why").text()
+    assert drop(strip, mime, QPointF(20, 100))
+    qtbot.waitUntil(lambda: strip._data.text() == "12 rows")
+    assert box.currentText() == "own"
+    field = widget(page, "mixer.router.expert")
+    QTest.keyClicks(field, "morse")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert page.mixer.desk.experts == ["sort", "reverse", "morse"]
+    assert widget(page, "mixer.desk.strip.morse")._rank.text() == "new"
+    qtbot.waitUntil(widget(page, "mixer.data.morse").isVisible)
+    assert widget(page, "mixer.compare.morse") is None, "nobody can hear it yet"
+
+
+def test_joining_and_leaving_are_offered_where_desk_and_mix_differ(mixed):
+    bring, without = widget(mixed, "mixer.router.bring"), widget(mixed, "mixer.router.without")
+    assert not bring.isVisible()
+    assert not without.isVisible()
+    mixed.mixer.drop("upper")
+    assert bring.text() == bring.accessibleName() == "Bring upper into the mix"
+    assert bring.isVisible()
+    mixed.undo()
+    mixed.mixer.remove("plural")
+    assert without.accessibleName() == "Make a mix without plural"
+    assert without.isVisible()
+
+
+def test_top_k_alone_has_a_k(mixed):
+    k = widget(mixed, "mixer.router.k")
+    assert not k.isVisible()
+    QTest.mouseClick(widget(mixed, "mixer.router.mode.topk"), Qt.MouseButton.LeftButton)
+    assert k.isVisible()
+    widget(mixed, "mixer.router.renormalise").setChecked(False)
+    assert not mixed.mixer.desk.router.renormalise
+    QTest.mouseClick(widget(mixed, "mixer.router.mode.hard"), Qt.MouseButton.LeftButton)
+    assert not k.isVisible()
+    assert mixed.mixer.desk.router.mode == "hard"

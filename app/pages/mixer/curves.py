@@ -28,7 +28,7 @@ class Curves(QWidget):
         self.loss = CurvePlot("Loss", "nats by step", legend=False)
         self.entropy = CurvePlot("Gate entropy", "nats by step", floor=0.0)
         self.load = CurvePlot("Load", "share by step", floor=0.0, legend=False)
-        self.held = CurvePlot("Held back", "penalty by step", floor=0.0, legend=False)
+        self.held = CurvePlot("Held back", "penalty", floor=0.0, legend=False)
         self._plots = {"loss": self.loss, "entropy": self.entropy, "load": self.load, "held": self.held}
         for name, plot in self._plots.items():
             plot.setObjectName(f"mixer.curves.{name}")

@@ -23,7 +23,7 @@ __all__ = ["CHOOSE", "KINDS", "Domains"]
 
 CHOOSE = "Choose file…"
 KINDS = "Training data (*.jsonl *.json *.csv *.parquet);;All files (*)"
-BOX = 104
+BOX = 124
 
 
 class Domains(QWidget):
@@ -67,14 +67,23 @@ class Domains(QWidget):
             self._show_data(strip, self._boxes[strip.adapter][1])
 
     def _rebuild(self, strips: tuple[Strip, ...]) -> None:
-        for label, box in self._boxes.values():
-            for part in (label, box):
+        """Rows in the order of the strips; those that stay are moved, with the keyboard in them."""
+        kept = self._boxes
+        for parts in kept.values():
+            for part in parts:
                 self._grid.removeWidget(part)
+        self._boxes = {
+            strip.adapter: kept.pop(strip.adapter, None) or self._row(strip.adapter) for strip in strips
+        }
+        for row, (label, box) in enumerate(self._boxes.values()):
+            self._grid.addWidget(label, row, 0)
+            self._grid.addWidget(box, row, 1)
+        for parts in kept.values():
+            for part in parts:
                 part.hide()
                 part.deleteLater()
-        self._boxes = {strip.adapter: self._row(row, strip.adapter) for row, strip in enumerate(strips)}
 
-    def _row(self, row: int, name: str) -> tuple[QLabel, QComboBox]:
+    def _row(self, name: str) -> tuple[QLabel, QComboBox]:
         label = QLabel(name)
         label.setProperty("role", "dim")
         label.setMinimumWidth(1)
@@ -82,8 +91,6 @@ class Domains(QWidget):
         box.setFixedWidth(BOX)
         box.activated.connect(lambda _: self._choose(name, str(box.currentData())))
         label.setBuddy(box)
-        self._grid.addWidget(label, row, 0)
-        self._grid.addWidget(box, row, 1)
         return label, box
 
     def _show_data(self, strip: Strip, box: QComboBox) -> None:
@@ -93,7 +100,7 @@ class Domains(QWidget):
             sets.append(chosen)
         # What bears the expert's name comes first.
         sets.sort(key=lambda data: not data.name.startswith(strip.adapter))
-        items = [(f"{data.name}  ({data.rows:,})", data.path) for data in sets]
+        items = [(data.name, data.path) for data in sets]
         fill(box, [*items, (CHOOSE, CHOOSE)], chosen.path if chosen else "")
         words = f"Choose what {strip.adapter} learns from, or drop a file on its strip"
         if chosen is not None:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QHBoxLayout,
+    QLayout,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -47,7 +48,6 @@ class ExportForm(QDialog):
         self._mixer = mixer
         self._export: Export = mixer.export
         self.setObjectName("mixer.export")
-        self.setMinimumWidth(WIDTH)
         self.kind = Choice("mixer.export.kind", "Export as", WHAT)
         self.gates = Choice("mixer.export.gates", "Gates become", GATES)
         self.data = QListWidget(objectName="mixer.export.data", accessibleName="Data to measure on")
@@ -80,7 +80,6 @@ class ExportForm(QDialog):
             self.setWindowTitle(f"Export {self._export.mix.name}" if self._export.mix else "Export")
             self._show()
             self.show()
-            self.raise_()
             self.activateWindow()
             self.kind.setFocus(Qt.FocusReason.PopupFocusReason)
 
@@ -100,7 +99,7 @@ class ExportForm(QDialog):
         lora.setSpacing(8)
         lora.addWidget(self.gates)
         lora.addWidget(heading("Measured on"))
-        self.data.setMaximumHeight(132)
+        self.data.setFixedHeight(136)
         lora.addWidget(self.data)
         lora.addWidget(self.file, 0, Qt.AlignmentFlag.AlignLeft)
         lora.addLayout(rows({"Rank": self.rank, "Distillation steps": self.distil}))
@@ -121,8 +120,11 @@ class ExportForm(QDialog):
         column.addLayout(place)
         for part in (self.loss, self.verdict, self.progress):
             column.addWidget(part)
-        column.addStretch(1)
         column.addLayout(buttons)
+        column.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
+        self.folder.setMinimumWidth(WIDTH - 160)
+        self.loss.setFixedSize(WIDTH - 48, 68)
+        self.verdict.setFixedWidth(WIDTH - 48)
 
     def _connect(self) -> None:
         export = self._export

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolButton, QVBox
 
 __all__ = ["FIELD", "Fold", "fill", "heading", "narrow", "quietly", "rows", "tiny"]
 
-FIELD = 92
+FIELD = 104
 
 
 def heading(words: str) -> QLabel:

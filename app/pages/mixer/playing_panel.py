@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import FIELD, fill, heading, narrow, quietly, rows
+from app.pages.mixer.fields import fill, heading, narrow, quietly, rows
 from app.presenters.mixer import Mixer
 from app.presenters.playing import listed
 from widgets.choice import Choice
@@ -15,7 +15,8 @@ from widgets.number_field import decimal_field, whole_field
 __all__ = ["PlayingPanel"]
 
 STATIC = "Static faders"
-WORDS = 150
+WORDS = 168
+NUMBER = 76
 MODES = {
     "soft": ("Soft", "Every expert speaks as loudly as the router says"),
     "topk": ("Top-k", "Only the k loudest experts speak at each token"),
@@ -65,10 +66,10 @@ class PlayingPanel(QWidget):
         column.addLayout(line)
         column.addWidget(self.mode)
         self._topk = QWidget()
-        topk = rows({"Experts heard": self.k, "Share out anew": self.renormalise}, FIELD - 16)
+        topk = rows({"Experts heard": self.k, "Share out anew": self.renormalise}, NUMBER)
         self._topk.setLayout(topk)
         column.addWidget(self._topk)
-        column.addLayout(rows({"Strength": self.strength}, FIELD - 16))
+        column.addLayout(rows({"Strength": self.strength}, NUMBER))
         column.addWidget(self.bring)
         column.addWidget(self.without)
 

@@ -57,7 +57,7 @@ class Prompt(QWidget):
         is_laid = bool(mixer.desk.strips)
         self.ask.setEnabled(is_laid)
         self._offer(mixer.examples if is_laid else [])
-        hues = {name: mixer.hue(name) for name in mixer.desk.experts}
+        hues = {name: mixer.hue(name) for name in mixer.desk.trained}
         if hues != {name: hue for name, (hue, _) in self._chips.items()}:
             self._chips = {name: (hue, self._chip(name)) for name, hue in hues.items()}
             self._compare.fill(_led_by("Compare", [chip for _, chip in self._chips.values()]))

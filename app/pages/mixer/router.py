@@ -14,7 +14,7 @@ from app.presenters.mixer import Mixer
 
 __all__ = ["RouterPanel"]
 
-WIDTH = 208
+WIDTH = 240
 
 
 class RouterPanel(QFrame):
