@@ -28,7 +28,9 @@ class AdapterConfig:
     """The part of a LoRA's config that has a meaning here, every value checked.
 
     ``targets``, ``exclude``, ``layers`` and ``layers_pattern`` are kept as PEFT wrote them, to be written
-    back: which modules an adapter changes is read from its tensors.
+    back: which modules an adapter changes is read from its tensors. ``bias`` (none, all, lora_only) and
+    ``saved`` (modules_to_save) say which tensors of the base it may replace; ``tied`` that PEFT tied what
+    it did to the embeddings to the output head too.
     """
 
     rank: int
@@ -43,6 +45,11 @@ class AdapterConfig:
     exclude: str | tuple[str, ...] | None = None
     layers: int | tuple[int, ...] | None = None
     layers_pattern: str | tuple[str, ...] | None = None
+    dora: bool = False
+    lora_bias: bool = False
+    bias: str = "none"
+    saved: tuple[str, ...] = ()
+    tied: bool = False
 
     def ranks(self, modules: Sequence[str]) -> dict[str, int]:
         """The rank of each module: the first matching pattern, else ``rank``."""
@@ -56,16 +63,11 @@ class AdapterConfig:
 # Keys that change nothing at inference, whatever they say; none of their values is kept.
 _DROPPED = {
     "peft_version", "inference_mode", "revision", "lora_dropout", "loftq_config", "eva_config",
-    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "ensure_weight_tying",
-    "velora_config",
+    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "velora_config",
 }  # fmt: skip
 _PLAIN = "Train or export it as a plain LoRA."
 # What this version does not play: key -> sentence. Any value but none, false, empty or "none" is a refusal.
 _UNPLAYED = {
-    "use_dora": "It is a DoRA adapter (weight-decomposed), which this version does not play.",
-    "bias": "It changes biases of the base, which would alter the base for everyone.",
-    "lora_bias": "It has biases of its own (lora_bias), which this version does not play.",
-    "modules_to_save": "It replaces whole modules of the base (modules_to_save).",
     "trainable_token_indices": "It brings new or changed tokens (trainable_token_indices).",
     "layer_replication": "It repeats layers of the base (layer_replication).",
     "target_parameters": "It adapts bare parameters (target_parameters), as in mixture-of-experts blocks.",
@@ -88,11 +90,12 @@ _KNOWN = {
     "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "rank_pattern",
     "alpha_pattern", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
     "fan_in_fan_out", "init_lora_weights", "auto_mapping", "megatron_config", "megatron_core",
+    "use_dora", "lora_bias", "bias", "modules_to_save", "ensure_weight_tying",
 }  # fmt: skip
 
 
 def parse_config(raw: Mapping[str, Any]) -> AdapterConfig:
-    """The allow-listed config of a plain LoRA, or AdapterError with the reason it is not one."""
+    """The allow-listed config of a LoRA or DoRA, or AdapterError with the reason it is neither."""
     _refuse_code(raw)
     _check_kind(raw.get("peft_type"))
     for key, reason in _UNPLAYED.items():
@@ -119,6 +122,11 @@ def parse_config(raw: Mapping[str, Any]) -> AdapterConfig:
         exclude=_names(raw, "exclude_modules"),
         layers=_layers(raw.get("layers_to_transform")),
         layers_pattern=_names(raw, "layers_pattern"),
+        dora=_flag(raw, "use_dora"),
+        lora_bias=_flag(raw, "lora_bias"),
+        bias=_bias(raw.get("bias", "none")),
+        saved=_saved(_names(raw, "modules_to_save")),
+        tied=_flag(raw, "ensure_weight_tying"),
     )
 
 
@@ -153,9 +161,12 @@ def _check_kind(kind: Any) -> None:
 
 def _check_init(init: Any) -> None:
     if isinstance(init, str) and init.lower().startswith(_REWRITING):
+        loftq = init.lower().startswith("loftq")
         raise AdapterError(
             f"It was started by {init[:40]}, which changes the base's weights, so it fits no untouched base.",
-            "Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).",
+            "Play it on its own quantised base with PEFT and train or export it anew as a plain LoRA."
+            if loftq
+            else "Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).",
         )
     if not any(init is known or (isinstance(init, str) and init == known) for known in _HARMLESS):
         raise AdapterError(f"It was started in an unknown way: {str(init)[:40]!r}.", _PLAIN)
@@ -188,6 +199,18 @@ def _flag(raw: Mapping[str, Any], key: str) -> bool:
     if type(value) is not bool:
         raise _bad(key, value)
     return value
+
+
+def _bias(value: Any) -> str:
+    if value in (None, False):
+        return "none"
+    if value not in ("none", "all", "lora_only"):
+        raise _bad("bias", value)
+    return str(value)
+
+
+def _saved(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names or ()
 
 
 def _word(value: Any) -> str | None:

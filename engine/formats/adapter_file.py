@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from engine import messages
 from engine.formats.adapter_config import AdapterConfig, NeedsConversionError, parse_config, say_base
+from engine.formats.adapter_tensors import MAX_RANK, Landing, sort_tensors
 from engine.formats.errors import AdapterError
 from engine.formats.safetensors_file import TensorInfo, read_header
 
@@ -30,31 +30,22 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 STUDIO = "studio.json"
 MAX_JSON = 1 << 20
-MAX_RANK = 1024
-_FLOATS = {"F64", "F32", "F16", "BF16"}
-_PREFIX = "base_model.model."
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 @dataclass(frozen=True)
-class Landing:
-    """One adapted projection: its two tensors in the file, its rank and its whole scale (alpha over rank)."""
-
-    module: str
-    a: TensorInfo
-    b: TensorInfo
-    rank: int
-    scale: float
-
-
-@dataclass(frozen=True)
 class AdapterFile:
-    """A folder that passed every check short of reading its numbers. ``kind`` is lora or svd (ordered)."""
+    """A folder that passed every check short of reading its numbers. ``kind`` is lora or svd (ordered).
+
+    ``replaced`` are the tensors that stand in for the base's own, by parameter path; copies of the base's
+    embeddings that PEFT saves beside are among them.
+    """
 
     folder: Path
     config: AdapterConfig
     kind: str
     landings: tuple[Landing, ...]
+    replaced: dict[str, TensorInfo]
 
     @property
     def rank(self) -> int:
@@ -66,6 +57,12 @@ class AdapterFile:
         """The projections' last names, sorted."""
         return sorted({landing.module.rpartition(".")[2] for landing in self.landings})
 
+    @property
+    def tensors(self) -> list[TensorInfo]:
+        """Every tensor of the weights file, in the order of its bytes."""
+        infos = [info for landing in self.landings for info in landing.tensors]
+        return sorted([*infos, *self.replaced.values()], key=lambda info: (info.start, info.end))
+
 
 def read_folder(folder: Path) -> AdapterFile:
     """Check an adapter folder: config through the allow-list, tensor table, every tensor accounted for.
@@ -76,7 +73,7 @@ def read_folder(folder: Path) -> AdapterFile:
     """
     config = parse_config(_load_json(folder, CONFIG))
     table = read_header(_weights_path(folder))
-    return AdapterFile(folder, config, _kind(folder), tuple(_land(config, table)))
+    return AdapterFile(folder, config, _kind(folder), *sort_tensors(config, table))
 
 
 def inspect_folder(path: Path) -> messages.Inspection:
@@ -94,12 +91,12 @@ def inspect_folder(path: Path) -> messages.Inspection:
     return messages.Inspection(
         verdict="ok",
         reason=_describe(file, ranks),
-        kind="rslora" if file.config.rslora and file.kind == "lora" else file.kind,
+        kind=_say_kind(file),
         rank=file.rank,
         alpha=file.config.alpha,
         targets=file.targets,
         base=file.config.base,
-        tensors=2 * len(file.landings),
+        tensors=len(file.tensors),
         bytes=(path / WEIGHTS).stat().st_size,
     )
 
@@ -114,11 +111,21 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def _say_kind(file: AdapterFile) -> str:
+    if file.kind == "lora":
+        return "dora" if file.config.dora else "rslora" if file.config.rslora else "lora"
+    return file.kind
+
+
 def _describe(file: AdapterFile, ranks: Counter[int]) -> str:
-    scaled = "rank-stabilised LoRA" if file.config.rslora else "LoRA"
+    method = "DoRA" if file.config.dora else "LoRA"
+    scaled = f"rank-stabilised {method}" if file.config.rslora else method
     rank = f"rank {file.rank}" if len(ranks) == 1 else f"ranks {min(ranks)} to {max(ranks)}"
     order = ", ordered by energy" if file.kind == "svd" else ""
-    return f"A {scaled} of {rank} on {len(file.landings)} projections ({', '.join(file.targets)}){order}."
+    count = f"{len(file.replaced)} tensor{'s' * (len(file.replaced) != 1)}"
+    beside = f", and {count} in place of the base's own" if file.replaced else ""
+    place = f"on {len(file.landings)} projections ({', '.join(file.targets)})"
+    return f"A {scaled} of {rank} {place}{order}{beside}."
 
 
 def _refusal(path: Path, error: AdapterError) -> messages.Inspection:
@@ -198,90 +205,3 @@ def _kind(folder: Path) -> str:
             "A newer version of the studio wrote it.",
         )
     return str(kind)
-
-
-def _land(config: AdapterConfig, table: dict[str, TensorInfo]) -> list[Landing]:
-    """Pair lora_A with lora_B; every tensor lands or is named in the error."""
-    halves: dict[str, dict[str, TensorInfo]] = {}
-    for name, info in table.items():
-        module, side = _place(name)
-        halves.setdefault(module, {})[side] = info
-    if not halves:
-        raise AdapterError("The weights file holds no tensor at all.", "Export the adapter again.")
-    ranks, alphas = config.ranks(list(halves)), config.alphas(list(halves))
-    return [_pair(config, module, pair, ranks[module], alphas[module]) for module, pair in halves.items()]
-
-
-_REASONS = (
-    ("lora_magnitude_vector", "It is a DoRA adapter (weight-decomposed), which this version does not play."),
-    ("lora_embedding_", "It adapts the token embeddings, which this version does not play."),
-    ("lora_B.bias", "It has biases of its own (lora_bias), which this version does not play."),
-    ("modules_to_save", "It replaces whole modules of the base (modules_to_save)."),
-    ("trainable_tokens", "It brings new or changed tokens (trainable_token_indices)."),
-)
-
-
-def _place(name: str) -> tuple[str, str]:
-    for ending, side in ((".lora_A.weight", "A"), (".lora_B.weight", "B")):
-        if name.endswith(ending):
-            return name.removesuffix(ending).removeprefix(_PREFIX), side
-    for mark, reason in _REASONS:
-        if mark in name:
-            raise AdapterError(reason, "Train or export it as a plain LoRA.", name)
-    if name.startswith(_PREFIX) and name.endswith(
-        (".base_layer.weight", "lm_head.weight", "embed_tokens.weight")
-    ):
-        raise AdapterError(
-            "It carries a copy of the base's own embeddings or output head, which would replace the base's.",
-            "If it did not train them, save it again: save_pretrained(..., save_embedding_layers=False).",
-            name,
-        )
-    if any(mark in name for mark in (".hada_", ".lokr_", ".oft_", ".ia3_", ".lora_E", ".vera_")):
-        raise NeedsConversionError(
-            "It is not a plain LoRA: its tensors belong to another method.",
-            "Convert it to a LoRA with PEFT first.",
-            name,
-        )
-    raise AdapterError(
-        f"The weights file holds a tensor that no LoRA has: {name[:160]}.",
-        "Nothing was loaded, so that no part of it is lost in silence.",
-    )
-
-
-def _pair(
-    config: AdapterConfig, module: str, pair: dict[str, TensorInfo], rank: int, alpha: float
-) -> Landing:
-    if len(pair) != 2:
-        there, missing = ("A", "B") if "A" in pair else ("B", "A")
-        raise AdapterError(f"{module} has lora_{there} but no lora_{missing}.", "Export the adapter again.")
-    a, b = pair["A"], pair["B"]
-    if a.dtype not in _FLOATS or b.dtype not in _FLOATS:
-        raise AdapterError(
-            f"{module} is stored as {a.dtype} and {b.dtype}; LoRA needs floating point.",
-            "Export the adapter in float32, float16 or bfloat16.",
-        )
-    if len(a.shape) == 4 or len(b.shape) == 4:
-        raise AdapterError(
-            f"{module} is a convolution, which this version does not play.",
-            "Train or export it on linear projections only.",
-        )
-    if len(a.shape) != 2 or len(b.shape) != 2 or min(*a.shape, *b.shape) == 0:
-        raise AdapterError(
-            f"{module} has factors of shape {list(a.shape)} and {list(b.shape)}; LoRA needs two matrices.",
-            "Experts stacked in three dimensions are not played.",
-        )
-    if a.shape[0] != b.shape[1]:
-        raise AdapterError(
-            f"{module}: lora_A has rank {a.shape[0]} and lora_B has rank {b.shape[1]}.",
-            "Export the adapter again.",
-        )
-    if a.shape[0] > MAX_RANK:
-        raise AdapterError(
-            f"{module} has rank {a.shape[0]}; at most {MAX_RANK} is read.", "Check what it is."
-        )
-    if a.shape[0] != rank:
-        raise AdapterError(
-            f"{module} has rank {a.shape[0]}, but the config says {rank}, so its strength cannot be known.",
-            "Export the adapter again with PEFT.",
-        )
-    return Landing(module, a, b, rank, alpha / math.sqrt(rank) if config.rslora else alpha / rank)

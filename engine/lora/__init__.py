@@ -9,10 +9,13 @@ bank.detach()                   # the model is bit for bit what it was
 """
 
 from engine.formats.errors import AdapterError
-from engine.lora.adapter import Adapter, Factors, new_adapter, read_adapter
+from engine.lora.adapter import Adapter, Factors, read_adapter
 from engine.lora.bank import Bank, attach
-from engine.lora.gates import Gates, Tape
+from engine.lora.fresh import new_adapter
+from engine.lora.gates import Gates
 from engine.lora.order import svd_order
+from engine.lora.rows import Rows
+from engine.lora.tape import Tape
 from engine.lora.write import write_adapter
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "Bank",
     "Factors",
     "Gates",
+    "Rows",
     "Tape",
     "attach",
     "new_adapter",

@@ -10,19 +10,23 @@ trace.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from engine.formats.errors import AdapterError, StudioError
 from engine.lora.adapter import Adapter, Factors
 from engine.lora.gates import Gates, Router
-from engine.lora.groups import shared_inputs
-from engine.lora.landing import land, linear_shape, linears
+from engine.lora.hooks import Playing, replacement_hook, site_hook
+from engine.lora.landing import embeddings, land, land_replaced, linears
+from engine.lora.notes import take_notes
 from engine.lora.prefix import Prefix
-from engine.lora.stack import Group, Site, Stack, stack
+from engine.lora.probe import probe
+from engine.lora.replaced import Added, Swapped, Twin, owned, way
+from engine.lora.rows import Rows
+from engine.lora.stack import Stack, stack
 
 __all__ = ["Bank", "attach"]
 
@@ -39,45 +43,91 @@ def attach(
 
     The experts are computed in float32 as PEFT does (``dtype`` overrides) and cast to the base's format at
     the end. With ``trainable`` their factors are Parameters (``bank.parameters()``), else they are frozen.
-    AdapterError when an adapter, or one module of it, has no place in this base or another size.
+    The model runs once on a few tokens, unnoticed, to see who is heard (see ``probe``).
+
+    AdapterError when an adapter, or one module of it, has no place in this base or another size; when two
+    replace the same module of it; when one changes nothing at all (unless ``trainable``); and when
+    ``trainable`` is asked of more than plain factors.
     """
     if not adapters:
         raise AdapterError("There is no adapter to attach.", "Give at least one.")
-    places = linears(model)
-    landed = {name: land(name, adapter.factors, places) for name, adapter in adapters.items()}
+    landed = {name: land(name, adapter, model) for name, adapter in adapters.items()}
+    replaced = {name: land_replaced(name, item.replaced, model) for name, item in adapters.items()}
+    places = linears(model) | embeddings(model)
     touched = {place for lands in landed.values() for place in lands}
-    shared = shared_inputs(model, {path: places[path] for path in places if path in touched})
+    sites = {path: module for path, module in places.items() if path in touched}
+    replacements = owned(replaced)
+    if trainable and replacements:
+        owners = ", ".join(dict.fromkeys(item.owner for item in replacements))
+        raise AdapterError(
+            f"{owners} cannot be trained further: it replaces modules of the base.",
+            "Use it as it is, or start from a plain LoRA.",
+        )
+    found = probe(model, sites | {item.path: item.module for item in replacements})
+    groups = [group for group in ([p for p in group if p in sites] for group in found.groups) if group]
     with torch.inference_mode(False):  # else the factors could never take part in training
-        stacked = stack(shared, places, adapters, landed, dtype, trainable)
-    return Bank(model, dict(adapters), stacked)
+        stacked = stack(groups, places, adapters, landed, dtype, trainable)
+    ways = [(item.module, way(item, found.bypassed)) for item in replacements]
+    bank = Bank(model, dict(adapters), stacked, ways)
+    try:
+        bank.notes = take_notes(bank, stacked, replacements, found)
+    except BaseException:
+        bank.detach()
+        raise
+    return bank
 
 
 class Bank:
     """The experts on one model. ``experts`` are their names, ``modules`` the adapted projections in order
-    of call.
+    of call, ``notes`` sentences for the person about what is played otherwise than the files say.
 
     ``gates`` is what is played. Assigning is the switch; None, or gates that are silent, is exactly the base.
     Not thread-safe: whoever runs the model is the one who assigns.
     """
 
-    def __init__(self, model: nn.Module, adapters: dict[str, Adapter], stack: Stack) -> None:
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        model: nn.Module,
+        adapters: dict[str, Adapter],
+        stack: Stack,
+        replacements: Sequence[tuple[nn.Module, Added | Twin | Swapped]] = (),
+    ) -> None:
         self.model = model
         self.adapters = adapters
         self.experts = stack.experts
         self.modules = tuple(path for group in stack.groups for path in group.modules)
-        self.gates: Gates | None = None
         self._stack = stack
-        self._prefix: Prefix | None = None
-        self._inside = False
+        self._playing = playing = Playing()
         self._ranks: dict[str, int | None] = {}
         self._names = list(inspect.signature(model.forward).parameters)
         self._handles = [
             model.register_forward_pre_hook(self._before, with_kwargs=True),
             model.register_forward_hook(self._after, with_kwargs=True, always_call=True),
         ]
+
+        self._swapped = [one for _, one in replacements if isinstance(one, Swapped)]
+
+        def replace(kind: type[Added] | type[Twin]) -> None:
+            for module, one in replacements:
+                if isinstance(one, kind):
+                    hook = replacement_hook(playing, one)
+                    self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
+
+        replace(Twin)  # another weight first, then the experts, then another bias: it escapes a DoRA
         for group in stack.groups:
             for site in group.sites:
-                self._handles.append(site.module.register_forward_hook(self._hook(group, site)))
+                self._handles.append(site.module.register_forward_hook(site_hook(playing, group, site)))
+        replace(Added)
+
+    @property
+    def gates(self) -> Gates | Rows | None:
+        return self._playing.gates
+
+    @gates.setter
+    def gates(self, gates: Gates | Rows | None) -> None:
+        self._playing.gates = gates
 
     def new_gates(
         self,
@@ -87,10 +137,15 @@ class Bank:
     ) -> Gates:
         """Gates for this bank: a weight per expert (absent: silent), a rank where not all of it, maybe a
         router."""
-        if not self._handles:
-            raise StudioError("usage", "This bank has been detached.", "Attach the adapters again.")
+        self._check_attached()
         with torch.no_grad():
             return Gates(self._stack, weights, ranks or {}, router)
+
+    def new_rows(self, gates: Sequence[Gates | None]) -> Rows:
+        """For ``bank.gates``: row i of each batch is played by ``gates[i]``, None: silent. A(x) is computed
+        once for all rows, and each gates' own tape records its rows."""
+        self._check_attached()
+        return Rows(self._stack, gates)
 
     def activate(self, weights: Mapping[str, float]) -> None:
         """Play ``weights`` without a router; ``{}`` is the base. Ranks set by ``set_rank`` stay."""
@@ -98,26 +153,27 @@ class Bank:
 
     def set_rank(self, expert: str, rank: int | None) -> None:
         """Let ``expert`` speak with its first ``rank`` columns from the next forward on; None is all of
-        it."""
+        it. A DoRA's magnitude then belongs to what is left of it (see ``dora``)."""
         self._stack.check(expert, rank)
         self._ranks[expert] = rank
         if self.gates is not None:
-            self.gates.set_rank(expert, rank)
+            with torch.no_grad():
+                self.gates.set_rank(expert, rank)
 
     def layout(self) -> dict[str, tuple[int, tuple[str, ...]]]:
-        """{projection: (d_in, the experts that adapt it)}: what a router is built from."""
-        sites = (site for group in self._stack.groups for site in group.sites)
-        return {site.path: (linear_shape(site.module)[0], tuple(site.cells)) for site in sites}
+        """{module: (size of what its router reads, the experts that adapt it)}: what a router is built from.
+        The router of an embedding reads the base's own vectors."""
+        return {site.path: (site.width, tuple(site.cells)) for site in self._stack.sites}
 
     def groups(self) -> list[tuple[str, ...]]:
-        """The adapted projections in order of call, those that read one input together."""
+        """The adapted modules, those that read one input together (q, k, v; gate, up), in order of call."""
         return [group.modules for group in self._stack.groups]
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable tensors by name: "PATH.A" for the first projection of a group, "PATH.B" for each."""
         groups = self._stack.groups
         named = {f"{group.sites[0].path}.A": group.A for group in groups}
-        named |= {f"{site.path}.B": site.B for group in groups for site in group.sites}
+        named |= {f"{site.path}.B": site.B for site in self._stack.sites}
         return {name: tensor for name, tensor in named.items() if isinstance(tensor, nn.Parameter)}
 
     def parameters(self) -> list[nn.Parameter]:
@@ -148,12 +204,18 @@ class Bank:
             handle.remove()
         self._handles = []
 
+    def _check_attached(self) -> None:
+        if not self._handles:
+            raise StudioError("usage", "This bank has been detached.", "Attach the adapters again.")
+
     def _before(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        gates = self.gates
+        gates, playing = self.gates, self._playing
         if gates is None or gates.silent:
             return
-        self._inside = True
-        if gates.router is None:
+        playing.inside = True
+        for swapped in self._swapped:
+            swapped.put(gates.fader)
+        if not gates.routed:
             return
         if args:
             kwargs = dict(zip(self._names, args, strict=False)) | kwargs
@@ -161,50 +223,30 @@ class Bank:
         if text is None:
             text = kwargs.get("inputs_embeds")
         gates.begin(None if text is None else (text.shape[0], text.shape[1]))
-        if gates.router.remembers:
-            self._prefix = Prefix(kwargs.get("attention_mask"), kwargs.get("past_key_values"))
+        if gates.remembers:
+            playing.prefix = Prefix(kwargs.get("attention_mask"), _cache(kwargs))
 
     def _after(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if not self._inside:
+        playing = self._playing
+        if not playing.inside:
             return
-        self._inside = False
+        playing.inside = False
+        for swapped in self._swapped:
+            swapped.take_back()
         for group in self._stack.groups:
             group.x, group.h = None, ()
-        prefix, self._prefix = self._prefix, None
+        prefix, playing.prefix = playing.prefix, None
         whole = output is not None  # else the forward has failed
         if whole and prefix is not None:
-            prefix.close(getattr(output, "past_key_values", None) or prefix.cache)
+            prefix.close(_cache(output) or prefix.cache)
         if self.gates is not None:
             self.gates.end(whole)
 
-    def _hook(self, group: Group, site: Site) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-        place, alone, last = group.sites.index(site), group.alone, not group.alone and group.sites[-1] is site
-        d_out, dtype, hooks = site.d_out, site.B.dtype, site.module._forward_hooks
 
-        def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-            gates = self.gates
-            if gates is None or gates.silent:
-                return None
-            x = args[0]
-            if group.x is x:
-                h = group.h
-            else:
-                h = gates.columns(group, x, self._prefix)
-                if not alone and (self._inside or _recomputing()):
-                    group.x, group.h = x, h
-            if last:
-                group.x, group.h = None, ()
-            flat = output.reshape(-1, d_out)
-            if flat.dtype != dtype:
-                return torch.addmm(flat.to(dtype), h[place], site.B).to(output.dtype).view(output.shape)
-            if torch.is_grad_enabled() or len(hooks) > 1 or not output.is_contiguous():
-                return torch.addmm(flat, h[place], site.B).view(output.shape)
-            flat.addmm_(h[place], site.B)  # nobody else has seen the output: add to it in place
-            return None
-
-        return hook
-
-
-def _recomputing() -> bool:
-    """Whether a backward pass runs, and so a checkpointed part of the forward again."""
-    return torch._C._current_graph_task_id() != -1
+def _cache(held: Any) -> Any:
+    """Where a model keeps what it has read: keys and values, or a Mamba's states."""
+    for name in ("past_key_values", "cache_params"):
+        cache = held.get(name) if isinstance(held, dict) else getattr(held, name, None)
+        if cache is not None:
+            return cache
+    return None

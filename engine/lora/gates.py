@@ -16,12 +16,14 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from engine.formats.errors import StudioError
 from engine.lora.prefix import Prefix
-from engine.lora.stack import Group, Stack
+from engine.lora.stack import Group, Site, Stack, formed
+from engine.lora.tape import Tape
 
-__all__ = ["Gates", "Router", "Tape", "Voice"]
+__all__ = ["Gates", "Router", "Voice"]
 
 
 class Voice(Protocol):
@@ -47,7 +49,7 @@ class Voice(Protocol):
 
 class Router(Protocol):
     """Anything that weighs experts by token. ``experts`` names its columns; names no bank has weigh
-    nothing."""
+    nothing. One that has a ``begin()`` is told when a forward pass begins."""
 
     @property
     def experts(self) -> Sequence[str]: ...
@@ -62,29 +64,6 @@ class Router(Protocol):
     def weights(self) -> tuple[Tensor, ...]:
         """What the rows are made of; always the same tuple."""
         ...
-
-
-class Tape:
-    """A recording of routing: after each forward, ``gates[-1]`` is [B, T, modules, experts]."""
-
-    def __init__(self) -> None:
-        self.modules: list[str] = []
-        self.gates: list[Tensor] = []
-        self._parts: list[tuple[Sequence[str], Tensor]] = []
-
-    def open(self) -> None:
-        """A forward begins; what one that failed has left is forgotten."""
-        self._parts = []
-
-    def note(self, modules: Sequence[str], weights: Tensor) -> None:
-        self._parts.append((modules, weights))
-
-    def close(self) -> None:
-        """The forward is over: join what the groups have said."""
-        if self._parts:
-            self.modules = [module for modules, _ in self._parts for module in modules]
-            self.gates.append(torch.cat([weights for _, weights in self._parts], dim=2))
-            self._parts = []
 
 
 class Gates:
@@ -109,9 +88,14 @@ class Gates:
         self._stack = stack
         self._tokens: tuple[int, int] | None = None
         self._seated = False
-        # (levels of an expert's columns on one site, scale): what a fader or a rank writes to
-        self._cells: dict[str, list[tuple[Tensor, float]]] = {}
+        # What a fader or a rank writes to: levels of an expert's columns on a site, scale, its unit's level
+        self._cells: dict[str, list[tuple[Tensor, float, Tensor | None]]] = {}
+        self._doras: dict[str, list[Site]] = {}
         self._levels = [self._new_levels(group) for group in stack.groups]
+        self._forms: dict[Site, tuple[Tensor, Tensor | None]] = {}
+        self.routed = router is not None
+        self.remembers = router is not None and router.remembers
+        self._begin = getattr(router, "begin", None)
         if router is not None:
             stack.unseat()
             self._voices = [router.voice(group.modules) for group in stack.groups]
@@ -141,9 +125,12 @@ class Gates:
                         f"The router does not know the expert {name}.",
                         "Choose the experts that the mix was trained with.",
                     )
-                row = place * len(experts) + experts.index(name) if experts else 0
-                view = levels[row, cell.start : cell.stop]
-                self._cells.setdefault(name, []).append((view, cell.scale if self._stack.trainable else 1.0))
+                row = levels[place * len(experts) + experts.index(name) if experts else 0]
+                scale = cell.scale if self._stack.trainable else 1.0
+                unit = None if cell.unit is None else row[cell.unit : cell.unit + 1]
+                self._cells.setdefault(name, []).append((row[cell.start : cell.stop], scale, unit))
+                if cell.c is not None:
+                    self._doras.setdefault(name, []).append(site)
         return levels
 
     def _write(self, expert: str, weight: float, rank: int | None) -> None:
@@ -152,18 +139,55 @@ class Gates:
             raise StudioError("usage", f"The weight of {expert} is not a finite number.", "Give another one.")
         self.weights[expert], self.ranks[expert] = float(weight), rank
         self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
-        for levels, scale in self._cells[expert]:
+        for levels, scale, unit in self._cells[expert]:
             cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])
             levels[:cut] = weight * scale
             levels[cut:] = 0.0
+            if unit is not None:
+                unit.fill_(weight if cut else 0.0)
+        for site in self._doras.get(expert, ()):
+            self._reform(site, expert, rank)
 
-    def begin(self, tokens: tuple[int, int] | None) -> None:
-        """A forward pass begins, of ``tokens`` (B, T) where they are known."""
-        assert self.router is not None
+    def _reform(self, site: Site, expert: str, rank: int | None) -> None:
+        """A DoRA cut to ``rank`` has other rows: its magnitude belongs to W + s B_r A_r (see ``dora``)."""
+        cell = site.cells[expert]
+        assert cell.c is not None and cell.unit is not None and site.C is not None
+        last = len(cell.c) if rank is None else min(max(1, rank), len(cell.c))
+        if last == len(cell.c) and site not in self._forms:
+            return
+        if site not in self._forms:
+            self._forms[site] = (site.B.clone(), site.C.clone())
+        B, C = self._forms[site]
+        assert C is not None
+        rows, unit, C_row = formed(site.module, cell, cell.c[last - 1])
+        B[cell.start - site.first : cell.stop - site.first] = rows
+        B[cell.unit - site.first] = unit
+        C[cell.unit - site.first - len(B)] = C_row
+
+    @property
+    def cut_doras(self) -> bool:
+        """Whether a DoRA plays with less than all of its columns."""
+        return bool(self._forms)
+
+    def form(self, site: Site) -> tuple[Tensor, Tensor | None]:
+        """B and C of a site at the ranks that are played."""
+        return self._forms.get(site) or (site.B, site.C)
+
+    def fader(self, expert: str, output: Tensor) -> float | Tensor:
+        """How loud ``expert`` is without any router: what parameters that it replaces follow."""
+        return 0.0 if self.ranks[expert] == 0 else self.weights[expert]
+
+    def begin(self, tokens: tuple[int, int] | None, seat: bool = True) -> None:
+        """A forward pass begins, of ``tokens`` (B, T) where they are known. With ``seat`` the router's rows
+        ride in the group's own product, where no gradient is wanted."""
+        if self.router is None:
+            return
         self._tokens = tokens
+        if self._begin is not None:
+            self._begin()
         if self.tape is not None:
             self.tape.open()
-        self._seated = not torch.is_grad_enabled()
+        self._seated = seat and not torch.is_grad_enabled()
         if self._seated:
             self._stack.seat(self.router.weights, self._voices)
 
@@ -174,13 +198,14 @@ class Gates:
             self.tape.close()
 
     def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
-        """g * (A_cat x) for each projection of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
+        """g * (A_cat x) for each module of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
         index, dtype, size = group.index, group.dtype, x.shape
         flat = x.reshape(-1, size[-1])
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
-            h = torch.mm(flat, group.A.t()) * self._levels[index]
+            t = torch.mm(flat, group.A.t())
+            h = (t if group.ones is None else t + group.ones) * self._levels[index]
         else:
             voice = self._voices[index]
             if self._seated:
@@ -189,18 +214,58 @@ class Gates:
             else:  # apart, so that no gradient is worked out for frozen rows
                 t = torch.mm(flat, group.A.t())
                 logits = torch.mm(flat, voice.rows().to(group.A).t()).split_with_sizes(voice.sizes, 1)
-            if dtype != torch.float32:
-                logits = tuple(part.float() for part in logits)
+            if group.ones is not None:
+                t = t + group.ones
             shape = (size[0], size[1]) if len(size) == 3 else self._shape(len(flat))
-            weights = voice(logits, prefix, shape)
-            if self.tape is not None:
-                self.tape.note(group.modules, weights.view(*shape, len(group.sites), -1))
-            if dtype != torch.float32:
-                weights = weights.to(dtype)
-            h = t * torch.mm(weights, self._levels[index])
+            h = t * self.spread(group, logits, prefix, shape)
         return (h,) if group.alone else h.split_with_sizes(group.sizes, 1)
+
+    def looked_up(self, group: Group, ids: Tensor, vectors: Tensor, prefix: Prefix | None) -> Tensor:
+        """g * A_cat[:, ids] of an embedding, [B*T, R]. A router reads the base's own ``vectors``."""
+        t = read_table(group, ids)
+        if self.router is None:
+            return t * self._levels[group.index]
+        voice = self._voices[group.index]
+        flat = vectors.reshape(len(t), -1).to(group.dtype)
+        logits = torch.mm(flat, voice.rows().to(group.A).t()).split_with_sizes(voice.sizes, 1)
+        shape = (ids.shape[0], ids.shape[1]) if ids.dim() == 2 else self._shape(len(t))
+        return t * self.spread(group, logits, prefix, shape)
+
+    def levels(self, group: Group) -> Tensor:
+        """[1, R], how loud each column is; under a router [modules * experts, R], to spread its weights."""
+        return self._levels[group.index]
+
+    def voice(self, group: Group) -> Voice:
+        """The router's say on ``group``."""
+        return self._voices[group.index]
+
+    def spread(
+        self,
+        group: Group,
+        logits: Sequence[Tensor],
+        prefix: Prefix | None,
+        shape: tuple[int, int],
+        rows: list[int] | None = None,
+    ) -> Tensor:
+        """The router's weights, spread over the columns of ``group``: [B*T, R]. The tape records all rows of
+        the batch, or ``rows``."""
+        if group.dtype != torch.float32:
+            logits = [part.float() for part in logits]
+        weights = self._voices[group.index](logits, prefix, shape)
+        if self.tape is not None:
+            heard = weights.view(*shape, len(group.sites), -1)
+            self.tape.note(group.modules, heard if rows is None else heard[rows])
+        if group.dtype != torch.float32:
+            weights = weights.to(group.dtype)
+        return torch.mm(weights, self._levels[group.index])
 
     def _shape(self, count: int) -> tuple[int, int]:
         """(B, T) of an input that comes flat: some models fold rows and tokens into one dimension."""
         tokens = self._tokens
         return tokens if tokens is not None and tokens[0] * tokens[1] == count else (1, count)
+
+
+def read_table(group: Group, ids: Tensor) -> Tensor:
+    """[A_cat[:, ids], 1] of an embedding, [count of ids, R]."""
+    t = embedding(ids.reshape(-1), group.A.t())
+    return t if group.ones is None else t + group.ones

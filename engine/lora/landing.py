@@ -1,61 +1,69 @@
-"""Where an adapter's factors land: its module paths matched to the linear projections of a base."""
+"""Where an adapter's tensors land: its paths matched to the projections, embeddings and parameters of a
+base."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from engine.formats.errors import AdapterError
+from engine.lora.adapter import Adapter, Factors
 
-__all__ = ["land", "linear_shape", "linears"]
+__all__ = ["Place", "embeddings", "land", "land_replaced", "linear_shape", "linears"]
 
-
-class _Factors(Protocol):
-    @property
-    def A(self) -> Tensor: ...
-    @property
-    def B(self) -> Tensor: ...
+_OTHER = "Choose the base that it was trained on."
 
 
 def linears(model: nn.Module) -> dict[str, nn.Module]:
-    """Every projection that can be adapted, by path: nn.Linear and GPT-2's Conv1D.
+    """Every projection that can be adapted, by path: nn.Linear, GPT-2's Conv1D, and whatever stands in for
+    a Linear with packed weights (it has in_features and out_features and no parts).
 
     Not the output projection of nn.MultiheadAttention: its weight is read without calling it, so an expert on
     it would never be heard.
     """
-    return {
-        path: module
-        for path, module in model.named_modules()
-        if isinstance(module, (nn.Linear, Conv1D)) and not isinstance(module, NonDynamicallyQuantizableLinear)
-    }
+    return {path: module for path, module in model.named_modules() if _is_linear(module)}
+
+
+def embeddings(model: nn.Module) -> dict[str, nn.Module]:
+    """Every table of embeddings, by path."""
+    return {path: module for path, module in model.named_modules() if isinstance(module, nn.Embedding)}
+
+
+def _is_linear(module: nn.Module) -> bool:
+    if isinstance(module, (nn.Linear, Conv1D)):
+        return not isinstance(module, NonDynamicallyQuantizableLinear)
+    sizes = (getattr(module, "in_features", None), getattr(module, "out_features", None))
+    return all(type(size) is int for size in sizes) and next(module.children(), None) is None
 
 
 def linear_shape(module: nn.Module) -> tuple[int, int]:
-    """(d_in, d_out) of a projection; Conv1D stores its weight as [d_in, d_out]."""
-    if isinstance(module, nn.Linear):
-        return module.in_features, module.out_features
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight.shape[0], weight.shape[1]
+    """(d_in, d_out) of a projection; of an embedding (vocabulary, width)."""
+    if isinstance(module, nn.Embedding):
+        return module.num_embeddings, module.embedding_dim
+    if isinstance(module, Conv1D):
+        return module.nx, module.nf
+    assert isinstance(module.in_features, int) and isinstance(module.out_features, int)
+    return module.in_features, module.out_features
 
 
-def land(name: str, factors: Mapping[str, _Factors], places: Mapping[str, nn.Module]) -> dict[str, str]:
-    """{path in the base: path in the adapter} for all of an adapter's modules.
+def land(name: str, adapter: Adapter, model: nn.Module) -> dict[str, str]:
+    """{path in the base: path in the adapter} for all of an adapter's factors.
 
-    A path matches exactly, or by the longest ending that it shares with exactly one projection, so that a
+    A path matches exactly, or by the longest ending that it shares with exactly one place, so that a
     wrong prefix (another wrapper at training time) does no harm; a layer number is never dropped or added.
     AdapterError when a module has no place, when two share one, or when the sizes differ.
     """
-    endings = _endings(places)
+    projections, tables = linears(model), embeddings(model)
+    find, find_table = _Finder(projections), _Finder(tables)
     landed: dict[str, str] = {}
     lost = []
-    for path, item in factors.items():
-        place = path if path in places else _by_ending(path, endings)
+    for path, item in adapter.factors.items():
+        place = (find_table if item.embedding else find)(path)
         if place is None:
             lost.append(path)
             continue
@@ -63,58 +71,104 @@ def land(name: str, factors: Mapping[str, _Factors], places: Mapping[str, nn.Mod
             raise AdapterError(
                 f"{name} adapts {place} twice: as {landed[place]} and as {path}.", "Export the adapter again."
             )
-        _check_shape(name, place, item, places[place])
+        _check_shape(name, place, item, (tables if item.embedding else projections)[place])
         landed[place] = path
     if not landed:
         raise AdapterError(
-            f"{name} lands nowhere: none of its {len(factors)} modules exists in this base.",
+            f"{name} lands nowhere: none of its {len(adapter.factors)} modules exists in this base.",
             "It was made for another architecture; choose the base that it was trained on.",
-            detail=f"first module: {next(iter(factors), 'none')}",
+            detail=f"first module: {next(iter(adapter.factors), 'none')}",
         )
     if lost:
-        raise AdapterError(
-            f"{name} adapts {lost[0]}, which this base does not have.",
-            "Choose the base that it was trained on.",
-        )
+        raise AdapterError(f"{name} adapts {lost[0]}, which this base does not have.", _OTHER)
     return landed
 
 
-def _numbered(parts: tuple[str, ...]) -> bool:
-    return any(part.isdecimal() for part in parts)
+@dataclass(frozen=True)
+class Place:
+    """A parameter of the base: the module that owns it, and its name there."""
+
+    path: str
+    module: nn.Module
+    name: str
 
 
-def _endings(places: Mapping[str, nn.Module]) -> dict[tuple[str, ...], list[str]]:
-    """Each ending of each path, as long as only words (no layer number) are cut off in front."""
-    endings = defaultdict(list)
-    for path in places:
-        parts = tuple(path.split("."))
-        for cut in range(len(parts)):
-            if not _numbered(parts[:cut]):
-                endings[parts[cut:]].append(path)
-    return endings
+def land_replaced(name: str, replaced: Mapping[str, Tensor], model: nn.Module) -> dict[Place, Tensor]:
+    """What replaces which parameter of the base, without what equals the base's own anyway.
+
+    AdapterError when there is no such parameter, or one of another size (another vocabulary).
+    """
+    modules = dict(model.named_modules())
+    owners = {
+        f"{path}.{short}": Place(f"{path}.{short}", module, short)
+        for path, module in modules.items()
+        for short, parameter in module._parameters.items()
+        if parameter is not None
+    }
+    find, landed = _Finder(owners), {}
+    for path, tensor in replaced.items():
+        found = find(path)
+        if found is None:
+            raise AdapterError(f"{name} replaces {path}, which this base does not have.", _OTHER)
+        place = owners[found]
+        own = place.module._parameters[place.name]
+        assert own is not None
+        if own.shape != tensor.shape:
+            raise AdapterError(_say_size(name, found, place, own, tensor), _OTHER)
+        if not bool((tensor.to(own) == own).all()):
+            landed[place] = tensor
+    return landed
 
 
-def _by_ending(path: str, endings: Mapping[tuple[str, ...], list[str]]) -> str | None:
+def _say_size(name: str, path: str, place: Place, own: Tensor, tensor: Tensor) -> str:
+    vocabulary = tensor.dim() == own.dim() == 2 and tensor.shape[1] == own.shape[1]
+    if vocabulary:
+        return (
+            f"{name} was trained with another vocabulary: its {path} has {tensor.shape[0]:,} entries, this "
+            f"base's {own.shape[0]:,}. Added tokens are not played."
+        )
+    return f"{name} replaces {path} with another size: {list(tensor.shape)}, not {list(own.shape)}."
+
+
+class _Finder:
+    """A place by its path, or by the longest ending shared with exactly one place. Only words in front may
+    differ, never a layer number."""
+
+    def __init__(self, places: Iterable[str]) -> None:
+        self._places = set(places)
+        self._endings: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for path in self._places:
+            for ending in _endings(path):
+                self._endings[ending].append(path)
+
+    def __call__(self, path: str) -> str | None:
+        if path in self._places:
+            return path
+        for ending in _endings(path):
+            found = self._endings.get(ending, [])
+            if found:
+                return found[0] if len(found) == 1 else None
+        return None
+
+
+def _endings(path: str) -> list[tuple[str, ...]]:
+    """The endings of a path, longest first, as long as no layer number is cut off in front."""
     parts = tuple(path.split("."))
-    for cut in range(len(parts)):
-        if _numbered(parts[:cut]):
-            return None
-        found = endings.get(parts[cut:], [])
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
+    number = next((i for i, part in enumerate(parts) if part.isdecimal()), len(parts) - 1)
+    return [parts[cut:] for cut in range(number + 1)]
 
 
-def _check_shape(name: str, place: str, factors: _Factors, module: nn.Module) -> None:
+def _check_shape(name: str, place: str, factors: Factors, module: nn.Module) -> None:
     (d_in, d_out), theirs = linear_shape(module), (factors.A.shape[1], factors.B.shape[0])
     if theirs == (d_in, d_out):
         return
     if theirs[0] != d_in:
-        sizes = f"hidden size {theirs[0]}, yours {d_in}"
+        what = "vocabulary of" if factors.embedding else "hidden size"
+        sizes = f"{what} {theirs[0]}, yours {d_in}"
     else:
         sizes = f"output size {theirs[1]}, yours {d_out}"
     raise AdapterError(
         f"{name} was made for another base model ({sizes}).",
-        "Choose the base that it was trained on.",
+        _OTHER,
         f"{place}: adapter {theirs[0]} -> {theirs[1]}, base {d_in} -> {d_out}",
     )

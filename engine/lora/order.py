@@ -18,6 +18,7 @@ def svd_order(adapter: Adapter) -> Adapter:
     """``adapter`` with every projection's columns ordered by energy; the product B A and the scale are the
     same.
 
+    A bias, a magnitude and what is replaced stay as they are; a DoRA that is then cut keeps its magnitude.
     Exact up to rounding (worked in float64, stored in float32) and never forms d_out x d_in: two thin QR
     and an r x r SVD per projection. The result's ``kind`` is "svd": its scale stays constant when columns
     are cut.
@@ -48,4 +49,4 @@ def _order(item: Factors) -> Factors:
     A = item.A.new_zeros(r, item.A.shape[1], dtype=torch.float32)
     B[:, :k] = (Q_B @ U[:, :k]) * root  # where r exceeds a dimension the remaining columns stay zero
     A[:k] = root[:, None] * (Vt[:k] @ Q_A.t())
-    return Factors(A, B, item.scale)
+    return replace(item, A=A, B=B)

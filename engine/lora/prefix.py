@@ -65,6 +65,16 @@ def _attach(cache: Any, memory: Memory) -> None:
     setattr(cache, _ATTRIBUTE, memory)
 
 
+def _length(cache: Any, past: Memory | None) -> int:
+    """How many tokens a cache has read. A Mamba's states do not count them; the memory beside them does."""
+    if cache is None:
+        return 0
+    try:
+        return int(cache.get_seq_length())
+    except ValueError:
+        return (past.length if past is not None else -1) if cache.has_previous_state() else 0
+
+
 class Prefix:
     """One forward pass of the model as the routers see it: its padding, and the memory it goes on from."""
 
@@ -78,9 +88,9 @@ class Prefix:
         self._keep: Tensor | None = None
         self._share: float | Tensor = 1.0
         self._count: int | Tensor = 0
-        start = int(cache.get_seq_length()) if cache is not None else 0
+        past = getattr(cache, _ATTRIBUTE, None)
+        start = _length(cache, past)
         if start:
-            past = getattr(cache, _ATTRIBUTE, None)
             if past is None or past.length != start:
                 raise StudioError(
                     "failed",

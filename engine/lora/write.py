@@ -6,12 +6,15 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
+from engine.formats.adapter_tensors import PREFIX
 from engine.formats.errors import AdapterError
 from engine.formats.files import atomic_folder
 from engine.lora.adapter import Adapter, Factors
@@ -39,10 +42,10 @@ def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> Non
         raise AdapterError("A plain LoRA cannot be cut: its columns have no order.", "Order it by SVD first.")
     factors = {path: _cut(item, rank) for path, item in adapter.factors.items()}
     rslora = adapter.config.rslora and (rank is None or rank >= adapter.rank)
-    tensors = {}
-    for path, item in factors.items():
-        tensors[f"base_model.model.{path}.lora_A.weight"] = item.A.detach().cpu().contiguous()
-        tensors[f"base_model.model.{path}.lora_B.weight"] = item.B.detach().cpu().contiguous()
+    tensors = {
+        PREFIX + path: tensor.detach().cpu().contiguous()
+        for path, tensor in _tensors(adapter, factors).items()
+    }
     (folder / WEIGHTS).write_bytes(to_bytes(tensors, {"format": "pt"}))
     (folder / CONFIG).write_text(json.dumps(_config(adapter, factors, rslora), indent=2) + "\n")
     if adapter.kind == "svd":
@@ -57,7 +60,23 @@ def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> Non
 def _cut(item: Factors, rank: int | None) -> Factors:
     if rank is None or rank >= item.rank:
         return item
-    return Factors(item.A[:rank], item.B[:, :rank], item.scale)
+    return replace(item, A=item.A[:rank], B=item.B[:, :rank])
+
+
+def _tensors(adapter: Adapter, factors: Mapping[str, Factors]) -> dict[str, Tensor]:
+    """Every tensor by the name that PEFT gives it."""
+    tensors: dict[str, Tensor] = {}
+    for path, item in factors.items():
+        sides = (
+            ("lora_embedding_A", "lora_embedding_B") if item.embedding else ("lora_A.weight", "lora_B.weight")
+        )
+        parts = zip((*sides, "lora_B.bias", "lora_magnitude_vector"),
+                    (item.A, item.B, item.bias, item.magnitude), strict=True)  # fmt: skip
+        tensors |= {f"{path}.{part}": tensor for part, tensor in parts if tensor is not None}
+    for path, tensor in adapter.replaced.items():
+        module, _, name = path.rpartition(".")
+        tensors[f"{module}.base_layer.{name}" if module in factors else path] = tensor
+    return tensors
 
 
 def _ranks(factors: Mapping[str, Factors]) -> dict[str, int]:
@@ -85,7 +104,10 @@ def _config(adapter: Adapter, factors: Mapping[str, Factors], rslora: bool) -> d
         "layers_to_transform": _plain(config.layers),
         "layers_pattern": _plain(config.layers_pattern),
         "fan_in_fan_out": config.fan_in_fan_out,
-        "bias": "none",
+        "bias": config.bias,
+        "use_dora": config.dora,
+        "lora_bias": config.lora_bias,
+        "modules_to_save": list(config.saved) or None,
     }
 
 

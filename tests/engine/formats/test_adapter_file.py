@@ -100,11 +100,11 @@ def test_harmless_settings(tmp_path, harmless):
 
 
 SETTINGS = {
-    "dora": ({"use_dora": True}, "DoRA"),
-    "bias": ({"bias": "all"}, "biases of the base"),
-    "lora_only": ({"bias": "lora_only"}, "biases of the base"),
-    "lora_bias": ({"lora_bias": True}, "biases of its own"),
-    "modules_to_save": ({"modules_to_save": ["lm_head"]}, "replaces whole modules"),
+    "dora": ({"use_dora": True}, "has no magnitude, but its config says DoRA (use_dora)"),
+    "dora text": ({"use_dora": "yes"}, "impossible value for use_dora"),
+    "bias": ({"bias": "some"}, "impossible value for bias"),
+    "lora_bias": ({"lora_bias": True}, "has no bias, but its config says lora_bias"),
+    "modules_to_save": ({"modules_to_save": ["lm_head"]}, "replaces lm_head (modules_to_save), but"),
     "tokens": ({"trainable_token_indices": [5]}, "new or changed tokens"),
     "replication": ({"layer_replication": [[0, 2]]}, "repeats layers"),
     "parameters": ({"target_parameters": ["x"]}, "bare parameters"),
@@ -188,25 +188,35 @@ PICKLE = b"\x80\x02" + EVIL
 GOOD = save(pair())
 CONV = {f"{Q}.lora_A.weight": torch.ones(4, 6, 1, 1), f"{Q}.lora_B.weight": torch.ones(5, 4, 1, 1)}
 TENSORS = {
-    "magnitude": (pair() | {f"{Q}.lora_magnitude_vector": torch.ones(5)}, "DoRA"),
-    "embedding": (pair() | {"model.embed.lora_embedding_A": torch.ones(4, 9)}, "token embeddings"),
-    "bias": (pair() | {f"{Q}.lora_B.bias": torch.ones(5)}, "biases of its own"),
+    "magnitude": (pair() | {f"{Q}.lora_magnitude_vector": torch.ones(5)}, "does not say DoRA"),
+    "embedding": (pair() | {"model.embed.lora_embedding_A": torch.ones(4, 9)}, "no lora_embedding_B"),
+    "two ways": (
+        pair() | {f"{Q}.lora_embedding_A": torch.ones(4, 9), f"{Q}.lora_embedding_B": torch.ones(3, 4)},
+        "both as an embedding and as a projection",
+    ),
+    "bias": (pair() | {f"{Q}.lora_B.bias": torch.ones(5)}, "does not say lora_bias"),
+    "base's bias": (pair() | {f"{Q}.base_layer.bias": torch.ones(5)}, "that no LoRA has"),
+    "magnitude alone": ({f"{Q}.lora_magnitude_vector": torch.ones(5)}, "has neither factor"),
+    "tokens": (
+        pair() | {"model.embed_tokens.token_adapter.trainable_tokens_delta": torch.ones(2, 6)},
+        "new or changed tokens",
+    ),
     "head": (
         pair() | {"base_model.model.lm_head.modules_to_save.weight": torch.ones(5)},
-        "replaces whole modules",
-    ),
-    "copy of the head": (
-        pair() | {"base_model.model.lm_head.base_layer.weight": torch.ones(5)},
-        "copy of the base's own embeddings or output head",
+        "that its config does not name",
     ),
     "stranger": (
         pair() | {"model.embed_tokens.weight": torch.ones(5)},
         "that no LoRA has: model.embed_tokens.weight",
     ),
+    "only copies": (
+        {"base_model.model.model.embed_tokens.weight": torch.ones(5, 4)},
+        "holds no LoRA factors",
+    ),
     "half": ({f"{Q}.lora_A.weight": torch.ones(4, 6)}, "has lora_A but no lora_B"),
     "other half": ({f"{Q}.lora_B.weight": torch.ones(5, 4)}, "has lora_B but no lora_A"),
     "conv": (CONV, "convolution"),
-    "three dimensions": ({k: v[None] for k, v in pair().items()}, "needs two matrices"),
+    "three dimensions": ({k: v[None] for k, v in pair().items()}, "stacked in three dimensions"),
     "vector": ({k: v[0] for k, v in pair().items()}, "needs two matrices"),
     "ranks differ": (pair() | {f"{Q}.lora_B.weight": torch.ones(5, 3)}, "lora_B has rank 3"),
     "rank": (pair(r=5), "the config says 4"),
@@ -235,6 +245,60 @@ TENSORS = {
     "name": (table({"a\u202eb\n": entry([1], 0, 4)}, bytes(4)), "impossible name"),
     "extra key": (table({"a": entry([1], 0, 4) | {"x": 1}}, bytes(4)), "table of contents is damaged"),
 }
+
+
+E = "base_model.model.model.embed_tokens"
+TAKEN = {
+    "dora": (
+        {"use_dora": True, "use_rslora": True},
+        pair() | {f"{Q}.lora_magnitude_vector": torch.ones(5)},
+        "A rank-stabilised DoRA of rank 4 on 1 projections (q_proj).",
+    ),
+    "lora_bias": (
+        {"lora_bias": True},
+        pair() | {f"{Q}.lora_B.bias": torch.ones(5)},
+        "A LoRA of rank 4 on 1 projections (q_proj).",
+    ),
+    "embedding, with the base's own beside": (
+        {},
+        {
+            f"{E}.lora_embedding_A": torch.ones(4, 9),
+            f"{E}.lora_embedding_B": torch.ones(6, 4),
+            f"{E}.base_layer.weight": torch.ones(9, 6),
+        },
+        "A LoRA of rank 4 on 1 projections (embed_tokens), and 1 tensor in place of the base's own.",
+    ),
+    "biases of the base": (
+        {"bias": "all"},
+        pair() | {f"{Q}.base_layer.bias": torch.ones(5), "base_model.model.model.norm.bias": torch.ones(6)},
+        "A LoRA of rank 4 on 1 projections (q_proj), and 2 tensors in place of the base's own.",
+    ),
+    "modules to save": (
+        {"modules_to_save": ["classifier", "score"]},
+        pair() | {"base_model.model.score.weight": torch.ones(3, 6)},
+        "A LoRA of rank 4 on 1 projections (q_proj), and 1 tensor in place of the base's own.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_every_tensor_has_its_place(tmp_path, case):
+    settings, weights, sentence = TAKEN[case]
+    folder = put(tmp_path / "a", config(**settings), weights)
+    card = inspect_folder(folder)
+    assert (card.verdict, card.reason, card.tensors) == ("ok", sentence, len(weights))
+    adapter = read_adapter(folder)
+    (item,) = adapter.factors.values()
+    assert len(adapter.replaced) == card.tensors - 2 - sum(v is not None for v in (item.bias, item.magnitude))
+    assert item.embedding is case.startswith("embedding")
+    assert all(path.startswith("model.") or path == "score.weight" for path in adapter.replaced)
+
+
+def test_tied_embeddings_are_refused(tmp_path):
+    settings, weights, _ = TAKEN["embedding, with the base's own beside"]
+    card = inspect_folder(put(tmp_path / "a", config(ensure_weight_tying=True, **settings), weights))
+    assert card.verdict == "refuse" and "ensure_weight_tying" in card.reason
+    assert inspect_folder(put(tmp_path / "b", config(ensure_weight_tying=True), pair())).verdict == "ok"
 
 
 @pytest.mark.parametrize("case", TENSORS)

@@ -117,12 +117,12 @@ def _fail(module, args):
 
 
 def test_shared_inputs_are_found(llama, gpt2):
-    bank = attach(llama, {"a": new_adapter(llama, 2)})
-    groups = [[path.rpartition(".")[2] for path in group.modules] for group in bank._stack.groups]
+    bank = attach(llama, {"a": loud(new_adapter(llama, 2))})
+    groups = [[path.rpartition(".")[2] for path in group] for group in bank.groups()]
     assert groups == [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]] * 3
     assert all(group.x is None for group in bank._stack.groups)
     assert "lm_head" not in bank.modules
-    assert len(attach(gpt2, {"a": new_adapter(gpt2, 2)})._stack.groups) == 8
+    assert len(attach(gpt2, {"a": loud(new_adapter(gpt2, 2))}).groups()) == 8
 
 
 def test_a_base_that_cannot_be_probed_plays_the_same(llama, ids, monkeypatch):
@@ -142,7 +142,7 @@ def test_attach_disturbs_neither_modes_nor_random_state(llama):
     llama.train()
     llama.model.layers[0].eval()
     state = torch.random.get_rng_state()
-    attach(llama, {"a": new_adapter(llama, 2)})
+    attach(llama, {"a": loud(new_adapter(llama, 2))})
     assert torch.equal(torch.random.get_rng_state(), state)
     assert llama.training and not llama.model.layers[0].mlp.training
 
@@ -201,7 +201,7 @@ def test_another_hidden_size_says_so(llama):
 
 
 def test_wrong_names_and_numbers_are_refused(llama):
-    bank = attach(llama, {"a": new_adapter(llama, 4)})
+    bank = attach(llama, {"a": loud(new_adapter(llama, 4))})
     with pytest.raises(StudioError, match="no expert b"):
         bank.activate({"b": 1.0})
     for weight in (float("nan"), float("inf"), "1", None):
@@ -260,7 +260,9 @@ def test_new_adapter_is_seeded_and_silent(llama, ids):
     one, two = new_adapter(llama, 4, seed=1), new_adapter(llama, 4, seed=1)
     assert all(torch.equal(one.factors[path].A, two.factors[path].A) for path in one.factors)
     assert float(one.factors["model.layers.0.mlp.up_proj"].A.abs().max()) <= 32**-0.5
+    with pytest.raises(AdapterError, match="a changes nothing: its factors are zero"):
+        attach(llama, {"b": loud(new_adapter(llama, 4)), "a": one})
     output = llama(ids).logits
-    bank = attach(llama, {"a": one})
+    bank = attach(llama, {"a": one}, trainable=True)
     bank.activate({"a": 1.0})
     assert torch.equal(llama(ids).logits, output)

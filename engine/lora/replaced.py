@@ -1,0 +1,155 @@
+"""Whole parameters that an expert replaces (modules_to_save, trained biases), blended without touching them.
+
+y = base + w (own - base)        w: the owner's static fader, never a router
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from engine.formats.errors import AdapterError, StudioError
+from engine.lora.landing import Place
+
+__all__ = ["Added", "Replacement", "Swapped", "Twin", "owned", "way"]
+
+Fader = Callable[[str, Tensor], float | Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """One module of the base, and the parameters that ``owner`` has in place of its own, by name."""
+
+    owner: str
+    path: str
+    module: nn.Module
+    own: Mapping[str, nn.Parameter]
+
+
+class Added:
+    """A projection with another bias: the difference is added at the end, after a DoRA, whose scale a bias
+    escapes."""
+
+    def __init__(self, replacement: Replacement) -> None:
+        self.owner = replacement.owner
+        with torch.no_grad():
+            own, base = replacement.own["bias"], replacement.module.bias
+            assert isinstance(base, Tensor)
+            self._more = own.float() - base.float()
+
+    def __call__(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, fader: Fader
+    ) -> Tensor | None:
+        """The output as the owner's fader has it; None where that is silent."""
+        weight = fader(self.owner, output)
+        silent = isinstance(weight, float) and weight == 0.0
+        return None if silent else output + (weight * self._more).to(output.dtype)
+
+
+class Twin:
+    """Any other module: computed again on a private copy that shares all but the replaced parameters."""
+
+    def __init__(self, replacement: Replacement) -> None:
+        module = replacement.module
+        self.owner = replacement.owner
+        self._twin = copy.copy(module)
+        self._twin._parameters = {**module._parameters, **replacement.own}
+        for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+            setattr(self._twin, hooks, OrderedDict())
+
+    def __call__(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, fader: Fader
+    ) -> Tensor | None:
+        """The output as the owner's fader has it; None where that is silent."""
+        weight = fader(self.owner, output)
+        if isinstance(weight, float) and weight == 0.0:
+            return None
+        own: Tensor = self._twin(*args, **kwargs)
+        whole = isinstance(weight, float) and weight == 1.0
+        return own if whole else (output + weight * (own - output)).to(output.dtype)
+
+
+class Swapped:
+    """A module whose parameters the base reads without calling it (a Mamba's convolution): for the time of a
+    forward pass it calls other tensors its own."""
+
+    def __init__(self, replacement: Replacement) -> None:
+        self.owner = replacement.owner
+        self._own = replacement.own
+        self._module = replacement.module
+        self._base: dict[str, nn.Parameter | None] = {}
+
+    def put(self, fader: Fader) -> None:
+        """A forward pass begins. StudioError where its rows want different weights."""
+        weights = fader(self.owner, next(iter(self._own.values())).detach())
+        if isinstance(weights, Tensor):
+            if not bool((weights == weights.flatten()[0]).all()):
+                raise StudioError(
+                    "usage",
+                    f"{self.owner} replaces parts of this base that all rows of a batch share.",
+                    "Ask for its answer alone.",
+                )
+            weights = float(weights.flatten()[0])
+        if weights == 0.0:
+            return
+        with torch.no_grad():
+            for name, own in self._own.items():
+                base = self._base[name] = self._module._parameters[name]
+                assert base is not None
+                blend = (
+                    own if weights == 1.0 else nn.Parameter(base + weights * (own - base), own.requires_grad)
+                )
+                self._module._parameters[name] = blend
+
+    def take_back(self) -> None:
+        """The forward pass is over, or has failed."""
+        self._module._parameters.update(self._base)
+        self._base = {}
+
+
+def owned(replaced: Mapping[str, Mapping[Place, Tensor]]) -> list[Replacement]:
+    """One Replacement for each module whose parameters an expert replaces.
+
+    AdapterError when two experts replace parameters of one module: only one can be its owner.
+    """
+    owner: dict[nn.Module, str] = {}
+    found = []
+    for name, places in replaced.items():
+        modules: dict[nn.Module, dict[str, nn.Parameter]] = defaultdict(dict)
+        for place, tensor in places.items():
+            path, module = place.path.rpartition(".")[0], place.module
+            other = owner.setdefault(module, name)
+            if other != name:
+                raise AdapterError(
+                    f"{other} and {name} both replace {path} of the base; only one of them can.",
+                    "Use one of the two, or train one of them without modules_to_save and biases.",
+                )
+            if next(module.children(), None) is not None:
+                raise AdapterError(
+                    f"{name} replaces {place.path}, which belongs to no plain layer.",
+                    "Train it without that module in modules_to_save.",
+                )
+            base = module._parameters[place.name]
+            assert base is not None
+            if not modules[module]:
+                found.append(Replacement(name, path, module, modules[module]))
+            with torch.inference_mode(False), torch.no_grad():
+                own = tensor.detach().to(base.device, base.dtype, copy=True)
+                modules[module][place.name] = nn.Parameter(own, requires_grad=False)
+    return found
+
+
+def way(replacement: Replacement, bypassed: Collection[str]) -> Added | Twin | Swapped:
+    """How ``replacement`` is done on a base that reads ``bypassed`` modules without calling them."""
+    if replacement.path in bypassed:
+        return Swapped(replacement)
+    if set(replacement.own) == {"bias"} and isinstance(replacement.module, (nn.Linear, Conv1D)):
+        return Added(replacement)
+    return Twin(replacement)
