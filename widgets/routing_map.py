@@ -16,41 +16,34 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QFocusEvent,
-    QFontMetricsF,
     QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPen,
     QResizeEvent,
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
-from widgets.gate_grid import EACH, GateGrid, certainty, short, visible
-from widgets.painting import fill_hue, focus_ring, hue_colour, is_patterned
+from widgets.gate_grid import EACH, GateGrid
+from widgets.map_layout import HEAD, HIGHEST, MapLayout
+from widgets.map_painter import MapPainter, coloured
+from widgets.painting import focus_ring
 from widgets.theme import theme
 
 __all__ = ["RoutingMap"]
 
-SILENT = 0.2
-NARROWEST, LONGEST, WIDEST = 14.0, 44.0, 40.0
-LOWEST, HIGHEST = 8.0, 34.0
-LAYER_GAP = 3.0
-READABLE = 12.0
-HEAD = 22
-PAD = 6.0
-CORNER = "layer"
-
 
 class RoutingMap(QAbstractScrollArea):
-    """``cell_changed(text)``: what the cell under mouse or cursor says; ``token_selected(index)``: where.
+    """``cell_changed(text)``: what the cell under mouse or cursor says; ``token_selected(index)``: where;
+    ``opened(index)``: a person clicked on a token, or pressed Enter, to know more of it.
 
     Arrow keys move the cursor, Home and End along the tokens, Page Up and Page Down by four layers.
     """
 
     cell_changed = Signal(str)
     token_selected = Signal(int)
+    opened = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,10 +53,7 @@ class RoutingMap(QAbstractScrollArea):
         self._start = 0
         self._view = EACH
         self._image = QImage()
-        self._spare = self._left = 0.0
-        self._edges: list[float] = [0.0]
-        self._tops: list[float] = [0.0]
-        self._row_height = HIGHEST
+        self._layout = MapLayout()
         self._wanted = (0, 0)
         self._hover: tuple[int, int] | None = None
         self._said = ""
@@ -158,37 +148,16 @@ class RoutingMap(QAbstractScrollArea):
     # from gates to pixels
 
     def _measure(self, *, keep: bool = False) -> None:
-        """Column edges in pixels: as wide as the token's text and a spare, which ``keep`` leaves alone."""
-        metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        widths = [
-            min(LONGEST, max(NARROWEST, metrics.horizontalAdvance(visible(token)) + 6))
-            for token in self._grid.tokens
-        ]
-        self._left = self._label_room()
-        if not keep and widths:
-            to_come = max(0, 2 * self._start - len(widths))
-            free = self.viewport().width() - self._left - sum(widths) - to_come * NARROWEST
-            self._spare = min(max(0.0, free / (len(widths) + to_come)), WIDEST - NARROWEST)
-        self._edges = [0.0]
-        for width in widths:
-            self._edges.append(self._edges[-1] + width + self._spare)
-        self._stack_rows()
+        """``keep`` leaves columns where they are."""
+        grid = self._grid
+        self._layout.measure(
+            grid.tokens, grid.rows, self._start, self._view, self.viewport().size(), keep=keep
+        )
         self._update_bars()
 
     def _redraw(self) -> None:
         """Paint the cells into the image: one pixel each, scaled when shown."""
-        shown = self._grid.shown
-        rows, tokens, experts = shown.shape
-        pixels = np.zeros((rows, max(1, tokens), 4), np.uint8)
-        if shown.size:
-            leader = shown.argmax(axis=2)
-            alpha = certainty(shown.max(axis=2), experts)
-            colours = np.array([hue_colour(hue).getRgb()[:3] for hue in self._hues], np.uint8)
-            silent = np.array([name in self._silent for name in self._grid.experts])
-            alpha = np.where(silent[leader], alpha * SILENT, alpha)
-            pixels[:, :, :3] = colours[leader]
-            pixels[:, :, 3] = np.round(255 * alpha)
-        self._pixels = pixels
+        pixels = self._pixels = coloured(self._grid, self._hues, self._silent)
         self._image = QImage(
             pixels.data, pixels.shape[1], pixels.shape[0], pixels.strides[0], QImage.Format.Format_RGBA8888
         )
@@ -197,30 +166,10 @@ class RoutingMap(QAbstractScrollArea):
 
     # geometry
 
-    def _label_room(self) -> float:
-        """The width that the rows' names take at the left."""
-        metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        labels = [CORNER, *(f"{layer} {short(projection)}" for layer, projection in self._grid.rows)]
-        return max(metrics.horizontalAdvance(label) for label in labels) + PAD
-
-    def _stack_rows(self) -> None:
-        """Row tops in pixels: as high as the view allows, with a gap between layers of several rows."""
-        is_last = [
-            row + 1 == len(self._grid.rows) or self._grid.rows[row + 1][0] != layer
-            for row, (layer, _) in enumerate(self._grid.rows)
-        ]
-        gap = LAYER_GAP if self._view == EACH else 0.0
-        free = self.viewport().height() - HEAD - gap * sum(is_last)
-        height = float(int(max(LOWEST, min(HIGHEST, free / max(1, len(self._grid.rows))))))
-        self._tops = [0.0]
-        for last in is_last:
-            self._tops.append(self._tops[-1] + height + (gap if last else 0.0))
-        self._row_height = height
-
     def _update_bars(self) -> None:
         view = self.viewport().size()
-        wide = self._left + self._edges[-1]
-        high = HEAD + self._tops[-1]
+        wide = self._layout.left + self._layout.edges[-1]
+        high = HEAD + self._layout.tops[-1]
         for bar, page, whole in (
             (self.horizontalScrollBar(), view.width(), wide),
             (self.verticalScrollBar(), view.height(), high),
@@ -231,27 +180,24 @@ class RoutingMap(QAbstractScrollArea):
 
     def _origin(self) -> QPointF:
         return QPointF(
-            self._left - self.horizontalScrollBar().value(), HEAD - self.verticalScrollBar().value()
+            self._layout.left - self.horizontalScrollBar().value(), HEAD - self.verticalScrollBar().value()
         )
 
     def cell_rect(self, token: int, row: int) -> QRectF:
         """Where a cell is painted, in the viewport's pixels; row -1 is the last one."""
-        origin = self._origin()
-        left, right = self._edges[token], self._edges[token + 1]
-        top = self._tops[row] if row >= 0 else self._tops[len(self._grid.rows) + row]
-        return QRectF(origin.x() + left, origin.y() + top, right - left, self._row_height)
+        return self._layout.cell(token, row).translated(self._origin())
 
     def cell_at(self, point: QPoint) -> tuple[int, int] | None:
         column = self._column_at(point.x())
-        row = int(np.searchsorted(self._tops, point.y() - self._origin().y(), side="right")) - 1
+        row = self._layout.row_at(point.y() - self._origin().y())
         if column is None or point.y() < HEAD or not 0 <= row < len(self._grid.rows):
             return None
         return column, row
 
     def _column_at(self, x: float) -> int | None:
-        if x < self._left:
+        if x < self._layout.left:
             return None
-        column = int(np.searchsorted(self._edges, x - self._origin().x(), side="right")) - 1
+        column = self._layout.column_at(x - self._origin().x())
         return column if 0 <= column < len(self._grid.tokens) else None
 
     # words
@@ -282,7 +228,7 @@ class RoutingMap(QAbstractScrollArea):
         rect = self.cell_rect(*self._cursor)
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
         for bar, low, high, near, far in (
-            (across, rect.left(), rect.right(), self._left, self.viewport().width()),
+            (across, rect.left(), rect.right(), self._layout.left, self.viewport().width()),
             (down, rect.top(), rect.bottom(), HEAD, self.viewport().height()),
         ):
             if low < near:
@@ -307,6 +253,8 @@ class RoutingMap(QAbstractScrollArea):
         }
         if Qt.Key(event.key()) in moves and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self._move(*moves[Qt.Key(event.key())])
+        elif event.key() in (key.Key_Return, key.Key_Enter) and self._grid.tokens:
+            self.opened.emit(token)
         else:
             super().keyPressEvent(event)
 
@@ -320,6 +268,7 @@ class RoutingMap(QAbstractScrollArea):
             self._move(*cell, announce=False)
             if is_other:
                 self.token_selected.emit(cell[0])
+            self.opened.emit(cell[0])
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._point_at(self.cell_at(event.position().toPoint()))
@@ -350,113 +299,24 @@ class RoutingMap(QAbstractScrollArea):
     def sizeHint(self) -> QSize:
         return QSize(420, HEAD + 8 * round(HIGHEST))
 
-    # painting: cells, then what they are named by, then where mouse and keyboard are
-
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(theme.tokens.tiny))
         if self._grid.rows and self._grid.tokens:
-            self._paint_cells(painter)
-            self._paint_tokens(painter)
-            self._paint_rows(painter)
-            self._paint_cursor(painter)
+            MapPainter(
+                grid=self._grid,
+                layout=self._layout,
+                hues=self._hues,
+                pixels=self._pixels,
+                image=self._image,
+                start=self._start,
+                origin=self._origin(),
+                size=self.viewport().size(),
+                cursor=self._cursor,
+                hover=self._hover,
+                has_focus=self.hasFocus(),
+            ).paint(painter)
         if self.hasFocus():
             focus_ring(painter, QRectF(self.viewport().rect()))
         painter.end()
-
-    def _visible_columns(self) -> range:
-        offset = self.horizontalScrollBar().value()
-        width = self.viewport().width() - self._left
-        first = int(np.searchsorted(self._edges, offset, side="right")) - 1
-        last = int(np.searchsorted(self._edges, offset + width, side="left"))
-        return range(max(0, first), min(len(self._grid.tokens), last))
-
-    def _paint_cells(self, painter: QPainter) -> None:
-        left = self._left
-        view = self.viewport().size()
-        painter.save()
-        painter.setClipRect(QRectF(left, HEAD, view.width() - left, view.height() - HEAD))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        columns = self._visible_columns()
-        ground = theme.colour("raised")
-        for row in range(len(self._grid.rows)):
-            for column in columns:
-                rect = self.cell_rect(column, row).adjusted(0, 0, -1, -1)
-                painter.fillRect(rect, ground)
-                painter.drawImage(rect, self._image, QRectF(column, row, 1, 1))
-        for column in columns:
-            self._paint_patterns(painter, column)
-        painter.restore()
-
-    def _paint_patterns(self, painter: QPainter, column: int) -> None:
-        if not any(is_patterned(hue) for hue in self._hues):
-            return
-        for row in range(len(self._grid.rows)):
-            hue = self._hues[int(self._grid.shown[row, column].argmax())]
-            if is_patterned(hue):
-                fill_hue(painter, self.cell_rect(column, row), hue, self._pixels[row, column, 3] / 255)
-
-    def _paint_tokens(self, painter: QPainter) -> None:
-        left = self._left
-        painter.save()
-        painter.setClipRect(QRectF(left, 0, self.viewport().width() - left, HEAD))
-        current = (self._hover or self._cursor)[0]
-        for column in self._visible_columns():
-            rect = self.cell_rect(column, 0)
-            head = QRectF(rect.left(), 0, rect.width() - 1, HEAD)
-            is_answer = column >= self._start
-            painter.setPen(theme.colour("text" if is_answer or column == current else "text_dim"))
-            words = painter.fontMetrics().elidedText(
-                visible(self._grid.tokens[column]), Qt.TextElideMode.ElideRight, round(head.width())
-            )
-            painter.drawText(head, Qt.AlignmentFlag.AlignCenter, words)
-        painter.setClipping(False)
-        painter.setPen(theme.colour("text_dim"))
-        corner = QRectF(0, 0, left - PAD, HEAD)
-        painter.drawText(corner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, CORNER)
-        if 0 < self._start < len(self._grid.tokens):
-            x = self.cell_rect(self._start, 0).left() - 1
-            painter.setPen(QPen(theme.colour("edge"), 1))
-            painter.drawLine(QPointF(x, 2), QPointF(x, HEAD - 2))
-        painter.restore()
-
-    def _paint_rows(self, painter: QPainter) -> None:
-        painter.save()
-        painter.setClipRect(QRectF(0, HEAD - 4, self._left, self.viewport().height() - HEAD + 4))
-        current = (self._hover or self._cursor)[1]
-        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        for row, words in self._row_labels(current):
-            middle = self._origin().y() + self._tops[row] + self._row_height / 2
-            painter.setPen(theme.colour("text" if row == current else "text_dim"))
-            painter.drawText(QRectF(0, middle - 8, self._left - PAD, 16), flags, words)
-        painter.restore()
-
-    def _row_labels(self, current: int) -> list[tuple[int, str]]:
-        """Every row by name where there is room; else each layer by number, and the current row by name."""
-        if self._row_height >= READABLE:
-            return [
-                (row, f"{layer} {short(projection)}")
-                for row, (layer, projection) in enumerate(self._grid.rows)
-            ]
-        chosen_layer, projection = self._grid.rows[current]
-        rows_of: dict[int, list[int]] = {}
-        for row, (layer, _) in enumerate(self._grid.rows):
-            rows_of.setdefault(layer, []).append(row)
-        labels = [
-            (rows[len(rows) // 2], str(layer)) for layer, rows in rows_of.items() if layer != chosen_layer
-        ]
-        return [*labels, (current, f"{chosen_layer} {short(projection)}")]
-
-    def _paint_cursor(self, painter: QPainter) -> None:
-        top, bottom = self.cell_rect(self._cursor[0], 0), self.cell_rect(self._cursor[0], -1)
-        if top.right() > self._left:
-            column = QRectF(top.left(), 1, top.width(), bottom.bottom() - 1).adjusted(-0.5, 0, -0.5, 0)
-            painter.setPen(QPen(theme.colour("accent"), 1))
-            painter.drawRoundedRect(column, 2, 2)
-        if self._hover is not None:
-            painter.setPen(QPen(theme.colour("text"), 1))
-            painter.drawRect(self.cell_rect(*self._hover).adjusted(-0.5, -0.5, -0.5, -0.5))
-        if self.hasFocus():
-            focus_ring(painter, self.cell_rect(*self._cursor).adjusted(-1.5, -1.5, 0.5, 0.5), 3)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextOption
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextCharFormat, QTextCursor, QTextOption
 from PySide6.QtWidgets import QFrame, QTextEdit, QWidget
 
 from widgets.painting import hue_colour
@@ -29,13 +29,15 @@ class _Token:
 
 
 class TokenView(QTextEdit):
-    """``token_selected(index)``: the cursor was put on a token, by mouse or keyboard.
+    """``token_selected(index)``: the cursor was put on a token, by mouse or keyboard; ``opened(index)``: a
+    person clicked on it, or pressed Enter, to know more of it.
 
     New tokens are appended at the end and the view follows only a reader who is at the end. What was read
     stays where it is: a word that outgrows its line is broken there instead of moving to the next one.
     """
 
     token_selected = Signal(int)
+    opened = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -134,6 +136,22 @@ class TokenView(QTextEdit):
         index = self.token_at(self.textCursor().position())
         self.mark(index)
         self.token_selected.emit(index)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton and not self.textCursor().hasSelection():
+            self._open()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._open()
+        else:
+            super().keyPressEvent(event)
+
+    def _open(self) -> None:
+        index = self.token_at(self.textCursor().position())
+        if index >= 0:
+            self.opened.emit(index)
 
     def _format(self, token: _Token, index: int) -> QTextCharFormat:
         style = QTextCharFormat()

@@ -1,20 +1,23 @@
-"""The score side: one prompt, its answers side by side, and under them who spoke where."""
+"""The score side: one prompt, its answers side by side, under them who spoke where, and beside them why."""
 
 from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.pages.mixer.answer_column import AnswerColumn
 from app.pages.mixer.prompt import Prompt
 from app.pages.mixer.speakers import Speakers
+from app.pages.mixer.why import WhyPane
 from app.presenters.answers import BASE, MIX, Spoken
 from app.presenters.mixer import Mixer
 from widgets.gate_grid import certainty
 from widgets.token_view import PLAIN
 
 __all__ = ["Score"]
+
+WHY = 300
 
 
 class Score(QWidget):
@@ -26,6 +29,9 @@ class Score(QWidget):
         self.setObjectName("mixer.score")
         self.prompt = Prompt(mixer)
         self.speakers = Speakers(mixer)
+        self.why = WhyPane("mixer.why", mixer.hue)
+        self._aside = QWidget()
+        self._sizes: list[int] = []
         self.answers: dict[str, AnswerColumn] = {}
         self._columns = QHBoxLayout()
         self._compose()
@@ -47,10 +53,21 @@ class Score(QWidget):
         split.setSizes([330, 370])
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
-        whole = QVBoxLayout(self)
+        split.setMinimumWidth(320)
+        line = QFrame()
+        line.setProperty("role", "upright")
+        aside = QHBoxLayout(self._aside)
+        aside.setContentsMargins(0, 0, 0, 0)
+        aside.setSpacing(0)
+        aside.addWidget(line)
+        aside.addWidget(self.why)
+        self._aside.setFixedWidth(WHY)
+        self._aside.hide()
+        whole = QHBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(split)
-        self.setMinimumWidth(320)
+        whole.setSpacing(0)
+        whole.addWidget(split, 1)
+        whole.addWidget(self._aside)
 
     def _connect(self) -> None:
         mixer = self._mixer
@@ -59,7 +76,10 @@ class Score(QWidget):
         mixer.answers.started.connect(self._started)
         mixer.answers.spoke.connect(self._spoke)
         mixer.answers.changed.connect(self._changed)
+        mixer.answers.heard.connect(self._heard)
         self.speakers.token_selected.connect(self._map_chose)
+        self.speakers.token_opened.connect(self._explain)
+        self.why.closed.connect(self._close)
 
     # which answers stand here
 
@@ -82,6 +102,7 @@ class Score(QWidget):
         column = AnswerColumn({BASE: "base", MIX: "mix"}.get(pane, pane.partition(":")[2]))
         if pane == MIX:
             column.text.token_selected.connect(self._text_chose)
+            column.text.opened.connect(self._text_opened)
         for spoken in answer.tokens:
             column.text.append_token(spoken.text, *self._ink(pane, spoken))
         column.show_state(answer)
@@ -123,6 +144,45 @@ class Score(QWidget):
 
     def _map_chose(self, token: int) -> None:
         self.answers[MIX].text.mark(token - self._mixer.answers.answer(MIX).prompt_tokens)
+        self._explain_on(token)
 
     def _text_chose(self, token: int) -> None:
-        self.speakers.map.set_token(token + self._mixer.answers.answer(MIX).prompt_tokens)
+        place = token + self._mixer.answers.answer(MIX).prompt_tokens
+        self.speakers.map.set_token(place)
+        self._explain_on(place)
+
+    # why, at one token
+
+    def _text_opened(self, token: int) -> None:
+        self._explain(token + self._mixer.answers.answer(MIX).prompt_tokens)
+
+    def _explain(self, token: int) -> None:
+        """Open the pane beside the score, in room that the desk lends until it is closed."""
+        routing = self._mixer.routing
+        if routing is None:
+            return
+        card = self._mixer.stock.mixes.get(self._mixer.desk.mix)
+        self.why.show_token(routing, token, card.router_input if card else "context")
+        split = self.parentWidget()
+        if not self._aside.isVisible() and isinstance(split, QSplitter):
+            self._sizes = split.sizes()
+            self._aside.show()
+            *others, lender, own = self._sizes
+            split.setSizes([*others, lender - WHY, own + WHY])
+
+    def _explain_on(self, token: int) -> None:
+        if self._aside.isVisible():
+            self._explain(token)
+
+    def _close(self) -> None:
+        split = self.parentWidget()
+        if self._aside.isVisible() and isinstance(split, QSplitter):
+            self._aside.hide()
+            split.setSizes(self._sizes)
+            self.speakers.map.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _heard(self, pane: str) -> None:
+        """Another question has other tokens: what was explained is no longer there."""
+        routing = self._mixer.routing
+        if pane == MIX and routing is not None and not self.why.is_of(routing):
+            self._close()

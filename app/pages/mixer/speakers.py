@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
@@ -11,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedLayout, QV
 
 from app.presenters.answers import MIX
 from app.presenters.mixer import Mixer
+from app.presenters.why import places
 from engine.messages import Routing
 from widgets.gate_grid import EACH, MEAN
 from widgets.painting import fill_hue
@@ -18,14 +17,15 @@ from widgets.routing_map import RoutingMap
 
 __all__ = ["Speakers"]
 
-LAYER = re.compile(r"\.(\d+)\.")
 DOT = 12
 
 
 class Speakers(QWidget):
-    """``token_selected(index)``: a token of prompt and answer was chosen in the map."""
+    """``token_selected(index)``: a token of prompt and answer was chosen in the map; ``token_opened(index)``:
+    a person wants to know more of it."""
 
     token_selected = Signal(int)
+    token_opened = Signal(int)
 
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,6 +40,7 @@ class Speakers(QWidget):
         self._empty = QLabel(wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter)
         self._empty.setProperty("role", "dim")
         self._compose()
+        self.map.opened.connect(self.token_opened)
         self.map.cell_changed.connect(self._say)
         self.map.token_selected.connect(self.token_selected)
         self._view.activated.connect(lambda _: self.map.set_view(str(self._view.currentData())))
@@ -97,8 +98,7 @@ class Speakers(QWidget):
             return
         gates = np.asarray(routing.gates, np.float32)
         hues = [self._mixer.hue(name) for name in routing.experts]
-        layers = [int(match.group(1)) if (match := LAYER.search(name)) else 0 for name in routing.modules]
-        projections = [name.rpartition(".")[2] for name in routing.modules]
+        layers, projections = zip(*places(routing.modules), strict=True)
         start = self._mixer.answers.answer(MIX).prompt_tokens
         self.map.set_routing(routing.tokens, layers, projections, routing.experts, hues, gates, start)
         self._offer_views()
