@@ -75,9 +75,9 @@ def lora_readme(
 ) -> str:
     """The card of a LoRA exported from ``mix``: how it was made, and how far it is from the mix.
 
-    ``gates`` is static, mean or domain; ``full`` is the rank before it was cut; ``errors`` has what was measured on each set (``kl``, ``logits``,
-    ``rows``, ``tokens``, the file's ``sha256`` and, where both answered, ``exact_mix`` and
-    ``exact_lora``).
+    ``gates`` is static, mean or domain; ``full`` is the rank before it was cut; ``errors`` has what was
+    measured on each set: ``kl``, ``logits``, ``rows``, ``tokens``, the file's ``sha256`` and, where both
+    answered, ``exact_mix`` and ``exact_lora``.
     """
     how: dict[str, object] = {
         "rank": rank,
@@ -89,6 +89,7 @@ def lora_readme(
         how["cut"] = f"from rank {full} by SVD, projection by projection"
     if spec.distill_steps:
         how["distilled"] = f"{spec.distill_steps} steps towards the mix's own answers"
+    claim = _claim(gates, rank == full and not spec.distill_steps)
     how |= {f"SHA-256 of {each}": error["sha256"] for each, error in errors.items() if error.get("sha256")}
     known = [(licenses or {}).get(expert, "") for expert in mix.experts]
     return "\n".join(
@@ -97,7 +98,7 @@ def lora_readme(
             f"# {_text(name)}",
             "",
             f"One plain LoRA that stands for the mix {_text(mix.name)} of {len(mix.experts)} experts on "
-            f"{_text(mix.base)}. {_claim(gates, rank == full and not spec.distill_steps)} Made with Adapter Studio.",
+            f"{_text(mix.base)}. {claim} Made with Adapter Studio.",
             *_section("Error", _errors(errors)),
             *_section("How it was made", _table(("", ""), how.items())),
             *_section("Use", [_USE_LORA]),

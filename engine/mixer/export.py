@@ -92,6 +92,11 @@ def fold(bank: Bank, weights: Weights, name: str, base: str) -> Adapter:
     if not parts:
         raise AdapterError("No expert of this mix speaks, so there is nothing to export.", "Unmute one.")
     biased = any(item.bias is not None for items in parts.values() for _, item in items)
+    if biased and any(item.embedding for items in parts.values() for _, item in items):
+        raise AdapterError(
+            "One expert has biases and one adapts the embeddings; PEFT knows no LoRA with both.",
+            "Export the mix as a folder, or mute one of them.",
+        )
     factors = {path: _stacked(items, biased) for path, items in parts.items()}
     rank = max(item.rank for item in factors.values())
     config = replace(
@@ -182,11 +187,8 @@ def _stacked(parts: Sequence[tuple[float, Factors]], biased: bool) -> Factors:
     """One module's experts side by side, their weights and scales folded into B."""
     A = torch.cat([item.A.float() for _, item in parts])
     B = torch.cat([item.B.float() * (weight * item.scale) for weight, item in parts], dim=1)
-    embedding = parts[0][1].embedding
-    bias = None
-    if biased and not embedding:
-        bias = B.new_zeros(len(B))
-        for weight, item in parts:
-            if item.bias is not None:
-                bias += item.bias.float() * (weight * item.scale)
-    return Factors(A, B, 1.0, bias=bias, embedding=embedding)
+    bias = B.new_zeros(len(B)) if biased else None
+    for weight, item in parts:
+        if bias is not None and item.bias is not None:
+            bias += item.bias.float() * (weight * item.scale)
+    return Factors(A, B, 1.0, bias=bias, embedding=parts[0][1].embedding)
