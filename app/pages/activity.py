@@ -31,7 +31,16 @@ from widgets.verdict import Verdict
 
 __all__ = ["ActivityPage"]
 
-KINDS = {"lora": "Adapter training", "router": "Router training"}
+KINDS = {
+    "lora": "Adapter training",
+    "router": "Router training",
+    "joint": "Training of experts and router together",
+    "gate": "Training of an expert's own gate",
+    "scores": "Scoring of a mix",
+    "export": "Export of a mix",
+}
+# Half of such a job is of no use.
+ALL_OR_NOTHING = ("export",)
 # state -> what can be done about a job in it
 VERBS = {
     "queued": ("pause", "cancel"),
@@ -199,8 +208,9 @@ class JobDetails(QWidget):
         self._bar.setValue(job.step)
         self._figures.setText(figures(job))
         had_focus = any(button.hasFocus() for button in self._buttons.values())
-        for verb in (*VERBS[job.state], *self._buttons):
-            self._buttons[verb].setVisible(verb in VERBS[job.state])
+        verbs = [verb for verb in VERBS[job.state] if verb != "keep" or job.kind not in ALL_OR_NOTHING]
+        for verb in (*verbs, *self._buttons):
+            self._buttons[verb].setVisible(verb in verbs)
         # A verb that has gone leaves the keyboard on the first that remains, never by chance on Cancel.
         if had_focus and not any(
             button.hasFocus() and button.isVisible() for button in self._buttons.values()

@@ -21,6 +21,8 @@ MARK = {
     "lost": ("warn", "warn"),
     "stopped": ("bad", "bad"),
 }
+# What a job does, where it is no training.
+DOING = {"export": "Exporting", "scores": "Working out"}
 LEVEL = {"info": "info", "warning": "warn", "error": "bad"}
 
 
@@ -110,7 +112,7 @@ class Frame(QObject):
             self._set(job=("", 0.0, ""))
             return
         share = job.step / job.steps if job.steps else 0.0
-        doing = "Training" if job.state == "running" else "Waiting"
+        doing = DOING.get(job.kind, "Training") if job.state == "running" else "Waiting"
         left = f"{share:.0%}"
         if job.seconds_left is not None:
             left += f"  {duration(job.seconds_left)} left"

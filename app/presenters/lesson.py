@@ -136,8 +136,12 @@ class Lesson:
 def barred(router: RouterSettings) -> dict[str, str]:
     """The settings that mean nothing beside the others, each with the reason."""
     if router.start == "zero":
-        return {"with_data": "A router that starts from zero knows nothing before it learns."}
+        reasons = {"with_data": "A router that starts from zero knows nothing before it learns."}
+        if router.activation == "sigmoid":
+            reasons["start"] = "Sigmoid weights start from zero: they are not weighed against each other."
+        return reasons
+    reasons = {"activation": "Prototypes and own gates are weighed against each other, as softmax does."}
     if not router.with_data:
         idle = ("gates", "epochs", "learning_rate", "balance_weight", "entropy_weight", "band_weight")
-        return dict.fromkeys(idle, "Nothing is trained: the router stays as it starts.")
-    return {}
+        reasons |= dict.fromkeys(idle, "Nothing is trained: the router stays as it starts.")
+    return reasons

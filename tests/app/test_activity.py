@@ -20,9 +20,16 @@ from tests.app.scripted_client import BASE
 
 
 def job(name: str, created: float = 0.0, **changes: Any) -> Job:
-    known: dict[str, Any] = {"state": "running", "step": 10, "steps": 100, "message": "", **changes}
+    known: dict[str, Any] = {
+        "kind": "lora",
+        "state": "running",
+        "step": 10,
+        "steps": 100,
+        "message": "",
+        **changes,
+    }
     spec = TrainLora(base=BASE, data="d", out=name)
-    return Job(id=name, kind="lora", name=name, spec=spec, created=created, **known)
+    return Job(id=name, name=name, spec=spec, created=created, **known)
 
 
 def progress(name: str, step: int, left: float | None = 22.0) -> JobProgress:
@@ -115,6 +122,8 @@ def test_the_status_line_follows_the_running_job(activity: Activity, client: Fak
     frame = Frame(client, activity)
     client.measure(progress("new", 41))
     assert frame.state.job == ("Training new", 0.41, "41%  0:22 left")
+    client.tell(messages.JobChanged(job=job("new", 2.0, kind="export")))
+    assert frame.state.job[0] == "Exporting new"
     client.tell(messages.JobChanged(job=job("new", 2.0, state="done", step=100)))
     assert frame.state.job == ("", 0.0, "")
 
@@ -145,6 +154,11 @@ def test_the_running_job_is_looked_at_first(page: ActivityPage, activity: Activi
 def test_only_what_can_be_done_is_offered(page: ActivityPage, client: FakeClient, state: str) -> None:
     client.tell(messages.JobChanged(job=job("new", 2.0, state=state)))
     assert visible_verbs(page) == set(VERBS[state])
+
+
+def test_half_an_export_is_not_kept(page: ActivityPage, client: FakeClient) -> None:
+    client.tell(messages.JobChanged(job=job("new", 2.0, kind="export")))
+    assert visible_verbs(page) == {"pause", "cancel"}
 
 
 @pytest.mark.parametrize(

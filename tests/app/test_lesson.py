@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from app.presenters.lesson import barred
 from engine.messages import (
     CancelJob,
     CheckData,
@@ -83,6 +84,15 @@ def test_from_zero_nothing_is_made_without_data(mixer):
     mixer.set_router(start="zero", with_data=False)
     assert not mixer.lesson.is_untrained
     assert mixer.lesson.job("mix").data
+
+
+def test_sigmoid_and_a_start_from_the_experts_exclude_each_other(mixer):
+    mixer.set_router(activation="sigmoid")
+    assert "start from zero" in barred(mixer.desk.router)["start"]
+    mixer.set_router(activation="softmax", start="prototypes")
+    assert set(barred(mixer.desk.router)) == {"activation"}
+    mixer.set_router(with_data=False)
+    assert {"activation", "epochs", "balance_weight"} < set(barred(mixer.desk.router))
 
 
 # --- all together ---
