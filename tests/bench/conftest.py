@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+# What is to be timed: called untimed to make ready, it returns what is timed.
+Arm = Callable[[], Callable[[], object]]
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -19,26 +22,27 @@ class Timing:
     medians: dict[str, float]
     ratios: dict[str, tuple[float, float, float]]
 
-    def ratio(self, arm: str) -> float:
-        return self.ratios[arm][0]
+    def ratio(self, arm: str, to: str | None = None) -> float:
+        """Time of ``arm`` over that of ``to`` (absent: the first arm)."""
+        return self.ratios[arm][0] if to is None else self.medians[arm] / self.medians[to]
 
-    def table(self, title: str, floor: float | None = None) -> str:
-        """One line per arm; ``floor`` is the ratio that counting alone gives for the whole mix."""
+    def table(self, title: str, **floors: float) -> str:
+        """One line per arm, and one for each of ``floors``: the ratio that counting alone gives."""
         first = next(iter(self.medians))
         lines = [f"\n{title}", f"  {'':24} {'ms':>9}   to {first}, 95 % interval"]
         for arm, seconds in self.medians.items():
             ratio, low, high = self.ratios[arm]
             lines.append(f"  {arm:24} {seconds * 1e3:9.3f}  {ratio:6.3f}   {low:.3f} to {high:.3f}")
-        if floor is not None:
-            lines.append(f"  {'floor (bytes read)':24} {'':9}  {floor:6.3f}")
+        for what, ratio in floors.items():
+            lines.append(f"  {'floor (' + what.replace('_', ' ') + ')':24} {'':9}  {ratio:6.3f}")
         return "\n".join(lines)
 
 
-def _seconds(run: Callable[[], None], device: torch.device) -> float:
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
     if device.type != "cuda":
-        start = time.thread_time()
+        start = time.process_time()
         run()
-        return time.thread_time() - start
+        return time.process_time() - start
     first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     first.record()
     run()
@@ -48,17 +52,17 @@ def _seconds(run: Callable[[], None], device: torch.device) -> float:
 
 
 def _compare(
-    arms: Mapping[str, Callable[[], None]], device: torch.device, repeats: int, per: int = 1
+    arms: Mapping[str, Arm], device: torch.device, repeats: int, per: int = 1, warmups: int = 2
 ) -> Timing:
     """Time every arm ``repeats`` times, interleaved; seconds are divided by ``per`` (tokens in a run)."""
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-    for run in arms.values():
-        for _ in range(5 if device.type == "cuda" else 2):
-            run()
+    for ready in arms.values():
+        for _ in range(max(5, warmups) if device.type == "cuda" else warmups):
+            ready()()
     dice = random.Random(0)
     for _ in range(repeats):
         for arm in dice.sample(list(arms), len(arms)):
-            seconds[arm].append(_seconds(arms[arm], device) / per)
+            seconds[arm].append(_seconds(arms[arm](), device) / per)
     first = next(iter(arms))
     return Timing(
         {arm: statistics.median(values) for arm, values in seconds.items()},

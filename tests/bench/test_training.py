@@ -1,0 +1,109 @@
+"""A step of training: the router beside X-LoRA's classifier, and one adapter beside PEFT's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.lora import Tape, attach, new_adapter
+from engine.mixer import Router, routing, specialization_balance_loss
+from tests.bench import contenders
+from tests.bench.conftest import Arm
+
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.timeout(1500),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+ROWS, TOKENS = 4, 64
+
+
+def training(loss: Callable[[], Tensor], parameters: Iterable[Tensor]) -> Arm:
+    """One whole step: loss, gradients, AdamW."""
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+
+    def run() -> None:
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+
+    return lambda: run
+
+
+@pytest.fixture
+def model(device, kind) -> nn.Module:
+    return contenders.llama(1024, device, kind, layers=4)
+
+
+@pytest.fixture
+def ids(device) -> Tensor:
+    return torch.randint(5, 60, (ROWS, TOKENS), device=device)
+
+
+def test_a_step_of_a_router(model, ids, device, kind, tmp_path, compare):
+    """The same base, batch and experts; ours with a tape and its balance loss, X-LoRA with its classifier."""
+    adapters = contenders.experts(model)
+    bare, other = contenders.twin(model), contenders.xlora(model, adapters, tmp_path)
+    bank = attach(model, adapters, dtype=kind)
+    contenders.inject(other, contenders.SHARES)
+    bank.activate(dict(zip(adapters, contenders.SHARES, strict=True)))
+    theirs = other(input_ids=ids, labels=ids).loss
+    assert torch.allclose(model(ids, labels=ids, use_cache=False).loss, theirs, rtol=contenders.exact(kind))
+
+    def routed(input: str) -> Arm:
+        router = Router(bank.layout(), bank.experts, input).to(device)
+        gates = bank.new_gates(dict.fromkeys(bank.experts, 1.0), router=router)
+        gates.tape = Tape()
+
+        def loss() -> Tensor:
+            bank.gates = gates
+            task = model(ids, labels=ids, use_cache=False).loss
+            return task + specialization_balance_loss(routing(gates.tape.gates.pop()), 0.01, 0.0)
+
+        return training(loss, router.parameters())
+
+    learns = [parameter for parameter in other.parameters() if parameter.requires_grad]
+    assert len(learns) == 2  # weight and bias of the classifier
+
+    def forward() -> None:
+        with torch.no_grad():
+            bare(ids, labels=ids, use_cache=False)
+
+    arms = {
+        "X-LoRA, whole step": training(lambda: other(input_ids=ids, labels=ids).loss, learns),
+        "local router, whole step": routed("local"),
+        "context router, whole step": routed("context"),
+        "base, forward alone": lambda: forward,
+    }
+    timing = compare(arms, device, repeats=5, warmups=1)
+    print(timing.table(f"a step of a router, 1024 wide, {ROWS} rows of {TOKENS} tokens, {device}"))
+    assert timing.ratio("context router, whole step") <= 0.5
+
+
+def test_a_step_of_an_adapter(model, ids, device, kind, tmp_path, compare):
+    """One fresh LoRA on all projections: the same loss before and after two steps, then the clock."""
+    adapter = {"0": new_adapter(model, contenders.RANK, seed=0, name="0")}
+    other = contenders.peft(model, adapter, tmp_path, trainable=True)
+    bank = attach(model, adapter, trainable=True)
+    bank.activate({"0": 1.0})
+    losses = {
+        "PEFT, whole step": lambda: other(input_ids=ids, labels=ids, use_cache=False).loss,
+        "ours, whole step": lambda: model(ids, labels=ids, use_cache=False).loss,
+    }
+    arms = {
+        "PEFT, whole step": training(
+            losses["PEFT, whole step"], [p for p in other.parameters() if p.requires_grad]
+        ),
+        "ours, whole step": training(losses["ours, whole step"], bank.parameters()),
+    }
+    for _ in range(2):
+        values = [loss().item() for loss in losses.values()]
+        assert abs(values[0] - values[1]) <= contenders.exact(kind) * abs(values[0])
+        for ready in arms.values():
+            ready()()
+    timing = compare(arms, device, repeats=9, warmups=1)
+    print(timing.table(f"a step of an adapter, 1024 wide, {ROWS} rows of {TOKENS} tokens, {device}"))
+    assert timing.ratio("ours, whole step") <= 1.0
