@@ -12,6 +12,7 @@ import msgspec
 from engine import messages
 from engine.formats.errors import StudioError
 from engine.formats.safetensors_file import TensorInfo, read_header
+from engine.formats.shares import serves
 
 __all__ = ["EXPERTS", "MIXER", "ROUTER", "Mix", "encode_mix", "expert_folders", "read_mix", "read_mix_card"]
 
@@ -20,12 +21,20 @@ ROUTER = "router.safetensors"
 EXPERTS = "experts"
 MAX_JSON = 4 << 20
 MAX_EXPERTS = 64
+MAX_WARNING = 1000
+
+
+Made = Literal["", "trained", "joint", "extended", "dropped", "prototypes", "gates"]
 
 
 class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The card of a mix. ``modules`` are the routed projections, in the order of their tensors in the router.
+    """The card of a mix. ``modules`` are the routed projections, in order of call.
 
-    ``base`` is the name of the base and ``base_shape`` its fingerprint: {projection: [d_in, d_out]}.
+    ``base`` is the name of the base and ``base_shape`` its fingerprint: {projection: [d_in, d_out]}. The
+    router's file has a tensor per gate, under the name of the projection whose input it reads; with a
+    ``router_share`` other than projection ``groups`` says which projections read one input. ``made`` and
+    ``warning`` are as in MixCard, ``scores`` is the result of a ScoreMix. Fields from ``trained`` on may be
+    absent.
     """
 
     format: Literal[1] = 1
@@ -40,6 +49,13 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     sha256: dict[str, str]
     usage: dict[str, float] = {}
     trained: dict[str, Any] = {}
+    router_share: messages.RouterShare = "projection"
+    groups: list[list[str]] = []
+    activation: messages.Activation = "softmax"
+    absolute: bool = False
+    made: Made = ""
+    warning: str = ""
+    scores: dict[str, Any] = {}
 
 
 def read_mix(folder: Path) -> Mix:
@@ -74,6 +90,11 @@ def read_mix_card(folder: Path) -> messages.MixCard:
         router_input=mix.router_input,
         router_parameters=sum(math.prod(info.shape) for info in _router(folder).values()),
         usage=mix.usage,
+        router_share=mix.router_share,
+        activation=mix.activation,
+        null_expert=mix.null_expert,
+        made=mix.made,
+        warning=mix.warning,
     )
 
 
@@ -97,13 +118,21 @@ def _fault(folder: Path, mix: Mix) -> str:
             return f"the expert {name} is missing"
     if not (math.isfinite(mix.temperature) and mix.temperature > 0):
         return "its temperature is impossible"
-    if not mix.modules or set(mix.modules) != set(mix.base_shape):
+    if not all(0 <= share <= 1 for share in mix.usage.values()):
+        return "its usage is impossible"
+    if len(mix.warning) > MAX_WARNING or not mix.warning.isprintable():
+        return "its warning is no sentence"
+    if not mix.modules or sorted(mix.modules) != sorted(mix.base_shape):
         return "its list of projections is impossible"
     if not (folder / ROUTER).is_file():
         return f"{ROUTER} is missing"
+    try:
+        gates = serves(mix.modules, mix.groups, mix.router_share)
+    except StudioError:
+        return "its groups of projections are impossible"
     rows = len(mix.experts) + mix.null_expert
     halves = 2 if mix.router_input == "context" else 1
-    expected = {module: (halves, rows, mix.base_shape[module][0]) for module in mix.modules}
+    expected = {served[0]: (halves, rows, mix.base_shape[served[0]][0]) for served in gates}
     if {name: info.shape for name, info in _router(folder).items()} != expected:
         return "its router has other projections or sizes than its card says"
     return ""

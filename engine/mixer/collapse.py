@@ -12,7 +12,7 @@ from engine.mixer.router import NULL, Router
 __all__ = ["RoutingWatch", "collapse"]
 
 ALONE = 0.9
-"""Part of the weight from which an expert is said to have taken everything."""
+"""Part of the experts' weight from which one, or of all weight from which silence, has taken everything."""
 UNUSED = 0.01
 """Part of the weight, and of the tokens led, below which an expert is said to be unused."""
 SAME = 0.005
@@ -31,15 +31,16 @@ def collapse(load: Mapping[str, float], share: Mapping[str, float], spread: floa
     names = [name for name in load if name != NULL]
     if len(names) < 2:
         return ""
-    first = max(load, key=load.__getitem__)
-    if load[first] > ALONE and first == NULL:
+    if load.get(NULL, 0.0) > ALONE:
         return (
-            f"The null expert has {load[first]:.0%} of the weight, so the experts are hardly heard. "
+            f"The null expert has {load[NULL]:.0%} of the weight, so the experts are hardly heard. "
             "Train on rows of the experts' own tasks, or with a larger balance weight."
         )
-    if load[first] > ALONE:
+    first = max(names, key=load.__getitem__)
+    part = load[first] / sum(load[name] for name in names)
+    if part > ALONE:
         return (
-            f"{first} has {load[first]:.0%} of the weight: the router has collapsed onto one expert. "
+            f"{first} has {part:.0%} of the experts' weight: the router has collapsed onto one expert. "
             "Give it rows of every expert's task, or train again with a larger balance weight."
         )
     if spread is not None and spread < SAME:

@@ -1,8 +1,9 @@
-"""A mix saved and loaded: the router's tensors, its card and its experts, checked against the base."""
+"""A mix saved, loaded, and saved again without one of its experts: the router's tensors, its card and its
+experts, checked against the base."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from engine.formats.errors import StudioError
-from engine.formats.files import sha256_file
-from engine.formats.mix_file import EXPERTS, MIXER, ROUTER, Mix, encode_mix, expert_folders, read_mix
+from engine.formats.files import atomic_folder, sha256_file
+from engine.formats.mix_file import EXPERTS, MIXER, ROUTER, Made, Mix, encode_mix, expert_folders, read_mix
 from engine.lora import Adapter, Bank, attach, read_adapter
-from engine.lora.landing import linear_shape, linears
+from engine.lora.landing import embeddings, linear_shape, linears
 from engine.lora.write import save_adapter
 from engine.mixer.router import Router
 
-__all__ = ["load_mix", "save_mix"]
+__all__ = ["drop_expert", "load_mix", "save_mix"]
 
 
 def save_mix(
@@ -30,15 +31,16 @@ def save_mix(
     base: str,
     usage: Mapping[str, float] | None = None,
     trained: Mapping[str, Any] | None = None,
+    made: Made = "",
+    warning: str = "",
 ) -> Mix:
     """Write the mix of ``bank``'s experts under ``router`` into the existing ``folder`` (see
     ``atomic_folder``).
 
     ``usage`` is each expert's share on the training data; ``trained`` says how it came to be (spec, seed,
-    data).
+    data), ``made`` in a word; ``warning`` where its routing has collapsed.
     """
-    places = linears(bank.model)
-    tensors = {path: V.detach().cpu() for path, V in zip(router.paths, router.V, strict=True)}
+    tensors = {path: router.columns(gate).detach().cpu() for gate, path in enumerate(router.paths)}
     (folder / ROUTER).write_bytes(to_bytes(tensors, {"format": "pt"}))
     for expert in bank.experts:
         (folder / EXPERTS / expert).mkdir(parents=True)
@@ -51,11 +53,17 @@ def save_mix(
         router_input=router.input,
         null_expert=router.null,
         temperature=router.temperature,
-        modules=list(router.paths),
-        base_shape={path: linear_shape(places[path]) for path in router.paths},
+        modules=list(router.projections),
+        base_shape=_shapes(bank.model, router.layout),
         sha256={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
         usage=dict(usage or {}),
         trained=dict(trained or {}),
+        router_share=router.share,
+        groups=[list(group) for group in router.groups] if router.share != "projection" else [],
+        activation=router.activation,
+        absolute=router.absolute,
+        made=made,
+        warning=warning,
     )
     (folder / MIXER).write_bytes(encode_mix(mix))
     return mix
@@ -90,6 +98,10 @@ def load_mix(folder: str | Path, model: nn.Module, base: str | None = None) -> t
         mix.router_input,
         mix.null_expert,
         mix.temperature,
+        share=mix.router_share,
+        groups=mix.groups,
+        activation=mix.activation,
+        absolute=mix.absolute,
     )
     tensors = parse_tensors((folder / ROUTER).read_bytes())
     device = next(model.parameters()).device
@@ -103,6 +115,22 @@ def load_mix(folder: str | Path, model: nn.Module, base: str | None = None) -> t
             )
         V.data.copy_(tensors[path])
     return bank, router.requires_grad_(False).to(device), mix
+
+
+def drop_expert(folder: str | Path, expert: str, model: nn.Module, target: Path, *, name: str) -> Mix:
+    """Write the mix in ``folder`` without ``expert`` to the new folder ``target``; nothing is trained.
+
+    StudioError as ``load_mix``, and when the mix has no such expert or no other one.
+    """
+    bank, router, mix = load_mix(folder, model)
+    bank.detach()
+    small = router.without(expert)
+    rest = attach(model, {other: bank.adapters[other] for other in mix.experts if other != expert})
+    try:
+        with atomic_folder(target, doing="saving the mix") as work:
+            return save_mix(work, small, rest, name=name, base=mix.base, trained=mix.trained, made="dropped")
+    finally:
+        rest.detach()
 
 
 def _check_files(folder: Path, mix: Mix) -> None:
@@ -121,9 +149,18 @@ def _check_base(mix: Mix, model: nn.Module, base: str | None) -> None:
     hint = f"Choose the base {mix.base}."
     if base is not None and mix.base and base != mix.base:
         raise StudioError("base", f"The mix {mix.name} was trained on {mix.base}, not on {base}.", hint)
-    places = linears(model)
+    shapes = _shapes(model, mix.base_shape)
     for path, shape in mix.base_shape.items():
-        if path not in places or linear_shape(places[path]) != tuple(shape):
+        if shapes.get(path) != tuple(shape):
             raise StudioError(
                 "base", f"The mix {mix.name} was trained on another base than this one.", hint, path
             )
+
+
+def _shapes(model: nn.Module, paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """(what a router reads, d_out) of each of ``paths`` that the model has; of an embedding its width,
+    twice."""
+    tables = embeddings(model)
+    shapes = {path: linear_shape(module) for path, module in linears(model).items()}
+    shapes |= {path: (linear_shape(module)[1],) * 2 for path, module in tables.items()}
+    return {path: shapes[path] for path in paths if path in shapes}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.lora import Bank, Gates
+from engine.mixer.collapse import RoutingWatch
 from engine.mixer.losses import Routing, routing
 from engine.training.play import play
 from engine.training.text import Batch
@@ -30,11 +31,21 @@ def routed(model: PreTrainedModel, bank: Bank, gates: Gates, batch: Batch) -> tu
 
 
 @torch.no_grad()
-def usage(model: PreTrainedModel, bank: Bank, gates: Gates, batches: Iterable[Batch]) -> dict[str, float]:
-    """Mean weight of each of the router's experts over the tokens of ``batches``."""
+def usage(
+    model: PreTrainedModel,
+    bank: Bank,
+    gates: Gates,
+    batches: Iterable[Batch],
+    watch: RoutingWatch | None = None,
+) -> dict[str, float]:
+    """Mean part of the weight of each of the router's experts over the tokens of ``batches``, which
+    ``watch`` sees too."""
     assert gates.router is not None
     total, tokens = torch.zeros(len(gates.router.experts)), 0
     for batch in batches:
-        total += routed(model, bank, gates, batch)[1].load.cpu() * batch.read
+        seen = routed(model, bank, gates, batch)[1]
+        if watch is not None:
+            watch.note(seen)
+        total += seen.load.cpu() * batch.read
         tokens += batch.read
     return dict(zip(gates.router.experts, (total / tokens).tolist(), strict=True))

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine.formats.errors import StudioError
+from engine.formats.shares import serves
 from engine.messages import Activation, GateMode, RouterInput, RouterShare
-from engine.mixer.shares import Layout, serves
 from engine.mixer.voices import Echo, Voice
 
 __all__ = ["NULL", "Router"]
 
 NULL = "null"
 _tokens = itertools.count()
+Layout = Mapping[str, tuple[int, Sequence[str]]]
 
 
 class Router(nn.Module):

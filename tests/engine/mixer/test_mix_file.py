@@ -15,19 +15,36 @@ from engine.formats.mix_file import read_mix_card
 from engine.lora import attach
 from engine.mixer import Router, load_mix, save_mix
 
+KINDS = [
+    {},
+    {"input": "local", "null": False, "temperature": 2.0},
+    {"share": "group", "activation": "sigmoid"},
+    {"share": "layer", "absolute": True},
+]
 
-@pytest.fixture(params=[{}, {"input": "local", "null": False, "temperature": 2.0}], ids=["context", "local"])
+
+@pytest.fixture(params=KINDS, ids=["context", "local", "group", "layer"])
 def saved(request, tmp_path, llama, experts, ids):
     """(folder, logits) of a mix with opinions."""
     bank = attach(llama, experts)
-    router = Router(bank.layout(), bank.experts, **request.param)
+    router = Router(bank.layout(), bank.experts, groups=bank.groups(), **request.param)
     for index, V in enumerate(router.V):
         V.data.normal_(0.0, 0.7, generator=torch.Generator().manual_seed(index))
     bank.gates = bank.new_gates(dict.fromkeys(bank.experts, 1.0), router=router)
     with torch.no_grad():
         logits = llama(ids).logits
     with atomic_folder(tmp_path / "mix") as work:
-        save_mix(work, router, bank, name="mix", base="tiny", usage={"e0": 0.5}, trained={"seed": 3})
+        save_mix(
+            work,
+            router,
+            bank,
+            name="mix",
+            base="tiny",
+            usage={"e0": 0.5},
+            trained={"seed": 3},
+            made="joint",
+            warning="It has collapsed.",
+        )
     bank.detach()
     return tmp_path / "mix", logits
 
@@ -47,6 +64,19 @@ def test_the_same_logits(saved, llama, ids):
         {"e0": 0.5},
     )
     assert card.router_parameters == router.size and mix.trained == {"seed": 3}
+    assert (card.made, card.warning) == ("joint", "It has collapsed.")
+    kind = (card.router_input, card.router_share, card.activation, card.null_expert)
+    assert kind == (router.input, router.share, router.activation, router.null)
+
+
+def test_a_folder_that_moved_plays_the_same(saved, llama, ids, tmp_path):
+    folder, logits = saved
+    moved = folder.rename(tmp_path / "elsewhere")
+    bank, router, mix = load_mix(moved, llama)
+    bank.gates = bank.new_gates(dict.fromkeys(mix.experts, 1.0), router=router)
+    with torch.no_grad():
+        assert torch.equal(llama(ids).logits, logits)
+    assert read_mix_card(moved).name == "elsewhere"
 
 
 def test_another_base(saved, llama):
@@ -72,6 +102,22 @@ def test_changed_files(saved, llama, name):
     assert not llama._forward_hooks
 
 
+NEW_FIELDS = ("router_share", "groups", "activation", "absolute", "made", "warning", "scores")
+
+
+@pytest.mark.parametrize("saved", KINDS[:2], ids=["context", "local"], indirect=True)
+def test_a_folder_from_before_gates_had_kinds(saved, llama, ids):
+    folder, logits = saved
+    card = json.loads((folder / "mixer.json").read_text())
+    assert all(card.pop(field) is not None for field in NEW_FIELDS)
+    (folder / "mixer.json").write_text(json.dumps(card))
+    bank, router, mix = load_mix(folder, llama, "tiny")
+    bank.gates = bank.new_gates(dict.fromkeys(mix.experts, 1.0), router=router)
+    with torch.no_grad():
+        assert torch.equal(llama(ids).logits, logits)
+    assert (mix.router_share, mix.activation, mix.made, mix.warning) == ("projection", "softmax", "", "")
+
+
 CARDS = {
     "no expert": ({"experts": []}, "list of experts"),
     "twice": ({"experts": ["e0", "e0"]}, "list of experts"),
@@ -83,9 +129,22 @@ CARDS = {
     "null": ({"null_expert": "yes"}, "damaged"),
     "stranger": ({"surprise": 1}, "damaged"),
     "format": ({"format": 2}, "damaged"),
+    "share": ({"router_share": "model"}, "damaged"),
+    "activation": ({"activation": "relu"}, "damaged"),
+    "absolute": ({"absolute": 1}, "damaged"),
+    "made": ({"made": "by hand"}, "damaged"),
+    "warning": ({"warning": "a\x1b[2J"}, "warning"),
+    "long warning": ({"warning": "a" * 2000}, "warning"),
+    "usage": ({"usage": {"e0": 7.0}}, "usage"),
+    "negative usage": ({"usage": {"e0": -0.1}}, "usage"),
+    "groups": ({"router_share": "group", "groups": [["a"]]}, "groups"),
+    "no groups": ({"router_share": "layer", "groups": []}, "groups"),
+    "empty group": ({"router_share": "layer", "groups": [[], []]}, "groups"),
+    "other share": ({"router_share": "group", "groups": None}, "sizes|damaged"),
 }
 
 
+@pytest.mark.parametrize("saved", KINDS[2:3], ids=["group"], indirect=True)
 @pytest.mark.parametrize("case", CARDS)
 def test_damaged_cards(saved, case):
     folder, _ = saved

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from engine.formats.dataset import Row
+from engine.formats.errors import StudioError
+from engine.formats.mix_file import read_mix_card
+from engine.lora import new_adapter
 from engine.mixer import load_mix
 from engine.mixer.training import RouterTask
 from engine.training import LoraTask, Settings, StepDone, train
@@ -96,3 +99,143 @@ def test_at_most_max_examples_are_drawn_from_the_whole_file(setting, tiny_tokeni
     assert 4 <= firsts <= 16
     for task in (chosen, again, other):
         task.close()
+
+
+def opposed(setting):
+    _, tasks, experts = setting
+    return [row for pair in zip(*tasks.values(), strict=True) for row in pair], experts
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"router_share": "group"},
+        {"router_share": "layer", "band_weight": 0.05},
+        {"gates": "hard", "entropy_weight": -0.01},
+        {"activation": "sigmoid"},
+        {"start": "prototypes"},
+    ],
+    ids=str,
+)
+def test_every_kind_learns(setting, tiny_tokenizer, tmp_path, options):
+    model = setting[0]
+    rows, experts = opposed(setting)
+    task = RouterTask(model, tiny_tokenizer, rows, experts, batch_size=40, **options)
+    curve = metrics(task, 60)
+    assert curve[-1]["task_loss"] < 0.7 * curve[0]["task_loss"]
+    assert curve[0]["entropy"] > 0.5 and curve[-1]["spread"] > curve[0]["spread"]
+    result = task.save(tmp_path / "mix")
+    assert result["warning"] == task.watch.warning() == ""
+    task.close()
+    bank, router, mix = load_mix(tmp_path / "mix", model)
+    bank.detach()
+    assert mix.made == "trained" and mix.warning == ""
+    assert (router.share, router.activation) == (task.router.share, task.router.activation)
+    assert torch.equal(router.columns(0), task.router.columns(0))
+
+
+def test_hard_gates_are_heard_alone_and_counted_by_what_they_choose_from(setting, tiny_tokenizer):
+    rows, experts = opposed(setting)
+    task = RouterTask(setting[0], tiny_tokenizer, rows, experts, gates="hard")
+    with torch.no_grad():
+        for V in task.router.V:
+            V.normal_(0.0, 0.05, generator=torch.Generator().manual_seed(0))
+    heard = []
+    close, tape = task.gates.tape.close, task.gates.tape
+    tape.close = lambda: (close(), heard.append(tape.gates[-1].detach()))
+    loss = task.loss([0, 1, 2])
+    assert set(heard[0].unique().tolist()) == {0.0, 1.0} and bool((heard[0].sum(-1) == 1).all())
+    assert loss.metrics["entropy"] > 0.9  # of the softmax, not of the choice
+    loss.value.backward()
+    assert all(V.grad.abs().sum() > 0 for V in task.router.V)
+    task.close()
+
+
+def test_one_expert_alone_is_called_by_its_name(setting, tiny_tokenizer, tmp_path):
+    """Rows of one task: collapse, and said. Rows of both (above): no alarm."""
+    model, tasks, experts = setting
+    task = RouterTask(model, tiny_tokenizer, tasks["first"], experts, batch_size=40)
+    metrics(task, 60)
+    result = task.save(tmp_path / "mix")
+    task.close()
+    assert result["warning"].startswith("first has") and "collapsed" in result["warning"]
+    assert read_mix_card(tmp_path / "mix").warning == result["warning"]
+
+
+def test_a_router_that_cannot_learn_is_told_apart(setting, tiny_tokenizer, tmp_path):
+    rows, experts = opposed(setting)
+    task = RouterTask(setting[0], tiny_tokenizer, rows, experts)
+    assert "same for every token" in task.save(tmp_path / "mix")["warning"]
+    task.close()
+
+
+def test_a_mix_without_training(setting, tiny_tokenizer, tmp_path):
+    model, _, experts = setting
+    task = RouterTask(model, tiny_tokenizer, [], experts, start="prototypes")
+    assert list(train(task, Settings(steps=0, learning_rate=0.0))) == []
+    result = task.save(tmp_path / "mix")
+    task.close()
+    assert (result["usage"], result["warning"]) == ({}, "")
+    bank, router, mix = load_mix(tmp_path / "mix", model)
+    bank.detach()
+    assert mix.made == "prototypes" and router.absolute and router.remembers
+    with pytest.raises(StudioError, match="sigmoid does not"):
+        RouterTask(model, tiny_tokenizer, [], experts, start="prototypes", activation="sigmoid")
+    with pytest.raises(StudioError, match="first brings no gate"):
+        RouterTask(model, tiny_tokenizer, [], experts, start="gates")
+    assert not model._forward_hooks
+
+
+def test_an_expert_joins_a_trained_mix(setting, tiny_tokenizer, tmp_path):
+    model, tasks, experts = setting
+    only = {"first": experts["first"]}
+    task = RouterTask(model, tiny_tokenizer, tasks["first"], only, batch_size=20)
+    metrics(task, 10)
+    one = task.router.requires_grad_(False)
+    task.close()
+    rows, _ = opposed(setting)
+    task = RouterTask(model, tiny_tokenizer, rows, experts, batch_size=40, extend=one)
+    curve = metrics(task, 60)
+    assert curve[-1]["task_loss"] < 0.6 * curve[0]["task_loss"]
+    task.save(tmp_path / "mix")
+    task.close()
+    bank, router, mix = load_mix(tmp_path / "mix", model)
+    bank.detach()
+    assert mix.made == "extended" and router.experts == ("first", "last", "null")
+    assert torch.equal(router.V[3][:, [0, 2]], one.V[3])
+
+
+@pytest.mark.parametrize("kind", ["mamba", "gpt2"])
+def test_other_architectures_learn_with_local_input(kind, tiny_tokenizer):
+    from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM
+
+    size = len(tiny_tokenizer)
+    torch.manual_seed(0)
+    if kind == "mamba":
+        model = MambaForCausalLM(
+            MambaConfig(vocab_size=size, hidden_size=16, state_size=4, num_hidden_layers=2)
+        )
+    else:
+        model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=size,
+                n_embd=16,
+                n_layer=2,
+                n_head=2,
+                n_positions=32,
+                bos_token_id=1,
+                eos_token_id=2,
+            )
+        )
+    experts = {}
+    for number in range(2):
+        experts[f"e{number}"] = new_adapter(model, 2, seed=number, name=f"e{number}")
+        for factors in experts[f"e{number}"].factors.values():
+            factors.B.normal_(0.0, 2.0, generator=torch.Generator().manual_seed(number))
+    rows = [Row("ab:", "ba"), Row("abc:", "cb"), Row("b", "a")] * 4
+    task = RouterTask(model, tiny_tokenizer, rows, experts, router_input="local", batch_size=12)
+    curve = metrics(task, 25)
+    assert curve[-1]["task_loss"] < 0.98 * curve[0]["task_loss"]
+    silent = [path for path, V in task.parameters().items() if not V.any()]
+    assert all(path.endswith("dt_proj") for path in silent)  # which Mamba reads without calling it
+    task.close()

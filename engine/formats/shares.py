@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from engine.formats.errors import StudioError
 from engine.messages import RouterShare
 
-__all__ = ["Layout", "serves"]
-
-Layout = Mapping[str, tuple[int, Sequence[str]]]
+__all__ = ["serves"]
 
 
-def serves(layout: Layout, groups: Sequence[Sequence[str]], share: RouterShare) -> list[tuple[str, ...]]:
-    """The projections that each gate weighs; it reads the input of the first."""
+def serves(
+    modules: Collection[str], groups: Sequence[Sequence[str]], share: RouterShare
+) -> list[tuple[str, ...]]:
+    """The projections among ``modules`` that each gate weighs; it reads the input of the first.
+
+    ``groups`` are the projections that read one input, in order of call. StudioError("usage") when they are
+    not those of ``modules``, or where a layer has no input of its own.
+    """
     if share == "projection":
-        return [(path,) for path in layout]
-    if sorted(path for group in groups for path in group) != sorted(layout):
+        return [(path,) for path in modules]
+    if not all(groups) or sorted(path for group in groups for path in group) != sorted(modules):
         raise StudioError(
             "usage",
             "A router that shares gates needs to know which projections read one input.",
