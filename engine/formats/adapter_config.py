@@ -164,7 +164,7 @@ def _check_init(init: Any) -> None:
         loftq = init.lower().startswith("loftq")
         raise AdapterError(
             f"It was started by {init[:40]}, which changes the base's weights, so it fits no untouched base.",
-            "Play it on its own quantised base with PEFT and train or export it anew as a plain LoRA."
+            "PEFT cannot convert it; train it again from a plain start."
             if loftq
             else "Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).",
         )

@@ -11,9 +11,9 @@ from typing import Any
 
 from engine import messages
 from engine.formats.adapter_config import AdapterConfig, NeedsConversionError, parse_config, say_base
-from engine.formats.adapter_tensors import MAX_RANK, Landing, sort_tensors
+from engine.formats.adapter_tensors import MAX_RANK, Contents, Landing, sort_tensors
 from engine.formats.errors import AdapterError
-from engine.formats.safetensors_file import TensorInfo, read_header
+from engine.formats.safetensors_file import read_header
 
 __all__ = [
     "CONFIG",
@@ -35,17 +35,17 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """A folder that passed every check short of reading its numbers. ``kind`` is lora or svd (ordered).
-
-    ``replaced`` are the tensors that stand in for the base's own, by parameter path; copies of the base's
-    embeddings that PEFT saves beside are among them.
-    """
+    """A folder that passed every check short of reading its numbers. ``kind`` is lora or svd (ordered)."""
 
     folder: Path
     config: AdapterConfig
     kind: str
-    landings: tuple[Landing, ...]
-    replaced: dict[str, TensorInfo]
+    contents: Contents
+
+    @property
+    def landings(self) -> tuple[Landing, ...]:
+        """The adapted modules."""
+        return self.contents.landings
 
     @property
     def rank(self) -> int:
@@ -57,12 +57,6 @@ class AdapterFile:
         """The projections' last names, sorted."""
         return sorted({landing.module.rpartition(".")[2] for landing in self.landings})
 
-    @property
-    def tensors(self) -> list[TensorInfo]:
-        """Every tensor of the weights file, in the order of its bytes."""
-        infos = [info for landing in self.landings for info in landing.tensors]
-        return sorted([*infos, *self.replaced.values()], key=lambda info: (info.start, info.end))
-
 
 def read_folder(folder: Path) -> AdapterFile:
     """Check an adapter folder: config through the allow-list, tensor table, every tensor accounted for.
@@ -73,7 +67,7 @@ def read_folder(folder: Path) -> AdapterFile:
     """
     config = parse_config(_load_json(folder, CONFIG))
     table = read_header(_weights_path(folder))
-    return AdapterFile(folder, config, _kind(folder), *sort_tensors(config, table))
+    return AdapterFile(folder, config, _kind(folder), sort_tensors(config, table))
 
 
 def inspect_folder(path: Path) -> messages.Inspection:
@@ -96,7 +90,7 @@ def inspect_folder(path: Path) -> messages.Inspection:
         alpha=file.config.alpha,
         targets=file.targets,
         base=file.config.base,
-        tensors=len(file.tensors),
+        tensors=len(file.contents.tensors),
         bytes=(path / WEIGHTS).stat().st_size,
     )
 
@@ -122,8 +116,8 @@ def _describe(file: AdapterFile, ranks: Counter[int]) -> str:
     scaled = f"rank-stabilised {method}" if file.config.rslora else method
     rank = f"rank {file.rank}" if len(ranks) == 1 else f"ranks {min(ranks)} to {max(ranks)}"
     order = ", ordered by energy" if file.kind == "svd" else ""
-    count = f"{len(file.replaced)} tensor{'s' * (len(file.replaced) != 1)}"
-    beside = f", and {count} in place of the base's own" if file.replaced else ""
+    others = len(file.contents.replaced)
+    beside = f", and {others} tensor{'s' * (others != 1)} in place of the base's own" if others else ""
     place = f"on {len(file.landings)} projections ({', '.join(file.targets)})"
     return f"A {scaled} of {rank} {place}{order}{beside}."
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.formats.adapter_config import AdapterConfig, NeedsConversionError
 from engine.formats.errors import AdapterError
 from engine.formats.safetensors_file import TensorInfo
 
-__all__ = ["MAX_RANK", "PREFIX", "Landing", "sort_tensors"]
+__all__ = ["MAX_RANK", "PREFIX", "Contents", "Landing", "sort_tensors"]
 
 MAX_RANK = 1024
 PREFIX = "base_model.model."
@@ -40,16 +40,33 @@ class Landing:
         return tuple(info for info in (self.a, self.b, self.magnitude, self.bias) if info is not None)
 
 
-def sort_tensors(
-    config: AdapterConfig, table: Mapping[str, TensorInfo]
-) -> tuple[tuple[Landing, ...], dict[str, TensorInfo]]:
-    """The adapted modules, and by parameter path what replaces the base's own: trained modules and biases,
-    and the copies of embeddings that PEFT saves beside.
+@dataclass
+class Contents:
+    """A weights file, sorted: the adapted modules; by parameter path what replaces the base's own (trained
+    modules and biases, and the copies of embeddings that PEFT saves beside); and what PEFT, saving modules
+    and all biases, wrote a second time: the same as in ``replaced`` (``twice``) or of the base (``spare``).
+    """
+
+    landings: tuple[Landing, ...] = ()
+    replaced: dict[str, TensorInfo] = field(default_factory=dict)
+    twice: dict[str, TensorInfo] = field(default_factory=dict)
+    spare: dict[str, TensorInfo] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> list[TensorInfo]:
+        """Every tensor of the file, in the order of its bytes."""
+        infos = [info for landing in self.landings for info in landing.tensors]
+        infos += [info for kind in (self.replaced, self.twice, self.spare) for info in kind.values()]
+        return sorted(infos, key=lambda info: (info.start, info.end))
+
+
+def sort_tensors(config: AdapterConfig, table: Mapping[str, TensorInfo]) -> Contents:
+    """Every tensor of ``table`` in its place.
 
     AdapterError for a tensor that has no meaning here, that is missing, or that the config contradicts.
     """
     parts: dict[str, dict[str, TensorInfo]] = {}
-    replaced: dict[str, TensorInfo] = {}
+    contents = Contents()
     for name, info in table.items():
         if info.dtype not in _FLOATS:
             raise AdapterError(
@@ -60,8 +77,10 @@ def sort_tensors(
         if part:
             _put(parts.setdefault(module, {}), part, info)
         else:
-            _put(replaced, _replaced_path(config, name, info), info)
-    _check_saved(config, replaced)
+            _replace(contents, config, name, info)
+    for path in contents.twice.keys() - contents.replaced.keys():
+        contents.replaced[path] = contents.twice.pop(path)
+    _check_saved(config, contents.replaced)
     if not parts:
         raise AdapterError(
             "The weights file holds no LoRA factors."
@@ -70,13 +89,13 @@ def sort_tensors(
             _AGAIN,
         )
     ranks, alphas = config.ranks(list(parts)), config.alphas(list(parts))
-    landings = tuple(_land(config, m, found, ranks[m], alphas[m]) for m, found in parts.items())
-    if config.tied and (replaced or any(landing.embedding for landing in landings)):
+    contents.landings = tuple(_land(config, m, found, ranks[m], alphas[m]) for m, found in parts.items())
+    if config.tied and (contents.replaced or any(landing.embedding for landing in contents.landings)):
         raise AdapterError(
             "It ties what it did to the embeddings to the output head as well (ensure_weight_tying).",
             "Train or export it without ensure_weight_tying.",
         )
-    return landings, replaced
+    return contents
 
 
 # The ending of a name in the file: which part of an adapted module it is.
@@ -121,9 +140,13 @@ def _put(found: dict[str, TensorInfo], key: str, info: TensorInfo) -> None:
     found[key] = info
 
 
-def _replaced_path(config: AdapterConfig, name: str, info: TensorInfo) -> str:
-    """The base's parameter that a tensor stands for, as far as the config or PEFT's habits allow it."""
-    path = name.removeprefix(PREFIX).replace(".modules_to_save.", ".").replace(".base_layer.", ".")
+def _replace(contents: Contents, config: AdapterConfig, name: str, info: TensorInfo) -> None:
+    """Put down a tensor that stands for one of the base's, as far as the config or PEFT's habits allow it."""
+    kind, path = contents.replaced, name.removeprefix(PREFIX).replace(".base_layer.", ".")
+    if config.saved and ".modules_to_save." in path:
+        kind, path = contents.twice, path.replace(".modules_to_save.", ".")
+    elif config.saved and ".original_module." in path:
+        kind, path = contents.spare, path.replace(".original_module.", ".")
     module, _, last = path.rpartition(".")
     copied = name.startswith(PREFIX) and last == "weight" and len(info.shape) == 2
     if (
@@ -131,7 +154,7 @@ def _replaced_path(config: AdapterConfig, name: str, info: TensorInfo) -> str:
         or any(prefix.endswith(config.saved) for prefix in _prefixes(module) if config.saved)
         or (copied and module.rpartition(".")[2] in _EMBEDDINGS)
     ):
-        return path
+        return _put(kind, path, info)
     if "modules_to_save" in name:
         raise AdapterError(
             "It replaces a module of the base that its config does not name (modules_to_save).", _AGAIN, name

@@ -71,7 +71,7 @@ def read_adapter(folder: str | Path) -> Adapter:
     folder = Path(folder)
     file = read_folder(folder)
     data = (folder / WEIGHTS).read_bytes()
-    if parse_header(data[: 8 + (4 << 20)], len(data)) != {info.name: info for info in file.tensors}:
+    if parse_header(data[: 8 + (4 << 20)], len(data)) != {info.name: info for info in file.contents.tensors}:
         raise AdapterError("The weights file changed while it was read.", "Try again.")
     tensors = parse_tensors(data)
     for name, tensor in tensors.items():
@@ -95,5 +95,8 @@ def read_adapter(folder: str | Path) -> Adapter:
         )
         for place in file.landings
     }
-    replaced = {path: tensors[info.name] for path, info in file.replaced.items()}
+    replaced = {path: tensors[info.name] for path, info in file.contents.replaced.items()}
+    for path, info in file.contents.twice.items():
+        if not replaced[path].equal(tensors[info.name]):
+            raise AdapterError(f"{path} is there twice, and differs.", "Export the adapter again.")
     return Adapter(folder.name, file.config, factors, fingerprint(folder), file.kind, replaced)

@@ -51,8 +51,8 @@ def attach(
     """
     if not adapters:
         raise AdapterError("There is no adapter to attach.", "Give at least one.")
+    replaced = {name: land_replaced(name, adapter, model) for name, adapter in adapters.items()}
     landed = {name: land(name, adapter, model) for name, adapter in adapters.items()}
-    replaced = {name: land_replaced(name, item.replaced, model) for name, item in adapters.items()}
     places = linears(model) | embeddings(model)
     touched = {place for lands in landed.values() for place in lands}
     sites = {path: module for path, module in places.items() if path in touched}
@@ -115,11 +115,11 @@ class Bank:
                     hook = replacement_hook(playing, one)
                     self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
 
-        replace(Twin)  # another weight first, then the experts, then another bias: it escapes a DoRA
+        replace(Twin)
         for group in stack.groups:
             for site in group.sites:
                 self._handles.append(site.module.register_forward_hook(site_hook(playing, group, site)))
-        replace(Added)
+        replace(Added)  # last: what is added escapes a DoRA
 
     @property
     def gates(self) -> Gates | Rows | None:
@@ -200,6 +200,7 @@ class Bank:
     def detach(self) -> None:
         """Take every hook away; the model is bit for bit what it was."""
         self.gates = None
+        self._take_back()
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -210,6 +211,7 @@ class Bank:
 
     def _before(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         gates, playing = self.gates, self._playing
+        self._take_back()
         if gates is None or gates.silent:
             return
         playing.inside = True
@@ -226,13 +228,17 @@ class Bank:
         if gates.remembers:
             playing.prefix = Prefix(kwargs.get("attention_mask"), _cache(kwargs))
 
+    def _take_back(self) -> None:
+        """Also of a forward pass that was broken off: after a KeyboardInterrupt no hook is called."""
+        for swapped in self._swapped:
+            swapped.take_back()
+
     def _after(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         playing = self._playing
         if not playing.inside:
             return
         playing.inside = False
-        for swapped in self._swapped:
-            swapped.take_back()
+        self._take_back()
         for group in self._stack.groups:
             group.x, group.h = None, ()
         prefix, playing.prefix = playing.prefix, None

@@ -94,6 +94,8 @@ def _embedding_hook(playing: Playing, group: Group, site: Site) -> Hook:
         if gates is None or gates.silent:
             return None
         h = gates.looked_up(group, args[0], output, playing.prefix)
+        if len(h) * site.d_out != output.numel():  # positions: one row, played differently in each
+            output = output.expand(len(h) * site.d_out // output.numel(), *output.shape[1:])
         return _scaled(gates, site, h, output.reshape(-1, site.d_out)).to(output.dtype).view(output.shape)
 
     return hook

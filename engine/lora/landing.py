@@ -4,7 +4,7 @@ base."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -93,11 +93,14 @@ class Place:
     name: str
 
 
-def land_replaced(name: str, replaced: Mapping[str, Tensor], model: nn.Module) -> dict[Place, Tensor]:
+def land_replaced(name: str, adapter: Adapter, model: nn.Module) -> dict[Place, Tensor]:
     """What replaces which parameter of the base, without what equals the base's own anyway.
 
-    AdapterError when there is no such parameter, or one of another size (another vocabulary).
+    AdapterError when there is no such parameter, or one of another size (another vocabulary), or when a
+    saved module is there in part.
     """
+    if not adapter.replaced:
+        return {}
     modules = dict(model.named_modules())
     owners = {
         f"{path}.{short}": Place(f"{path}.{short}", module, short)
@@ -105,11 +108,12 @@ def land_replaced(name: str, replaced: Mapping[str, Tensor], model: nn.Module) -
         for short, parameter in module._parameters.items()
         if parameter is not None
     }
-    find, landed = _Finder(owners), {}
-    for path, tensor in replaced.items():
+    find, landed, given = _Finder(owners), {}, set()
+    for path, tensor in adapter.replaced.items():
         found = find(path)
         if found is None:
             raise AdapterError(f"{name} replaces {path}, which this base does not have.", _OTHER)
+        given.add(found)
         place = owners[found]
         own = place.module._parameters[place.name]
         assert own is not None
@@ -117,6 +121,12 @@ def land_replaced(name: str, replaced: Mapping[str, Tensor], model: nn.Module) -
             raise AdapterError(_say_size(name, found, place, own, tensor), _OTHER)
         if not bool((tensor.to(own) == own).all()):
             landed[place] = tensor
+    for path in owners.keys() - given:
+        module = path.rpartition(".")[0]
+        if module.endswith(adapter.config.saved) and any(other.startswith(f"{module}.") for other in given):
+            raise AdapterError(
+                f"{name} replaces {module}, but its file lacks {path}.", "Export the adapter again."
+            )
     return landed
 
 

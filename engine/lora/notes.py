@@ -105,27 +105,29 @@ def _unheard(stack: Stack, replacements: Sequence[Replacement], found: Probe) ->
 def _replacing(replacements: Sequence[Replacement]) -> list[str]:
     owners: dict[str, list[str]] = {}
     for item in replacements:
-        owners.setdefault(item.owner, []).append(item.path)
+        owners.setdefault(item.owner, []).extend(f"{item.path}.{name}" for name in item.own)
     return [
-        f"{owner} replaces parts of the base ({_name(paths)}): they follow its fader, not a router."
+        f"{owner} replaces parts of the base ({_name(paths, 'tensor')}): they follow its fader, not a router."
         for owner, paths in owners.items()
     ]
 
 
 def _tied(model: nn.Module, stack: Stack) -> list[str]:
-    """An embedding that lends its weight to the output head: PEFT adapts the reading of tokens alone."""
-    head = getattr(model, "get_output_embeddings", lambda: None)()
-    weight = getattr(head, "weight", None)
-    tables = [site for site in stack.sites if isinstance(site.module, nn.Embedding)]
-    return [
-        f"{site.path} shares its weight with the output head; as in PEFT the adapter changes how tokens are "
-        "read, not the head."
-        for site in tables
-        if weight is not None and site.module.weight is weight
-    ]
+    """Modules that share their weight with another one: PEFT adapts what it names alone, and so do we."""
+    tables = [(p, m) for p, m in model.named_modules() if isinstance(m, (nn.Embedding, nn.Linear))]
+    notes = []
+    for site in stack.sites:
+        own = site.module._parameters.get("weight")
+        others = [path for path, m in tables if m is not site.module and m._parameters.get("weight") is own]
+        if own is not None and others:
+            notes.append(
+                f"{site.path} shares its weight with {_name(others)}; as in PEFT, an adapter changes only "
+                "the one that it names."
+            )
+    return notes
 
 
-def _name(paths: Sequence[str]) -> str:
+def _name(paths: Sequence[str], what: str = "module") -> str:
     """Paths for people: the first by name, the others by number."""
     more = len(paths) - 1
-    return paths[0] + (f" and {more} more module{'s' * (more > 1)}" if more else "")
+    return paths[0] + (f" and {more} more {what}{'s' * (more > 1)}" if more else "")

@@ -34,35 +34,35 @@ class Replacement:
 
 
 class Added:
-    """A projection with another bias: the difference is added at the end, after a DoRA, whose scale a bias
-    escapes."""
+    """A linear map (projection, embedding) with other numbers: what they make different is added to whatever
+    is played there, so that it is neither scaled by a DoRA nor in its way."""
 
     def __init__(self, replacement: Replacement) -> None:
         self.owner = replacement.owner
-        with torch.no_grad():
-            own, base = replacement.own["bias"], replacement.module.bias
-            assert isinstance(base, Tensor)
-            self._more = own.float() - base.float()
+        with torch.inference_mode(False), torch.no_grad():
+            base = {n: p for n, p in replacement.module._parameters.items() if p is not None}
+            more = {name: own - base[name] for name, own in replacement.own.items()}
+            rest = {name: torch.zeros_like(tensor) for name, tensor in base.items() if name not in more}
+        self._more: Callable[..., Tensor] | Tensor
+        self._more = more["bias"] if set(more) == {"bias"} else _twin(replacement.module, {**rest, **more})
 
     def __call__(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, fader: Fader
     ) -> Tensor | None:
         """The output as the owner's fader has it; None where that is silent."""
         weight = fader(self.owner, output)
-        silent = isinstance(weight, float) and weight == 0.0
-        return None if silent else output + (weight * self._more).to(output.dtype)
+        if isinstance(weight, float) and weight == 0.0:
+            return None
+        more = self._more if isinstance(self._more, Tensor) else self._more(*args, **kwargs)
+        return (output + weight * more).to(output.dtype)
 
 
 class Twin:
-    """Any other module: computed again on a private copy that shares all but the replaced parameters."""
+    """Any other module (a norm, a convolution): computed again with the parameters replaced."""
 
     def __init__(self, replacement: Replacement) -> None:
-        module = replacement.module
         self.owner = replacement.owner
-        self._twin = copy.copy(module)
-        self._twin._parameters = {**module._parameters, **replacement.own}
-        for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-            setattr(self._twin, hooks, OrderedDict())
+        self._twin = _twin(replacement.module, replacement.own)
 
     def __call__(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, fader: Fader
@@ -74,6 +74,16 @@ class Twin:
         own: Tensor = self._twin(*args, **kwargs)
         whole = isinstance(weight, float) and weight == 1.0
         return own if whole else (output + weight * (own - output)).to(output.dtype)
+
+
+def _twin(module: nn.Module, own: Mapping[str, Tensor]) -> nn.Module:
+    """A private copy that shares everything but the parameters ``own``, without anybody's hooks."""
+    twin = copy.copy(module)
+    mine = {name: nn.Parameter(tensor, requires_grad=False) for name, tensor in own.items()}
+    twin._parameters = {**module._parameters, **mine}
+    for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        setattr(twin, hooks, OrderedDict())
+    return twin
 
 
 class Swapped:
@@ -150,6 +160,6 @@ def way(replacement: Replacement, bypassed: Collection[str]) -> Added | Twin | S
     """How ``replacement`` is done on a base that reads ``bypassed`` modules without calling them."""
     if replacement.path in bypassed:
         return Swapped(replacement)
-    if set(replacement.own) == {"bias"} and isinstance(replacement.module, (nn.Linear, Conv1D)):
+    if isinstance(replacement.module, (nn.Linear, Conv1D, nn.Embedding)):
         return Added(replacement)
     return Twin(replacement)

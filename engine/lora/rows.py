@@ -99,7 +99,9 @@ class Rows:
         return (h,) if group.alone else h.split_with_sizes(group.sizes, 1)
 
     def looked_up(self, group: Group, ids: Tensor, vectors: Tensor, prefix: Prefix | None) -> Tensor:
-        """As of ``Gates``, each row gated by its own."""
+        """As of ``Gates``, each row gated by its own. Positions come in one row for all: it is repeated."""
+        if ids.dim() == 2 and len(ids) == 1 < len(self.gates):
+            ids, vectors = (part.expand(len(self.gates), *part.shape[1:]) for part in (ids, vectors))
         t = read_table(group, ids)
         shape = self._checked((ids.shape[0], ids.shape[1])) if ids.dim() == 2 else self._folded(len(t))
         return self._gated(group, t, lambda: vectors.reshape(len(t), -1).to(group.dtype), prefix, shape)
