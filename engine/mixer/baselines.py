@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.lora import Bank
+from engine.lora.landing import land
 from engine.lora.prefix import Prefix
 from engine.training import Loss
 from engine.training.text import Example, collate, completion_loss, shuffled
@@ -111,7 +112,8 @@ def matched_size(bank: Bank) -> tuple[int, float]:
     the sum of ranks is largest."""
     totals: dict[str, tuple[int, float]] = {}
     for expert in bank.experts:
-        for path, factors in bank.adapters[expert].factors.items():
-            rank, alpha = totals.get(path, (0, 0.0))
-            totals[path] = rank + factors.rank, alpha + factors.scale * factors.rank
+        adapter = bank.adapters[expert]
+        for place, path in land(expert, adapter, bank.model).items():
+            factors, (rank, alpha) = adapter.factors[path], totals.get(place, (0, 0.0))
+            totals[place] = rank + factors.rank, alpha + factors.scale * factors.rank
     return max(totals.values())

@@ -1,0 +1,227 @@
+"""Scoring a mix beside every honest alternative, on the same rows: a job resumed arm by arm."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import numpy
+import torch
+
+from engine.formats.dataset import Row, read_rows
+from engine.formats.errors import StudioError
+from engine.formats.files import sha256_file, write_file
+from engine.formats.mix_file import MIXER
+from engine.messages import ArmScore, ScoreMix
+from engine.mixer import load_mix
+from engine.runtime.arms import Bench, Entry, Ready, entries
+from engine.runtime.base import Base
+from engine.runtime.intervals import bootstrap_mean, wilson
+from engine.runtime.scoring import Measured, Metric, measure, read_examples
+from engine.training import Mailbox
+from engine.training.text import Example
+
+__all__ = ["score_mix"]
+
+Say = Callable[[int, int, str], None]
+Outcome = Literal["done", "paused", "cancelled"]
+Rows = dict[str, Measured]
+T = TypeVar("T")
+
+PARTS = 1000
+"""Progress is told in thousandths of an arm."""
+
+
+def score_mix(
+    base: Base, spec: ScoreMix, paths: Mapping[str, str], folder: Path, mailbox: Mailbox, say: Say
+) -> Generator[None, None, tuple[Outcome, dict[str, Any]]]:
+    """Run the arms of ``spec`` in order: {"metric", "n", "arms": [ArmScore as builtins]}.
+
+    Yields after every forward pass and training step. A finished arm lies in ``folder``/arms/NAME.json and is
+    not run again by a later start with the same spec, mix and data; one that was cut short begins anew. An
+    arm that cannot be had says why in ``missing``. With "keep" in the mailbox what is finished is the result.
+    StudioError for a mix, DataError for a data set, that cannot be used.
+    """
+    if not spec.data:
+        raise StudioError("usage", "There is nothing to score on.", "Choose at least one test set.")
+    tests = {name: read_examples(base, paths[f"data:{name}"], spec.limit) for name in spec.data}
+    rows = _training_rows(spec, paths)
+    yield
+    folder = folder / "arms"
+    folder.mkdir(parents=True, exist_ok=True)
+    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, base.name)
+    bench = Bench(base, bank, spec, rows, router, int(mix.trained.get("examples", 0)))
+    try:
+        work = _Comparison(bench, tests, folder, _sign(spec, paths), say)
+        running = work.run()
+        while mailbox.action is None:
+            try:
+                next(running)
+            except StopIteration:
+                break
+            yield
+        running.close()
+        if mailbox.action in ("pause", "cancel"):
+            return ("paused" if mailbox.action == "pause" else "cancelled"), {}
+        return "done", work.result()
+    finally:
+        bank.detach()
+
+
+def _training_rows(spec: ScoreMix, paths: Mapping[str, str]) -> list[Row]:
+    """At most ``max_examples`` rows to learn from, drawn as a router's are; none without a training set."""
+    if not spec.train:
+        return []
+    rows = read_rows(paths["train"])
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(spec.seed))
+    return [rows[number] for number in order[: spec.max_examples].tolist()]
+
+
+def _sign(spec: ScoreMix, paths: Mapping[str, str]) -> str:
+    """Names everything that the arms depend on."""
+    files = {
+        key: sha256_file(Path(path) / MIXER if key.startswith("mix:") else Path(path))
+        for key, path in sorted(paths.items())
+    }
+    return hashlib.sha256(msgspec.json.encode((spec, files))).hexdigest()
+
+
+class _Comparison:
+    """The arms one after the other; ``found`` holds the rows of those that are done."""
+
+    def __init__(
+        self, bench: Bench, tests: Mapping[str, Sequence[Example]], folder: Path, sign: str, say: Say
+    ) -> None:
+        self._bench = bench
+        self._spec = bench.spec
+        self._tests = tests
+        self._folder = folder
+        self._sign = sign
+        self._say = say
+        self._entries = entries(self._spec, bench.bank.experts)
+        self._scores: dict[str, ArmScore] = {}
+        self._rows: dict[str, Rows] = {}
+
+    def run(self) -> Generator[None, None, None]:
+        experts = [entry for entry in entries(_only_experts(self._spec), self._bench.bank.experts)]
+        for number, entry in enumerate(self._entries):
+            needed = experts if entry.arm == "oracle" else [entry]
+            for each in needed:
+                if each.name not in self._rows and not self._read(each):
+                    yield from self._one(each, number)
+            if entry.arm == "oracle":
+                self._scores[entry.name] = self._oracle(entry, [self._rows[each.name] for each in experts])
+
+    def result(self) -> dict[str, Any]:
+        arms = [self._scores.get(entry.name) or _missing(entry, STOPPED) for entry in self._entries]
+        n = sum(len(examples) for examples in self._tests.values())
+        return {"metric": self._spec.metric, "n": n, "arms": [msgspec.to_builtins(arm) for arm in arms]}
+
+    def _one(self, entry: Entry, number: int) -> Generator[None, None, None]:
+        """Make one arm ready, score it on every set, and write what came out."""
+
+        def tell(part: float, doing: str) -> None:
+            self._say(int(PARTS * (number + part)), PARTS * len(self._entries), f"{entry.label}: {doing}.")
+
+        began = time.monotonic()
+        found: Rows = {}
+        with ExitStack() as stack:
+            try:
+                ready = yield from self._bench.ready(
+                    entry,
+                    stack,
+                    lambda step, steps: tell(0.8 * step / steps, f"learning, step {step} of {steps}"),
+                )
+                for place, (name, examples) in enumerate(self._tests.items()):
+                    tell(0.8 + 0.2 * place / len(self._tests), f"scoring {name}")
+                    found[name] = yield from self._measured(ready, examples)
+            except StudioError as error:
+                self._scores[entry.name] = _missing(entry, f"{error.message} {error.hint}".strip())
+                return
+        score = _summary(entry, found, self._spec.metric, ready, time.monotonic() - began)
+        self._keep(entry, score, found)
+
+    def _measured(self, ready: Ready, examples: Sequence[Example]) -> Generator[None, None, Measured]:
+        steps = measure(self._bench.base, ready.speaker, examples, self._spec.metric, self._spec.batch_size)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                measured: Measured = end.value
+                return measured
+            yield
+
+    def _oracle(self, entry: Entry, experts: Sequence[Rows]) -> ArmScore:
+        """The expert that does best on each set, chosen on the very rows that it is scored on."""
+        best = max if self._spec.metric == "exact" else min
+        rows = {
+            name: best((each[name] for each in experts), key=lambda one: one.value) for name in self._tests
+        }
+        return _summary(entry, rows, self._spec.metric)
+
+    def _keep(self, entry: Entry, score: ArmScore, rows: Rows) -> None:
+        self._scores[entry.name], self._rows[entry.name] = score, rows
+        kept = {
+            "sign": self._sign,
+            "score": msgspec.to_builtins(score),
+            "rows": {name: [each.totals.tolist(), each.counts.tolist()] for name, each in rows.items()},
+        }
+        write_file(self._file(entry), json.dumps(kept).encode())
+
+    def _read(self, entry: Entry) -> bool:
+        """Whether an earlier start has finished this arm, on the same inputs."""
+        file = self._file(entry)
+        kept = json.loads(file.read_bytes()) if file.exists() else {}
+        if kept.get("sign") != self._sign:
+            return False
+        self._scores[entry.name] = msgspec.convert(kept["score"], ArmScore)
+        self._rows[entry.name] = {
+            name: Measured(*(numpy.array(part) for part in pair)) for name, pair in kept["rows"].items()
+        }
+        return True
+
+    def _file(self, entry: Entry) -> Path:
+        return self._folder / f"{entry.name.replace(':', '-')}.json"
+
+
+STOPPED = "The comparison was ended before its turn came."
+
+
+def _only_experts(spec: ScoreMix) -> ScoreMix:
+    return msgspec.structs.replace(spec, arms=("experts",))
+
+
+def _missing(entry: Entry, why: str) -> ArmScore:
+    return ArmScore(name=entry.name, label=entry.label, arm=entry.arm, missing=why)
+
+
+def _summary(
+    entry: Entry, rows: Rows, metric: Metric, ready: Ready | None = None, seconds: float = 0.0
+) -> ArmScore:
+    """The sets' values with their intervals, and their mean with one bootstrapped over their rows."""
+    sets = {name: (each.value, *each.interval(metric)) for name, each in rows.items()}
+    return ArmScore(
+        name=entry.name,
+        label=entry.label,
+        arm=entry.arm,
+        value=sum(value for value, _, _ in sets.values()) / len(sets),
+        interval=_mean_interval(list(rows.values()), metric),
+        sets=sets,
+        trained=ready.trained if ready else 0,
+        parameters=ready.parameters if ready else 0,
+        seconds=round(seconds, 3),
+    )
+
+
+def _mean_interval(sets: Sequence[Measured], metric: Metric) -> tuple[float, float]:
+    hits = numpy.concatenate([each.totals for each in sets])
+    if metric == "exact" and hits.min() == hits.max():
+        # A bootstrap of rows that all agree draws nothing but the same again.
+        return wilson(int(hits.sum()), len(hits))
+    return bootstrap_mean([(each.totals, each.counts) for each in sets])
