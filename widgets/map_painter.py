@@ -18,7 +18,7 @@ from widgets.theme import theme
 __all__ = ["MapPainter", "coloured"]
 
 SILENT = 0.2
-READABLE = 12.0
+READABLE = 14.0
 
 
 def coloured(grid: GateGrid, hues: Sequence[int], silent: set[str]) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -30,8 +31,9 @@ from widgets.theme import theme
 
 __all__ = ["ShareRows"]
 
-HIGH, LOW, MANY = 20, 13, 14
+LEAST, MOST = 14, 24
 GAP = 4
+FOOT = 4
 HEAD = 20
 PAD = 8.0
 BETWEEN = 12.0
@@ -54,11 +56,12 @@ class ShareRows(QWidget):
         self._notes: list[str] = []
         self._amounts: list[float] = []
         self._tops: list[int] = []
+        self._high, self._needs = LEAST, 0
         self._current, self._hover = 0, -1
         self.setAccessibleName(words)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.changed.connect(self.update)
 
     def set_shares(
@@ -112,25 +115,28 @@ class ShareRows(QWidget):
 
     # geometry
 
-    @property
-    def _high(self) -> int:
-        return LOW if len(self._rows) > MANY else HIGH
-
     def _stack(self) -> None:
-        """Row tops in pixels, with a gap between layers of several rows."""
-        self._tops = []
-        top = HEAD if len(self._columns) > 1 else 2
-        for row, (layer, projection) in enumerate(self._rows):
-            if row and projection and self._rows[row - 1][0] != layer:
-                top += GAP
-            self._tops.append(top)
-            top += self._high
+        """Row tops in pixels: as high as there is room for, with a gap between layers of several rows."""
+        head = HEAD if len(self._columns) > 1 else 2
+        gaps = [
+            GAP if row and projection and self._rows[row - 1][0] != layer else 0
+            for row, (layer, projection) in enumerate(self._rows)
+        ]
+        fixed, count = head + sum(gaps) + FOOT, max(1, len(self._rows))
+        self._needs = fixed + LEAST * len(self._rows)
+        self.setMaximumHeight(fixed + MOST * len(self._rows))
+        self._high = max(LEAST, min(MOST, (self.height() - fixed) // count))
+        self._tops = [head + sum(gaps[: row + 1]) + self._high * row for row in range(len(self._rows))]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._stack()
 
     def sizeHint(self) -> QSize:
-        return QSize(320, (self._tops[-1] + self._high if self._tops else 0) + 4)
+        return QSize(320, self._needs)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(180, self.sizeHint().height())
+        return QSize(180, self._needs)
 
     def _advance(self, texts: Sequence[str]) -> float:
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))

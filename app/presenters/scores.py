@@ -31,7 +31,6 @@ from engine.messages import (
     ListJobs,
     MixCard,
     PauseJob,
-    RemoveJob,
     Request,
     ResumeJob,
     ScoreMix,
@@ -242,9 +241,10 @@ class Scores(QObject):
         if self.job is not None:
             self._ask(CancelJob(id=self.job.id))
 
-    def remove(self, job_id: str) -> None:
-        """Forget an earlier result."""
-        self._ask(RemoveJob(id=job_id))
+    def stop_and_keep(self) -> None:
+        """End the run; the arms that are scored are its result, the others say that their turn did not come."""
+        if self.job is not None:
+            self._ask(CancelJob(id=self.job.id, keep=True))
 
     def _ask(self, request: Request) -> None:
         self._client.ask(request, self._answered, self._failed)

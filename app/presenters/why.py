@@ -17,8 +17,8 @@ MOST_LAYERS = 3
 # A lead counts as clear where the leader has so much more than the next one.
 CLEAR = 0.1
 READS: dict[RouterInput, str] = {
-    "context": "Each gate reads this token's own vector at that projection and the mean of those before it.",
-    "local": "Each gate reads this token's own vector at that projection, and nothing of the text before it.",
+    "context": "Each gate reads this token's vector at that projection and the mean of the text up to it.",
+    "local": "Each gate reads this token's vector at that projection, and nothing of the text before it.",
 }
 
 

@@ -178,6 +178,8 @@ def test_progress_pause_and_cancel(client, scores):
     client.tell(JobChanged(job=msgspec.structs.replace(job, state="paused")))
     scores.resume()
     assert client.last(ResumeJob).body.id == job.id
+    scores.stop_and_keep()
+    assert client.last(CancelJob).body.keep
     scores.cancel()
     assert not client.last(CancelJob).body.keep
     client.tell(JobChanged(job=msgspec.structs.replace(job, state="cancelled")))

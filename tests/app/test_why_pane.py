@@ -87,7 +87,7 @@ def test_a_click_on_a_cell_opens_it_and_another_question_closes_it(mixed, qtbot)
     QTest.mouseClick(routing_map.viewport(), Qt.MouseButton.LeftButton, pos=cell)
     assert pane.isVisible()
     assert pane._title.text() == "Why at 'x'"
-    assert "mean of those before it" in pane._reads.text()
+    assert "mean of the text up to it" in pane._reads.text()
     bands = widget(mixed, "mixer.why.bands")
     assert np.allclose(bands._shares[0], GATES)
     assert bands._notes == ["reverse 0.80", "sort 0.70"]

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from app.client import Client
 from app.pages.mixer.desk_view import DeskView
+from app.pages.mixer.prompts import PromptsView
 from app.pages.mixer.scores import ScoresView
 from app.pages.mixer.view import View
 from app.pages.page import Page
@@ -20,6 +21,7 @@ __all__ = ["VIEWS", "MixerPage"]
 
 VIEWS: dict[str, tuple[str, str, Callable[[Mixer], View]]] = {
     "desk": ("Desk", "Lay adapters on the desk, train their router, hear it", DeskView),
+    "prompts": ("Prompts", "See who speaks where in several prompts, and where they part", PromptsView),
     "scores": ("Scores", "Set the mix beside the base, its experts and every alternative", ScoresView),
 }
 

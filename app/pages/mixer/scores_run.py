@@ -15,7 +15,7 @@ WAITING = {"queued": "Waiting for its turn", "paused": "Paused", "held": "Held a
 
 
 class RunBox(QWidget):
-    """``score`` begins; ``pause`` and ``cancel`` steer what runs."""
+    """``score`` begins; ``pause``, ``keep`` and ``cancel`` steer what runs."""
 
     def __init__(self, scores: Scores, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,11 +31,14 @@ class RunBox(QWidget):
             objectName="mixer.scores.progress", accessibleName="Progress of the scoring", textVisible=False
         )
         self.pause = QPushButton("Pause", objectName="mixer.scores.pause")
-        self.cancel = QPushButton("Cancel", objectName="mixer.scores.cancel")
-        self.cancel.setToolTip("Stop and forget what this run has scored so far")
+        self.keep = QPushButton("Stop and keep", objectName="mixer.scores.keep")
+        self.keep.setToolTip("End here, with the arms that are scored as the result")
+        self.cancel = QPushButton("Discard", objectName="mixer.scores.cancel")
+        self.cancel.setToolTip("End here and forget what this run has scored")
         self._compose()
         self.score.clicked.connect(scores.score)
         self.pause.clicked.connect(self._pause)
+        self.keep.clicked.connect(scores.stop_and_keep)
         self.cancel.clicked.connect(scores.cancel)
         scores.changed.connect(self._show)
         self._show()
@@ -44,8 +47,8 @@ class RunBox(QWidget):
         self._running = QWidget()
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        buttons.addWidget(self.pause, 1)
-        buttons.addWidget(self.cancel, 1)
+        for button in (self.pause, self.keep, self.cancel):
+            buttons.addWidget(button, 1)
         words = QHBoxLayout()
         words.addWidget(self._doing, 1)
         words.addWidget(self._left, 0, Qt.AlignmentFlag.AlignBottom)
@@ -63,11 +66,12 @@ class RunBox(QWidget):
 
     def _show(self) -> None:
         scores, job = self._scores, self._scores.job
-        had_focus = self.score.hasFocus() or self.pause.hasFocus() or self.cancel.hasFocus()
+        was_running = self._running.isVisibleTo(self)
+        had_focus = any(button.hasFocus() for button in (self.score, self.pause, self.keep, self.cancel))
         self.score.setEnabled(not scores.why_not)
         self.score.setVisible(job is None)
         self._running.setVisible(job is not None)
-        if had_focus:
+        if had_focus and was_running != (job is not None):
             # The verb that has gone leaves the keyboard on the one that took its place.
             (self.score if job is None else self.pause).setFocus(Qt.FocusReason.OtherFocusReason)
         self._why.setText(scores.why_not or scores.cost)

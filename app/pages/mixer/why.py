@@ -51,15 +51,17 @@ class WhyPane(QWidget):
     def _compose(self) -> None:
         head = QHBoxLayout()
         head.setSpacing(8)
-        head.addWidget(self._title)
-        head.addWidget(self.view, 1)
+        head.addWidget(self._title, 1)
         head.addWidget(self.close_button)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(8)
-        for part in (self._words, self.bands, self._row, self._reads):
-            column.addWidget(part)
+        column.addWidget(self._words)
+        column.addWidget(self.view)
+        column.addWidget(self.bands, 100)
+        column.addWidget(self._row)
+        column.addWidget(self._reads)
         column.addStretch(1)
         area = QScrollArea(widgetResizable=True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -72,13 +74,13 @@ class WhyPane(QWidget):
         whole.addWidget(area, 1)
         self.setMinimumSize(240, 150)
 
-    def show_token(self, routing: Routing, token: int, reads: RouterInput) -> None:
-        """Explain one token of a text; nothing changes where it has no such token."""
+    def show_token(self, routing: Routing, token: int, reads: RouterInput, of: str = "") -> None:
+        """Explain one token of a text (``of`` says of which); nothing changes where it has no such token."""
         why = Why.of(routing, token)
-        if why is None or why == self._why:
+        if why is None:
             return
         self._why, self._token = why, token
-        self._title.setText(f"Why at '{visible(why.token)}'")
+        self._title.setText(f"Why at '{visible(why.token)}'{of}")
         self._words.setText("\n".join(why.sentences))
         self._reads.setText(READS[reads])
         projections = dict.fromkeys(projection for _, projection in why.rows)
