@@ -1,8 +1,9 @@
 """Pictures of every page for people to judge: `python tests/journeys/screenshots.py OUTDIR`.
 
 The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a
-router trained, a prompt answered. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--readme`
-the pictures of the README are written to docs/pictures too.
+router trained, a prompt answered; then what else a mix can be: played top-k with a lock, joined, left, taken
+away, trained together. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--readme` the pictures
+of the README are written to docs/pictures too.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ def photograph(folder: Path) -> None:
             for page in PAGES:
                 window.look(f"shell.go({page!r}) is not None")
                 in_every_dress(window, folder, page)
+            window.look("shell.go('mixer') is not None")
+            shape(window, folder)
+            leave(window, folder)
+            train_together(window, folder)
         finally:
             window.close()
 
@@ -58,6 +63,53 @@ def play(window: Window, folder: Path) -> None:
     in_both(window, folder, "mixer-muted")
     window.look("mixer.mute('reverse', False)")
     rest(window)
+
+
+def shape(window: Window, folder: Path) -> None:
+    """A lock under top-k, the settings unfolded, an expert that the mix does not know, one that left it."""
+    window.look("mixer.set_router(mode='topk', top_k=2)")
+    window.look("mixer.lock('sort', True)")
+    rest(window)
+    in_both(window, folder, "mixer-lock")
+    window.look("named('mixer.router.more').setChecked(True)")
+    in_both(window, folder, "mixer-settings")
+    window.look("named('mixer.router.more').setChecked(False)")
+    window.look("(mixer.remove('upper'), mixer.lock('sort', False))")
+    in_both(window, folder, "mixer-left")
+    window.look("(mixer.leave_out('upper'))")
+    window.until("mixer.desk.mix == 'mix-1-without-upper'", 30)
+    window.look("mixer.drop('upper')")
+    in_both(window, folder, "mixer-stranger")
+
+
+def leave(window: Window, folder: Path) -> None:
+    """The form before an export as a folder, and as one LoRA per data set."""
+    window.look("named('mixer.router.export').click()")
+    window.until("named('mixer.export').isVisible()")
+    for scheme in ("light", "dark"):
+        window.look(f"theme.choose({scheme!r})")
+        for kind in ("folder", "lora"):
+            window.look(f"mixer.export.set(kind={kind!r}, gates='domain')")
+            window.pause(0.4)
+            file = folder / f"mixer-export-{kind}-{scheme}.png"
+            window.look(f"picture({str(file)!r}, 'mixer.export')")
+    window.look("named('mixer.export').close()")
+
+
+def train_together(window: Window, folder: Path) -> None:
+    """Experts and router learning together, a new expert among them."""
+    window.look("mixer.close_mix()")
+    window.look("mixer.set_lesson('joint')")
+    window.look("mixer.lay_blank('blend')")
+    blend = "next(data.path for data in mixer.stock.sets if data.name == 'mixed-blend')"
+    window.look(f"mixer.choose_data_for('blend', {blend})")
+    in_both(window, folder, "mixer-together")
+    window.look("mixer.set_joint(steps=60)")
+    window.key("ctrl+t")
+    window.until("mixer.training.job is not None and mixer.training.job.step >= 45", 240)
+    in_both(window, folder, "mixer-together-training")
+    window.look("mixer.training.cancel()")
+    window.until("not mixer.training.is_open", 60)
 
 
 def rest(window: Window) -> None:

@@ -99,8 +99,9 @@ class Looker:
         """Every sentence that the notice bar was given."""
         return self._said
 
-    def picture(self, path: str) -> bool:
-        return bool(self.shell.grab().save(path))
+    def picture(self, path: str, name: str = "") -> bool:
+        """What the window looks like, or one named widget of it, as a dialog beside it."""
+        return bool((self.named(name) if name else self.shell).grab().save(path))
 
     def _measure(self) -> None:
         now = time.perf_counter()

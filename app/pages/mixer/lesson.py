@@ -18,10 +18,7 @@ LESSONS = {
     "router": ("Router only", "The experts stay frozen; a router learns who shall speak"),
     "joint": ("Together", "Experts and router learn together, each expert from data of its own"),
 }
-SENTENCES = {
-    "router": "The experts stay as they are.",
-    "joint": "Each expert learns its own data, then all learn together.",
-}
+STAGES = "Each expert learns its own data, then all learn together."
 
 
 class Lesson(QWidget):
@@ -36,7 +33,8 @@ class Lesson(QWidget):
         super().__init__(parent)
         self._mixer = mixer
         self.choice = Choice("mixer.router.lesson", "Train", LESSONS)
-        self._sentence = tiny()
+        self._stages = tiny()
+        self._stages.setText(STAGES)
         self.data = narrow(QComboBox(objectName="mixer.router.data", accessibleName="Training data"))
         self.domains = Domains(mixer)
         self.name = QLineEdit(objectName="mixer.router.name", accessibleName="Name of the new mix")
@@ -51,7 +49,7 @@ class Lesson(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(heading("Training"))
-        for part in (self.choice, self._sentence, self.data, self.domains, self.name, self.fold):
+        for part in (self.choice, self._stages, self.data, self.domains, self.name, self.fold):
             column.addWidget(part)
 
     def _connect(self) -> None:
@@ -65,7 +63,7 @@ class Lesson(QWidget):
     def _show(self) -> None:
         lesson = self._mixer.desk.lesson
         self.choice.choose(lesson)
-        self._sentence.setText(SENTENCES[lesson])
+        self._stages.setVisible(lesson == "joint")
         self.data.setVisible(lesson == "router")
         self.data.setEnabled(not self._mixer.lesson.is_untrained)
         self.domains.setVisible(lesson == "joint")
