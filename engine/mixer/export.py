@@ -176,7 +176,7 @@ def _check(name: str, adapter: Adapter, model: nn.Module) -> None:
             f"{name} is a DoRA: it also scales what the base says, which no plain LoRA can do.",
             "Export the mix as a folder, or train it with a plain LoRA in its place.",
         )
-    if land_replaced(name, adapter.replaced, model):
+    if land_replaced(name, adapter, model):
         raise AdapterError(
             f"{name} replaces parameters of the base, which no plain LoRA can do.",
             "Export the mix as a folder, or train it without that expert.",

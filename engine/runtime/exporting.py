@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +14,8 @@ import msgspec
 import torch
 
 from engine.formats.adapter_config import MAX_RANK
-from engine.formats.dataset import read_rows
 from engine.formats.errors import AdapterError, StudioError
-from engine.formats.files import atomic_folder, sha256_file
+from engine.formats.files import atomic_folder
 from engine.formats.mix_card import lora_readme
 from engine.formats.mix_file import Mix
 from engine.lora import Adapter, Bank, Gates, attach
@@ -27,20 +25,14 @@ from engine.mixer import load_mix
 from engine.mixer.distill import Distillation
 from engine.mixer.export import Difference, MeanWeights, cut, fold, is_static
 from engine.runtime.base import Base
+from engine.runtime.export_data import Part, read_parts
 from engine.runtime.scoring import Speaker, measure
 from engine.training import Checkpoints, Mailbox, Settings, StepDone, train
 from engine.training.play import play
-from engine.training.text import Batch, Example, collate, encode
+from engine.training.text import Batch, Example, collate
 
 __all__ = ["export_mix"]
 
-HELD_OUT = 5
-"""Every fifth row is kept to measure on; the weights and the distillation read the others."""
-
-ANSWERS = 100
-"""Rows of a set, at most, that both answer in full, to be compared with the completion."""
-
-PROBE = "random tokens"
 Say = Callable[[int, int, str], None]
 Outcome = Literal["done", "paused", "cancelled"]
 Gating = Literal["static", "mean", "domain"]
@@ -52,21 +44,6 @@ class _Stopped(Exception):  # noqa: N818 - not an error
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-
-
-@dataclass(frozen=True)
-class _Set:
-    """The examples of one data set: what is learned from, and what is measured on."""
-
-    name: str
-    sha256: str
-    learn: Sequence[Example]
-    test: Sequence[Example]
-
-    @property
-    def answered(self) -> Sequence[Example]:
-        """What both answer in full."""
-        return () if self.name == PROBE else self.test[:ANSWERS]
 
 
 def export_mix(
@@ -82,41 +59,14 @@ def export_mix(
     bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, base.name)
     try:
         kind: Gating = "static" if is_static(router) else spec.gates
-        sets = _sets(base, spec, paths, kind)
+        parts = read_parts(base, spec, paths, kind == "static")
         gates = bank.new_gates(dict.fromkeys(mix.experts, 1.0), router=router)
         work = _Export(base, spec, mix, bank, gates, folder, mailbox, say)
-        return "done", (yield from work.run(sets, kind))
+        return "done", (yield from work.run(parts, kind))
     except _Stopped as stop:
         return stop.outcome, {}
     finally:
         bank.detach()
-
-
-def _sets(base: Base, spec: ExportMix, paths: Mapping[str, str], kind: Gating) -> list[_Set]:
-    window = getattr(base.model.config, "max_position_embeddings", None) or spec.max_length
-    if not spec.data:
-        if kind != "static":
-            raise StudioError(
-                "usage",
-                "This mix decides token by token; a plain LoRA can only stand for its mean over some data.",
-                "Choose the data that it shall be averaged on.",
-            )
-        ids = torch.randint(base.model.config.vocab_size, (4, 32), generator=torch.Generator().manual_seed(0))
-        probe = [Example(row, 1) for row in ids.tolist()]
-        return [_Set(PROBE, "", probe, probe)]
-    found = []
-    for name in spec.data:
-        if kind == "domain" and (Path(name).name != name or name.startswith(".")):
-            raise StudioError(
-                "usage", f"{name} cannot be the name of a folder.", "Name the data set otherwise."
-            )
-        rows = read_rows(paths[f"data:{name}"])
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(spec.seed))
-        chosen = order[: max(1, spec.max_examples // len(spec.data))].tolist()
-        examples = encode(base.tokenizer, [rows[n] for n in chosen], min(window, spec.max_length))
-        learn = [example for n, example in enumerate(examples) if n % HELD_OUT] or examples
-        found.append(_Set(name, sha256_file(Path(paths[f"data:{name}"])), learn, examples[::HELD_OUT]))
-    return found
 
 
 class _Export:
@@ -143,9 +93,9 @@ class _Export:
         self.say = say
         self.done = self.total = 0
 
-    def run(self, sets: Sequence[_Set], kind: Gating) -> Generator[None, None, dict[str, Any]]:
+    def run(self, sets: Sequence[Part], kind: Gating) -> Generator[None, None, dict[str, Any]]:
         """Write ``output``, whole or not at all; the result of the job."""
-        plan = {each.name: [each] for each in sets} if kind == "domain" else {"": list(sets)}
+        plan = {_folder(each.name): [each] for each in sets} if kind == "domain" else {"": list(sets)}
         self.total = sum(self._size(part) for part in plan.values())
         errors: dict[str, dict[str, Any]] = {}
         rank = 0
@@ -161,7 +111,7 @@ class _Export:
                 rank = max(rank, lora.rank)
         return {"kind": "lora", "gates": kind, "rank": rank, "error": _summary(errors)}
 
-    def _size(self, sets: Sequence[_Set]) -> int:
+    def _size(self, sets: Sequence[Part]) -> int:
         """Turns that an export over ``sets`` takes."""
         size = self.spec.batch_size
         learn = math.ceil(sum(len(each.learn) for each in sets) / size)
@@ -181,7 +131,7 @@ class _Export:
         for start in range(0, len(examples), self.spec.batch_size):
             yield collate(examples[start : start + self.spec.batch_size], self.base.device)
 
-    def _made(self, label: str, sets: Sequence[_Set]) -> Generator[None, None, tuple[Adapter, int]]:
+    def _made(self, label: str, sets: Sequence[Part]) -> Generator[None, None, tuple[Adapter, int]]:
         """The LoRA for ``sets``, and its rank before it was cut."""
         mean = MeanWeights(self.gates)
         learn = [example for each in sets for example in each.learn]
@@ -229,7 +179,7 @@ class _Export:
             task.close()
 
     def _measured(
-        self, lora: Adapter, sets: Sequence[_Set]
+        self, lora: Adapter, sets: Sequence[Part]
     ) -> Generator[None, None, dict[str, dict[str, Any]]]:
         """{set: how far ``lora`` is from the mix on its test rows}."""
         bank = attach(self.base.model, {lora.name: lora})
@@ -285,6 +235,14 @@ class _Export:
                 else:
                     yield
         return found
+
+
+def _folder(name: str) -> str:
+    if Path(name).name != name or name.startswith("."):
+        raise StudioError(
+            "usage", f"{name[:80]} cannot be the name of a folder.", "Name the data set otherwise."
+        )
+    return name
 
 
 def _summary(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_both_stages_learn_and_the_mix_is_an_ordinary_one(
         tiny_tokenizer,
         rows,
         rank=6,
-        steps=160,
+        steps=120,
         hard_share=0.5,
         learning_rate=0.02,
         router_learning_rate=0.05,
@@ -84,8 +84,8 @@ def test_both_stages_learn_and_the_mix_is_an_ordinary_one(
         name="pair",
         base="tiny",
     )
-    seen = curve(task, 160)
-    hard, soft = seen[:80], seen[80:]
+    seen = curve(task, 120)
+    hard, soft = seen[:60], seen[60:]
     assert {m["stage"] for m in hard} == {1} and {m["stage"] for m in soft} == {2}
     assert hard[-1]["task_loss"] < 0.3 * hard[0]["task_loss"]
     assert soft[0]["task_loss"] > hard[-1]["task_loss"]

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
-from engine.lora import attach, read_adapter
+from engine.lora import attach, new_adapter, read_adapter
 from engine.messages import ExportMix
 from engine.mixer import Router, load_mix, save_mix
 from engine.runtime.base import load_base
@@ -113,7 +113,8 @@ def test_one_lora_for_each_data_set(base, library, sets, tmp_path):
         assert "this one data set" in (folder / "README.md").read_text()
     assert result["error"]["kl"] < mean["error"]["kl"]
     with pytest.raises(StudioError, match="name of a folder"):
-        export(base, spec(data={"../up": "x"}, gates="domain"), library | sets, tmp_path / "bad")
+        paths = library | {"data:../up": sets["data:one"]}
+        export(base, spec(data={"../up": "x"}, gates="domain"), paths, tmp_path / "bad")
     assert not (tmp_path / "bad" / "output").exists()
 
 
@@ -188,3 +189,47 @@ def test_on_the_starter_base(tmp_path):
     expected = divergence(base, tmp_path / "mix", tmp_path / "job" / "output", data)
     assert expected > 1e-3
     assert result["error"]["kl"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_row_is_not_enough_to_measure_on(base, library, tmp_path):
+    (tmp_path / "one.jsonl").write_text('{"prompt": "a:", "completion": "b"}\n')
+    paths = library | {"data:one": str(tmp_path / "one.jsonl")}
+    with pytest.raises(StudioError, match="a single row"):
+        export(base, spec(data={"one": "one"}), paths, tmp_path / "job")
+
+
+def test_a_mamba_is_exported_too(tiny_tokenizer, sets, tmp_path):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    torch.manual_seed(0)
+    config = MambaConfig(
+        vocab_size=len(tiny_tokenizer),
+        hidden_size=32,
+        state_size=4,
+        num_hidden_layers=2,
+        initializer_range=0.5,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    MambaForCausalLM(config).save_pretrained(tmp_path / "mamba")
+    tiny_tokenizer.save_pretrained(tmp_path / "mamba")
+    base = load_base(tmp_path / "mamba", "tiny", "cpu")
+    experts = {}
+    for name, target in (("left", "in_proj"), ("right", "x_proj")):
+        adapter = new_adapter(base.model, 3, targets=[target], name=name)
+        for item in adapter.factors.values():
+            item.B.normal_(0.0, 0.3, generator=torch.Generator().manual_seed(len(name)))
+        experts[name] = adapter
+    bank = attach(base.model, experts)
+    router = Router(bank.layout(), bank.experts, seed=1)
+    for V in router.V:
+        V.data *= 50
+    (tmp_path / "mix").mkdir()
+    save_mix(tmp_path / "mix", router, bank, name="both", base="tiny")
+    bank.detach()
+    paths = sets | {"mix:both": str(tmp_path / "mix")}
+    _, result, _ = export(base, spec(data=BOTH), paths, tmp_path / "job")
+    expected = divergence(base, tmp_path / "mix", tmp_path / "job" / "output", sets["data:one"])
+    assert expected > 1e-4
+    assert result["error"]["sets"]["one"]["kl"] == pytest.approx(expected, rel=1e-4)
