@@ -8,6 +8,7 @@ c_e = m_e / |W + s_e B_e A_e| by output row under DoRA, else 1. Straight from th
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -16,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -34,13 +34,17 @@ _PARTS = {
 
 
 def dense(
-    base: str, folders: Mapping[str, Path], weights: Mapping[str, float], dtype: torch.dtype = torch.float32
+    base: str,
+    folders: Mapping[str, Path],
+    weights: Mapping[str, float],
+    start: nn.Module | None = None,
 ) -> nn.Module:
-    """The base (as it is in ``dtype``) in float64, with ``folders`` merged at ``weights``: no adapter left.
+    """The base (or ``start``, one with other numbers) in float64, with ``folders`` merged at ``weights``.
 
     Modules that the model reads without calling them keep their weights: an adapter is a change of calls.
     """
-    original, model = build(base, dtype).double(), build(base, dtype).double()
+    original = copy.deepcopy(start or build(base)).double()
+    model = copy.deepcopy(original)
     unread = uncalled(original, base)
     changes: dict[str, Tensor] = {}
     for name, weight in weights.items():

@@ -141,7 +141,7 @@ VIT: dict[str, dict[str, Any]] = {
 }
 T5: dict[str, dict[str, Any]] = {
     "plain": {"target_modules": ["q", "v"]},
-    "every-linear": {"target_modules": "all-linear", "use_rslora": True},
+    "every-linear": {"target_modules": "all-linear", "use_rslora": True, "lora_alpha": 2},
     "decoder": {"target_modules": r"decoder\..*\.(q|k|v|wo)"},
     "dora": {"target_modules": ["q", "wi", "wo"], "use_dora": True},
     "tokens": {"target_modules": ["embed_tokens", "o"]},
