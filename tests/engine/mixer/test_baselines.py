@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.lora import Adapter, attach, write_adapter
+from engine.lora import Adapter, attach, new_adapter, write_adapter
 from engine.mixer.baselines import LearnedWeights, RowsTask, matched_size
 from engine.mixer.baselines_xlora import classifier, twin, xlora
+from engine.mixer.prototypes import prototypes
 from engine.training import Settings, StepDone, train
 from engine.training.play import play
 from engine.training.text import Example
@@ -140,6 +141,31 @@ def test_a_twin_shares_the_weights_and_none_of_the_hooks(llama: nn.Module, alike
     assert sum(before.values()) > 0
     copied.config.use_cache = False
     assert llama.config.use_cache
+    bank.detach()
+
+
+def test_prototypes_are_pefts_arrow(llama: nn.Module, tmp_path: Path) -> None:
+    """Of three experts of one rank, the two whose directions a token meets best, at every projection."""
+    from peft import ArrowConfig, create_arrow_model
+
+    experts = {}
+    for seed in range(3):
+        adapter = new_adapter(llama, 4, alpha=6.0, seed=seed, name=f"e{seed}")
+        for factors in adapter.factors.values():
+            factors.B.normal_(0.0, 0.2, generator=torch.Generator().manual_seed(seed + 7))
+            factors.B[:, 0] *= 25  # far ahead of the others: PEFT looks for the direction by 15 iterations
+        write_adapter(adapter, tmp_path / adapter.name)
+        experts[adapter.name] = adapter
+    peft = create_arrow_model(
+        copy.deepcopy(llama), [str(tmp_path / name) for name in experts], ArrowConfig(top_k=2, rng_seed=0)
+    )
+    bank = attach(llama, experts)
+    router = prototypes(bank).play("topk", top_k=2)
+    with torch.no_grad():
+        wanted = peft.eval()(input_ids=IDS).logits
+        with play(bank, bank.new_gates(dict.fromkeys(experts, 1.0), router=router)):
+            found = llama(input_ids=IDS).logits
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
     bank.detach()
 
 
