@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.client import Client
 from engine.commands.session import session, table
+from engine.commands.work import run_job
 from engine.formats.errors import StudioError
 from engine.messages import Job, ListMixes, Mixing, Part, RemoveMix, Score, TrainRouter
 from engine.supervisor.starter import STARTER, Starter
@@ -20,8 +21,6 @@ ROWS = 75
 
 def demo() -> None:
     """A first mix on the starter pack: train the router, score base, experts, their plain sum and the mix."""
-    from engine.commands.jobs import run_job
-
     began = time.monotonic()
     starter = Starter(STARTER)
     if starter.problem:

@@ -1,18 +1,23 @@
-"""Mixes, several adapters under a trained router: train, look, see who speaks, remove and bring back."""
+"""Mixes, several adapters under a trained router: what is there, who speaks, what comes and goes."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from engine.commands.jobs import train_mix
+from engine.commands import mix_results, mix_training
 from engine.commands.play import route
 from engine.commands.session import plain, session, table
-from engine.messages import Done, ListMixes, MixCard, RemoveMix, RestoreMix
+from engine.messages import Done, DropExpert, ListMixes, MixCard, RemoveMix, RestoreMix
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Mixes: several adapters under a trained router.")
-app.command("train")(train_mix)
+app.command("train")(mix_training.train)
+app.command("extend")(mix_training.extend)
+app.command("score")(mix_results.score)
+app.command("export")(mix_results.export)
 app.command("route")(route)
 
 
@@ -21,13 +26,28 @@ def list_mixes() -> None:
     """What has been trained."""
     with session.engine() as engine:
         cards: list[MixCard] = engine.call(ListMixes()).mixes
-    rows = [(card.name, card.base, f"{card.router_parameters:,}", _experts(card)) for card in cards]
-    text = table(("name", "base", "router", "experts"), rows) or "There is no mix yet."
+    rows = [
+        (card.name, card.base, card.made, f"{card.router_parameters:,}", _experts(card)) for card in cards
+    ]
+    text = table(("name", "base", "made", "router", "experts"), rows) or "There is no mix yet."
+    text = "\n".join([text, *(f"{card.name}: {card.warning}" for card in cards if card.warning)])
     session.result({"mixes": [plain(card) for card in cards]}, text)
 
 
 def _experts(card: MixCard) -> str:
     return "files are missing" if card.missing else ", ".join(card.experts)
+
+
+@app.command()
+def drop(
+    mix: str,
+    expert: Annotated[str, typer.Option("--expert", help="Who leaves.")],
+    out: Annotated[str, typer.Option("--out", help="What to call the new mix.")],
+) -> None:
+    """A new mix without one expert. Nothing is trained; the others share its part."""
+    with session.engine() as engine:
+        card: MixCard = engine.call(DropExpert(mix=mix, expert=expert, out=out), session.show_progress)
+    session.result(plain(card), f"{card.name} is ready, with {', '.join(card.experts)}.")
 
 
 @app.command()

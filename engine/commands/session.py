@@ -14,10 +14,10 @@ import msgspec
 
 from engine.client import Client, start_engine
 from engine.formats.errors import StudioError
-from engine.messages import Body, EventBody, GaugeBody, Notice, Said, Scoring
+from engine.messages import Body, EventBody, GaugeBody, ListMixes, MixCard, Notice, Said, Scoring
 from engine.supervisor.home import Home, find_home
 
-__all__ = ["Session", "plain", "session", "table"]
+__all__ = ["Session", "mix_card", "plain", "session", "table"]
 
 TRIES = 3
 
@@ -91,6 +91,16 @@ class Session:
 
 
 session = Session()
+
+
+def mix_card(name: str) -> MixCard:
+    """The mix of this name. StudioError("missing") when the library has none."""
+    with session.engine() as engine:
+        cards: list[MixCard] = engine.call(ListMixes()).mixes
+    for card in cards:
+        if card.name == name:
+            return card
+    raise StudioError("missing", f"There is no mix called {name}.", "`mix list` shows what there is.")
 
 
 def plain(answer: msgspec.Struct) -> dict[str, Any]:

@@ -126,6 +126,7 @@ class TrainGate(Struct, frozen=True):
     adapter: str
     data: str
     out: str
+    router_input: RouterInput = "context"
     steps: int = 100
     batch_size: int = 32
     learning_rate: float = 5e-3

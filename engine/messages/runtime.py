@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.messages.common import Error, Struct
 from engine.messages.jobs import JobSpec
-from engine.messages.requests import Compare, Generate, Route, Score
+from engine.messages.requests import Compare, DropExpert, Generate, Route, Score
 
 __all__ = [
     "Heartbeat",
@@ -24,19 +24,19 @@ __all__ = [
 class Work(Struct, frozen=True):
     """A live request for a runtime, with every name in it resolved to a folder or file.
 
-    ``paths`` maps "adapter:NAME", "mix:NAME", "data" and, where a request names several data sets,
-    "data:NAME" to absolute paths.
+    ``paths`` maps "adapter:NAME", "mix:NAME" and "data" to absolute paths; "out" is a folder to write.
     """
 
-    request: Generate | Compare | Route | Score
+    request: Generate | Compare | Route | Score | DropExpert
     paths: dict[str, str]
 
 
 class StartJob(Struct, frozen=True):
     """Run a job under a fencing ``epoch``; reports that carry an older epoch are refused.
 
-    ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from, or None. With
-    ``keep`` nothing more is learned: what the checkpoint holds becomes the result.
+    ``paths`` as in Work; where a spec names several data sets, "data:NAME" is each and "train" what a
+    scoring learns from. ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from,
+    or None. With ``keep`` nothing more is learned: what the checkpoint holds becomes the result.
     """
 
     id: str

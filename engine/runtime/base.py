@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.safetensors_file import read_header
@@ -23,6 +25,8 @@ ARCHITECTURES = {
     "gpt_neox": "GPTNeoX",
     "granite": "Granite",
     "llama": "Llama",
+    "mamba": "Mamba",
+    "mamba2": "Mamba2",
     "mistral": "Mistral",
     "olmo2": "Olmo2",
     "phi3": "Phi3",
@@ -32,6 +36,9 @@ ARCHITECTURES = {
 }
 CLASS = {"GPT2LMHead": "GPT2LMHeadModel"}
 """The one class that is not called NAMEForCausalLM."""
+
+STATEFUL = ("mamba", "mamba2")
+"""Kinds that remember a state of fixed size in place of keys and values."""
 
 MAX_JSON = 64 * 2**20
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,6 +54,38 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     ends: frozenset[int]
+
+    def new_cache(self) -> DynamicCache:
+        """What one batch of texts leaves behind for its next tokens: keys and values, or states."""
+        return DynamicCache(config=self.model.config)
+
+    def read(
+        self,
+        ids: Tensor,
+        cache: DynamicCache | None,
+        *,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        model: Callable[..., Any] | None = None,
+    ) -> Tensor:
+        """One forward pass over ``ids`` [B, T], going on from ``cache``; logits [B, vocabulary] of the last
+        tokens.
+
+        ``mask`` [B, T so far] is 0 for padding, ``positions`` are of ``ids``. ``model`` stands in for the
+        base's own where it is wrapped.
+        """
+        kept: dict[str, Any] = {"past_key_values": cache}
+        if self.model.config.model_type in STATEFUL:
+            # Its states have forgotten the padding already, and there are no positions.
+            kept = {"cache_params": cache}
+            mask, positions = mask if mask is not None and mask.shape == ids.shape else None, None
+        if positions is not None:
+            kept["position_ids"] = positions
+        output = (model or self.model)(
+            input_ids=ids, attention_mask=mask, use_cache=cache is not None, logits_to_keep=1, **kept
+        )
+        logits: Tensor = output.logits[:, -1]
+        return logits
 
 
 def load_base(folder: str | Path, name: str, device: str = "auto") -> Base:

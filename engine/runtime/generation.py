@@ -1,68 +1,136 @@
-"""One answer, token by token: a generator, so that answers and training can take turns on one model."""
+"""Answers, token by token: generators, so that answers and training can take turns on one model."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from engine.formats.errors import StudioError
 from engine.lora import Tape
-from engine.messages import Generate, Generated, Routing, Token
+from engine.messages import Compare, Compared, Generate, Generated, Routing, RowDone, Token
 from engine.runtime.base import Base
-from engine.runtime.voices import Voice
+from engine.runtime.voices import Playing, Voice, together
 from engine.training.text import encode_prompt
 
-__all__ = ["answer", "record", "token_texts"]
+__all__ = ["answer", "compare", "record", "token_texts"]
 
 
 def answer(base: Base, voice: Voice, request: Generate) -> Generator[Routing | Token, None, Generated]:
     """Answer ``request``; yields a Token after each forward pass and returns the whole.
 
-    Where gates are recorded, the Routing of the prompt comes before the first Token.
-
-    Gates, where recorded, are those of the pass that wrote the token; for the tokens of the prompt, of the
-    pass that read it. The cache belongs to this answer alone.
+    Where gates are recorded, the Routing of the prompt comes before the first Token. They are those of the
+    pass that wrote the token; for the tokens of the prompt, of the pass that read it. The cache belongs to
+    this answer alone.
     """
-    began = time.perf_counter()
-    prompt = encode_prompt(base.tokenizer, request.prompt)
-    limit = min(request.max_new_tokens, _room(base, len(prompt)))
-    choose = _chooser(request.temperature, request.seed)
-    text = _Text(base.tokenizer)
-    tape = record(voice) if request.record else None
-    cache = DynamicCache(config=base.model.config)
-    ids = torch.tensor([prompt], device=base.device)
-    first, passes, ended = 0.0, [], False
-    while len(text.ids) < limit and not ended:
+    row = _Row(0, voice, request.record, base, request)
+    for said in _speak(base, [row], voice.playing, request):
+        if not isinstance(said, RowDone):
+            yield said
+    return row.answer()
+
+
+def compare(
+    base: Base, voices: Sequence[Voice], request: Compare
+) -> Generator[Routing | Token | RowDone, None, Compared]:
+    """Answer the prompt of ``request`` with each of ``voices``, as rows of one batch; see ``answer``.
+
+    Every row is the answer that its voice gives alone: its gates, its part of the cache, its chance. A row
+    that has ended is said to be so at once, and waits for the others.
+    """
+    rows = [
+        _Row(number, voice, ask.record, base, request)
+        for number, (voice, ask) in enumerate(zip(voices, request.voices, strict=True))
+    ]
+    yield from _speak(base, rows, together(voices), request)
+    return Compared(answers=[row.answer() for row in rows])
+
+
+def _speak(
+    base: Base, rows: Sequence[_Row], playing: Playing, request: Generate | Compare
+) -> Generator[Routing | Token | RowDone, None, None]:
+    """Let all rows read the prompt and write on until the last one has ended."""
+    prompt = rows[0].prompt
+    cache = base.new_cache()
+    ids = torch.tensor([prompt] * len(rows), device=base.device)
+    while any(row.open for row in rows):
         turn = time.perf_counter()
-        with torch.no_grad(), voice.playing():
-            output = base.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        token = choose(output.logits[0, -1])
-        passes.append(time.perf_counter() - turn)
-        first = first or time.perf_counter() - began
-        ended = token in base.ends
-        if tape and len(tape.gates) == 1:
-            yield _routing(base, voice, tape, prompt, [])
-        if not ended:
-            gates = tape.gates[-1][0, -1].tolist() if tape else None
-            yield Token(index=len(text.ids), text=text.add(token), gates=gates)
-            ids = torch.tensor([[token]], device=base.device)
-    if rest := text.flush():
-        yield Token(index=len(text.ids) - 1, text=rest)
-    return Generated(
-        text=text.whole,
-        tokens=len(text.ids),
-        tokens_per_second=_speed(passes),
-        first_token_seconds=first,
-        prompt_tokens=len(prompt),
-        stopped="end" if ended else "length",
-        routing=_routing(base, voice, tape, prompt, text.ids) if tape else None,
-    )
+        with torch.no_grad(), playing():
+            logits = base.read(ids, cache)
+        seconds = time.perf_counter() - turn
+        for row, its in zip(rows, logits, strict=True):
+            if row.open:
+                yield from row.hear(its, seconds)
+        ids = torch.tensor([[row.last] for row in rows], device=base.device)
+
+
+class _Row:
+    """One answer as it grows: its voice, its chance, its text and what is recorded of it."""
+
+    def __init__(
+        self, number: int, voice: Voice, recorded: bool, base: Base, request: Generate | Compare
+    ) -> None:
+        self.prompt = encode_prompt(base.tokenizer, request.prompt)
+        self.last = 0
+        self._number = number
+        self._base = base
+        self._experts = list(voice.experts)
+        self._limit = min(request.max_new_tokens, _room(base, len(self.prompt)))
+        self.open = self._limit > 0
+        self._choose = _chooser(request.temperature, request.seed)
+        self._text = _Text(base.tokenizer)
+        self._tape = record(voice) if recorded else None
+        self._began = time.perf_counter()
+        self._first = 0.0
+        self._passes: list[float] = []
+        self._ended = False
+
+    def hear(self, logits: Tensor, seconds: float) -> Iterator[Routing | Token | RowDone]:
+        """What the logits [vocabulary] of a pass, which took so long, make this row say."""
+        self.last = self._choose(logits)
+        self._passes.append(seconds)
+        self._first = self._first or time.perf_counter() - self._began
+        self._ended = self.last in self._base.ends
+        if self._tape and len(self._tape.gates) == 1:
+            yield self._routing(self._tape, [])
+        if not self._ended:
+            gates = self._tape.gates[-1][0, -1].tolist() if self._tape else None
+            index = len(self._text.ids)
+            yield Token(index=index, text=self._text.add(self.last), gates=gates, row=self._number)
+        self.open = not self._ended and len(self._text.ids) < self._limit
+        if not self.open:
+            if rest := self._text.flush():
+                yield Token(index=len(self._text.ids) - 1, text=rest, row=self._number)
+            yield RowDone(row=self._number, answer=self.answer())
+
+    def answer(self) -> Generated:
+        """All that has been said."""
+        return Generated(
+            text=self._text.whole,
+            tokens=len(self._text.ids),
+            tokens_per_second=_speed(self._passes),
+            first_token_seconds=self._first,
+            prompt_tokens=len(self.prompt),
+            stopped="end" if self._ended else "length",
+            routing=self._routing(self._tape, self._text.ids) if self._tape else None,
+        )
+
+    def _routing(self, tape: Tape, ids: list[int]) -> Routing:
+        # The pass that read the prompt's end wrote the first token, so that row stands for both.
+        passes = torch.cat([gates[0] for gates in tape.gates])
+        rows = torch.cat([passes[: len(self.prompt)], passes[len(self.prompt) - 1 :][: len(ids)]])
+        return Routing(
+            tokens=token_texts(self._base.tokenizer, self.prompt + ids),
+            modules=tape.modules,
+            experts=self._experts,
+            gates=rows.tolist(),
+            row=self._number,
+        )
 
 
 def _speed(passes: Sequence[float]) -> float:
@@ -86,14 +154,6 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[
     pieces = [text.add(token) for token in ids]
     pieces[-1] += text.flush()
     return pieces
-
-
-def _routing(base: Base, voice: Voice, tape: Tape, prompt: list[int], ids: list[int]) -> Routing:
-    # The pass that read the prompt's end wrote the first token, so that row stands for both.
-    passes = torch.cat([gates[0] for gates in tape.gates])
-    rows = torch.cat([passes[: len(prompt)], passes[len(prompt) - 1 :][: len(ids)]])
-    tokens = token_texts(base.tokenizer, prompt + ids)
-    return Routing(tokens=tokens, modules=tape.modules, experts=list(voice.experts), gates=rows.tolist())
 
 
 def _room(base: Base, prompt: int) -> int:

@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from engine.formats.errors import StudioError
+from engine.formats.files import sha256_file
+from engine.formats.mix_file import MIXER
 from engine.messages import ExportMix, ScoreMix, StartJob
+from engine.mixer.joint import JointTask
 from engine.mixer.training import RouterTask
 from engine.runtime.base import Base
+from engine.runtime.comparing import score_mix
+from engine.runtime.exporting import export_mix
 from engine.runtime.failures import explain
 from engine.runtime.reports import Report, Reports
 from engine.runtime.tasks import TrainingSpec, job_hash, make_task, settings_of
 from engine.training import CheckpointDone, Checkpoints, Mailbox, StepDone, train
 
 __all__ = ["JobRun"]
+
+OUTPUT = {ScoreMix: "arms", ExportMix: "output"}
+"""What jobs that train nothing leave in their folder."""
 
 
 class JobRun:
@@ -31,7 +39,7 @@ class JobRun:
         self.mailbox = Mailbox()
         if order.keep:
             self.mailbox.post("keep")
-        self.router: RouterTask | None = None
+        self.router: RouterTask | JointTask | None = None
         self._base = base
         self._order = order
         self._folder = Path(order.folder)
@@ -50,8 +58,16 @@ class JobRun:
             self._reports.ended("failed", error=explain(error))
 
     def _work(self, spec: ScoreMix | ExportMix) -> Generator[None, None, None]:
-        raise StudioError("failed", f"This engine cannot do {type(spec).__name__} yet.")
-        yield
+        """A job that is no training: it keeps what it has finished in the job's folder by itself."""
+        order, reports = self._order, self._reports
+        digest = sha256_file(Path(order.paths[f"mix:{spec.mix}"], MIXER))
+        if isinstance(spec, ScoreMix):
+            work = score_mix(self._base, spec, order.paths, self._folder, self.mailbox, reports.advanced)
+        else:
+            work = export_mix(self._base, spec, order.paths, self._folder, self.mailbox, reports.advanced)
+        outcome, result = yield from work
+        output = str(self._folder / OUTPUT[type(spec)]) if outcome == "done" else ""
+        reports.ended(outcome, output, result | {"sha256": digest} if result else {})
 
     def _train(self, spec: TrainingSpec) -> Generator[None, None, None]:
         order, reports = self._order, self._reports
@@ -63,7 +79,7 @@ class JobRun:
             settings = settings_of(spec, len(task.examples))
             checkpoints = Checkpoints(self._folder, epoch=order.epoch, job_hash=job_hash(order))
             resume = self._resume(checkpoints)
-            self.router = task if isinstance(task, RouterTask) else None
+            self.router = task if isinstance(task, RouterTask | JointTask) else None
             outcome = yield from self._follow(train(task, settings, checkpoints, self.mailbox, resume))
             if outcome in ("paused", "cancelled"):
                 reports.ended(outcome)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 from engine.formats.errors import StudioError
-from engine.messages import Body, Compare, Generate, Mixing, Part, Route, Score, Work
+from engine.messages import Body, Compare, Done, DropExpert, Generate, Mixing, Part, Route, Score, Work
+from engine.mixer.mix_file import drop_expert
 from engine.runtime.base import Base
-from engine.runtime.generation import answer
+from engine.runtime.generation import answer, compare
 from engine.runtime.jobs import JobRun
 from engine.runtime.routing import route
 from engine.runtime.scoring import score
@@ -21,8 +23,14 @@ Steps = Generator[Body | None, None, Body]
 def perform(work: Work, voices: Voices, jobs: dict[str, JobRun]) -> Steps:
     """Answer ``work``; its voice is held for as long as it runs. ``jobs`` are those that run here."""
     request = work.request
+    if isinstance(request, DropExpert):
+        yield None
+        source, target = work.paths[f"mix:{request.mix}"], Path(work.paths["out"])
+        drop_expert(source, request.expert, voices.base.model, target, name=request.out)
+        return Done(path=str(target))
     if isinstance(request, Compare):
-        raise StudioError("failed", "This engine cannot compare voices in one batch yet.")
+        with voices.hold_all(request.voices, work.paths) as several:
+            return (yield from compare(voices.base, several, request))
     if request.mixing is not None and request.mixing.job:
         run = jobs.get(request.mixing.job)
         return (yield from _overhear(run, request.parts, request.mixing, voices.base, work))

@@ -3,54 +3,83 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from engine.formats.adapter_file import fingerprint
-from engine.formats.dataset import Row, read_rows
-from engine.formats.errors import StudioError
+from engine.formats.dataset import read_rows
 from engine.formats.files import sha256_file
 from engine.formats.mix_file import MIXER
-from engine.lora import read_adapter
+from engine.lora import Adapter, read_adapter
 from engine.messages import StartJob, TrainGate, TrainJoint, TrainLora, TrainRouter
+from engine.mixer import Router, load_mix
+from engine.mixer.joint import JointTask
+from engine.mixer.own_gate import GateTask
 from engine.mixer.training import RouterTask
 from engine.runtime.base import Base
 from engine.training import LoraTask, Settings
 
-__all__ = ["Training", "TrainingSpec", "job_hash", "make_task", "settings_of"]
+__all__ = ["TASKS", "Training", "TrainingSpec", "job_hash", "make_task", "settings_of"]
 
 TrainingSpec = TrainLora | TrainRouter | TrainJoint | TrainGate
-Training = LoraTask | RouterTask
+Training = LoraTask | RouterTask | JointTask | GateTask
 
-_SHARED = ("batch_size", "max_length", "seed")
-_FIELDS = {
-    TrainLora: ("rank", "alpha", "targets", "rslora"),
-    TrainRouter: (
-        "router_input",
-        "null_expert",
-        "temperature",
-        "balance_weight",
-        "entropy_weight",
-        "max_examples",
-    ),
+TASKS: dict[type, type] = {
+    TrainLora: LoraTask,
+    TrainRouter: RouterTask,
+    TrainJoint: JointTask,
+    TrainGate: GateTask,
 }
-"""What a task takes from its spec as it is, under the same name."""
 
 
 def make_task(base: Base, spec: TrainingSpec, paths: Mapping[str, str]) -> Training:
-    """The task of ``spec``, its bank on the model until it is closed. ``paths`` as in StartJob."""
-    options = {field: getattr(spec, field) for field in _FIELDS.get(type(spec), ()) + _SHARED}
-    options |= {"name": spec.out, "base": base.name}
+    """The task of ``spec``, its bank on the model until it is closed. ``paths`` as in StartJob.
+
+    StudioError when something that it reads cannot be used.
+    """
+    model, tokenizer = base.model, base.tokenizer
+    options = _options(spec) | {"name": spec.out, "base": base.name}
+    rows = read_rows(paths["data"]) if "data" in paths else []
     match spec:
         case TrainLora():
-            return LoraTask(base.model, base.tokenizer, _rows(paths), **options)
-        case TrainRouter(extend="", start="zero"):
-            experts = {name: read_adapter(paths[f"adapter:{name}"]) for name in spec.experts}
-            return RouterTask(base.model, base.tokenizer, _rows(paths), experts, **options)
-    raise StudioError("failed", f"This engine cannot train {type(spec).__name__} so yet.")
+            return LoraTask(model, tokenizer, rows, **options)
+        case TrainGate():
+            adapter = read_adapter(paths[f"adapter:{spec.adapter}"])
+            return GateTask(model, tokenizer, rows, adapter, **options)
+        case TrainJoint():
+            sets = {domain.expert: read_rows(paths[f"data:{domain.expert}"]) for domain in spec.domains}
+            begun = [domain for domain in spec.domains if domain.adapter]
+            start = {domain.expert: read_adapter(paths[f"adapter:{domain.adapter}"]) for domain in begun}
+            return JointTask(model, tokenizer, sets, start=start, **options)
+        case TrainRouter():
+            known: dict[str, Adapter] = {}
+            options["extend"] = None
+            if spec.extend:
+                options["extend"], known = _mix(base, paths[f"mix:{spec.extend}"])
+            folders = {name: Path(paths[f"adapter:{name}"]) for name in spec.experts if name not in known}
+            experts = known | {name: read_adapter(folder) for name, folder in folders.items()}
+            if spec.start == "gates":
+                options["gate_folders"] = folders
+            return RouterTask(model, tokenizer, rows, experts, **options)
+
+
+def _options(spec: TrainingSpec) -> dict[str, Any]:
+    """What a task takes from its spec as it is: every option that has the same name in both."""
+    parameters = inspect.signature(TASKS[type(spec)]).parameters.values()
+    options = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    return {name: getattr(spec, name) for name in options if name in spec.__struct_fields__}
+
+
+def _mix(base: Base, folder: str) -> tuple[Router, dict[str, Adapter]]:
+    """The router of a mix and its experts, off the model."""
+    bank, router, mix = load_mix(folder, base.model, base.name)
+    bank.detach()
+    return router, {name: bank.adapters[name] for name in mix.experts}
 
 
 def settings_of(spec: TrainingSpec, examples: int) -> Settings:
@@ -73,10 +102,6 @@ def job_hash(order: StartJob) -> str:
     """Names the spec and everything it reads: a checkpoint of anything else is not this job's."""
     read = {key: _digest(Path(path)) for key, path in sorted(order.paths.items())}
     return hashlib.sha256(msgspec.json.encode((order.spec, read))).hexdigest()
-
-
-def _rows(paths: Mapping[str, str]) -> list[Row]:
-    return read_rows(paths["data"]) if "data" in paths else []
 
 
 def _digest(folder: Path) -> str:

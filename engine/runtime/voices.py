@@ -7,23 +7,24 @@ changed file makes a new one. Gates are made for every request: they are small.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error
 from engine.lora import Bank, Gates, attach, read_adapter
-from engine.messages import Mixing, Part
+from engine.messages import Ask, Mixing, Part
 from engine.mixer import Router, load_mix
 from engine.runtime.base import Base
 from engine.training.play import play
 
-__all__ = ["Voice", "Voices", "mixed"]
+__all__ = ["Playing", "Voice", "Voices", "mixed", "together"]
 
 KEPT = 8
 Key = tuple[tuple[str, int, int, int], ...]
+Playing = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,37 @@ class Voices:
         Its bank stays attached inside the block. ``paths`` as in ``messages.Work``. StudioError when an
         adapter or mix cannot be read, does not fit, or is not there.
         """
-        if mixing is None and not parts:
-            yield Voice(None, None)
-            return
-        kept = self._find(parts, mixing, paths)
+        with self.hold_all([Ask(parts=list(parts), mixing=mixing)], paths) as voices:
+            yield voices[0]
+
+    @contextmanager
+    def hold_all(self, asks: Sequence[Ask], paths: Mapping[str, str]) -> Iterator[list[Voice]]:
+        """The voices of several asks, for one batch. Those without a mix share one bank, in which every
+        projection works once for all of them. See ``hold``.
+        """
+        with ExitStack() as stack:
+            plain = {f"adapter:{part.name}" for ask in asks if ask.mixing is None for part in ask.parts}
+            shared = stack.enter_context(self._use(sorted(plain), paths)) if plain else None
+            voices = []
+            for ask in asks:
+                _check_once(ask.parts)
+                if ask.mixing is not None:
+                    kept = stack.enter_context(self._use([f"mix:{ask.mixing.name}"], paths))
+                    assert kept.router is not None
+                    voices.append(mixed(kept.bank, kept.router, ask.parts, ask.mixing))
+                elif ask.parts and shared is not None:
+                    voices.append(_plain(shared.bank, ask.parts))
+                else:
+                    voices.append(Voice(None, None))
+            yield voices
+
+    @contextmanager
+    def _use(self, names: Sequence[str], paths: Mapping[str, str]) -> Iterator[_Kept]:
+        """The bank of the mix or the adapters of these names, which stays attached inside the block."""
+        kept = self._find(names, paths)
         kept.users += 1
         try:
-            if mixing is None or kept.router is None:
-                yield _plain(kept.bank, parts)
-            else:
-                yield mixed(kept.bank, kept.router, parts, mixing)
+            yield kept
         finally:
             kept.users -= 1
             self._make_room()
@@ -80,14 +102,12 @@ class Voices:
         while self._kept:
             self._kept.popitem()[1].bank.detach()
 
-    def _find(self, parts: Sequence[Part], mixing: Mixing | None, paths: Mapping[str, str]) -> _Kept:
-        names = [f"mix:{mixing.name}"] if mixing else sorted(f"adapter:{part.name}" for part in parts)
-        if len(set(names)) != len(names):
-            raise StudioError("usage", "An adapter is named twice.", "Name each adapter once.")
+    def _find(self, names: Sequence[str], paths: Mapping[str, str]) -> _Kept:
         folders = {name: Path(_path(name, paths)) for name in names}
         key = tuple(sign for folder in folders.values() for sign in _signature(folder))
         if key not in self._kept:
-            self._kept[key] = self._attach_mix(folders[names[0]]) if mixing else self._attach(folders)
+            mix = names[0].startswith("mix:")
+            self._kept[key] = self._attach_mix(folders[names[0]]) if mix else self._attach(folders)
         self._kept.move_to_end(key)
         return self._kept[key]
 
@@ -107,11 +127,28 @@ class Voices:
 
 def mixed(bank: Bank, router: Router, parts: Sequence[Part], mixing: Mixing) -> Voice:
     """The voice of a bank under a router, ``parts`` its faders (experts not named play at 1)."""
-    if mixing.mode == "hard" or mixing.muted or mixing.locked or not mixing.renormalise:
-        raise StudioError("failed", "This engine cannot play a mix so yet.")
-    playing = router.play(mixing.mode, mixing.top_k, mixing.strength)
+    playing = router.play(
+        mixing.mode, mixing.top_k, mixing.strength, mixing.renormalise, mixing.muted, mixing.locked
+    )
     weights = dict.fromkeys(bank.experts, 1.0) | {part.name: part.weight for part in parts}
     return Voice(bank, bank.new_gates(weights, _ranks(bank, parts), playing), playing.experts)
+
+
+def together(voices: Sequence[Voice]) -> Playing:
+    """For a batch whose row i is played by voice i: what is done around each of its forward passes."""
+    banks = list(dict.fromkeys(voice.bank for voice in voices if voice.bank is not None))
+    rows = [
+        bank.new_rows([voice.gates if voice.bank is bank else None for voice in voices]) for bank in banks
+    ]
+
+    @contextmanager
+    def playing() -> Iterator[None]:
+        with ExitStack() as stack:
+            for bank, gates in zip(banks, rows, strict=True):
+                stack.enter_context(play(bank, gates))
+            yield
+
+    return playing
 
 
 def _plain(bank: Bank, parts: Sequence[Part]) -> Voice:
@@ -130,6 +167,11 @@ def _ranks(bank: Bank, parts: Sequence[Part]) -> dict[str, int | None]:
                     "Choose one of these, or none for all of it.",
                 )
     return {part.name: part.rank for part in parts}
+
+
+def _check_once(parts: Sequence[Part]) -> None:
+    if len({part.name for part in parts}) != len(parts):
+        raise StudioError("usage", "An adapter is named twice.", "Name each adapter once.")
 
 
 def _path(name: str, paths: Mapping[str, str]) -> str:

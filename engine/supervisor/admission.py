@@ -14,7 +14,16 @@ from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library, check_name
-from engine.supervisor.spec import check_spec, data_of, kind_of, name_of, parts_of, planned_steps, room_of
+from engine.supervisor.spec import (
+    Room,
+    check_spec,
+    data_of,
+    kind_of,
+    name_of,
+    parts_of,
+    planned_steps,
+    room_of,
+)
 from engine.supervisor.store import Record
 
 __all__ = ["Admission"]
@@ -62,14 +71,19 @@ class Admission:
 
     def check_name(self, spec: JobSpec) -> None:
         """StudioError("usage") when the place of the result is taken, now or by a job that is not over."""
-        place = _place(spec)
-        if place is None:
-            return
         room = room_of(spec)
         if room is not None:
-            self._library.check_free(room, name_of(spec))
+            self.check_free(room, name_of(spec))
         elif isinstance(spec, ExportMix):
             check_target(Path(spec.folder), self._home.root)
+            self._check_place(("outside", spec.folder))
+
+    def check_free(self, room: Room, name: str) -> None:
+        """StudioError("usage") unless a new adapter or mix may be called ``name``."""
+        self._library.check_free(room, name)
+        self._check_place((room, name.casefold()))
+
+    def _check_place(self, place: tuple[str, str]) -> None:
         for record in self._ledger.records.values():
             other = record.job
             if _place(other.spec) == place and other.state not in ENDED:
@@ -107,7 +121,7 @@ def _place(spec: JobSpec) -> tuple[str, str] | None:
     room = room_of(spec)
     if room is not None:
         return room, name_of(spec).casefold()
-    return ("outside", str(Path(spec.folder))) if isinstance(spec, ExportMix) else None
+    return ("outside", spec.folder) if isinstance(spec, ExportMix) else None
 
 
 def _newcomers(spec: TrainRouter, mix: MixCard) -> list[str]:

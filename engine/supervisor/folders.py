@@ -8,10 +8,15 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS, read_folder
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder, explain_os_error, sha256_file, sync_folder
+from engine.formats.mix_card import mix_readme
+from engine.formats.mix_file import MIXER, encode_mix, read_mix
 from engine.messages import Verification
 from engine.supervisor.store import Entry
 
@@ -19,6 +24,7 @@ __all__ = [
     "ADAPTER_FILES",
     "check_target",
     "copy_adapter",
+    "copy_mix",
     "deliver",
     "export_at_rank",
     "hashes",
@@ -27,8 +33,8 @@ __all__ = [
     "verify_entry",
 ]
 
-ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, "README.md")
-"""All that is ever taken from an adapter's folder."""
+ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, "gate.safetensors", "README.md")
+"""All that is ever taken from an adapter's folder; its gate is the one that it brings into a mix."""
 
 
 def copy_adapter(source: Path, target: Path, tmp: Path | None) -> None:
@@ -38,6 +44,21 @@ def copy_adapter(source: Path, target: Path, tmp: Path | None) -> None:
             if (source / name).is_file():
                 shutil.copyfile(source / name, work / name)
         read_folder(work)
+
+
+def copy_mix(source: Path, target: Path, scores: dict[str, Any]) -> None:
+    """Copy a mix with its experts, ``scores`` on its card where there are some, and a README of it all."""
+    mix, found = read_mix(source), hashes(source)
+    if any(found.get(name) != digest for name, digest in mix.sha256.items()):
+        raise StudioError(
+            "failed", f"The mix {mix.name} has changed since it was saved.", "Restore it from a copy."
+        )
+    with atomic_folder(target, doing="copying the mix") as work:
+        for name in mix.sha256:
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, work / name)
+        (work / MIXER).write_bytes(encode_mix(msgspec.structs.replace(mix, scores=scores or mix.scores)))
+        (work / "README.md").write_text(mix_readme(work), encoding="utf-8")
 
 
 def move(source: Path, target: Path, doing: str) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from engine.formats.errors import StudioError
-from engine.formats.files import explain_os_error
+from engine.formats.files import explain_os_error, sha256_file
+from engine.formats.mix_file import MIXER
 from engine.messages import (
     EventBody,
+    ExportMix,
     GaugeBody,
     Job,
     JobCheckpoint,
@@ -17,6 +21,8 @@ from engine.messages import (
     JobStep,
     LogLine,
     Metrics,
+    MixCard,
+    ScoreMix,
     SubmitJob,
     TrainJoint,
     TrainRouter,
@@ -27,7 +33,7 @@ from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library
 from engine.supervisor.running import Running, clear
 from engine.supervisor.runtimes import Runtime, Runtimes
-from engine.supervisor.spec import room_of, title_of
+from engine.supervisor.spec import Room
 from engine.supervisor.store import Record, Store
 
 __all__ = ["Jobs"]
@@ -81,6 +87,21 @@ class Jobs:
             )
         return found.id, found.spec
 
+    def check_free(self, room: Room, name: str) -> None:
+        """StudioError("usage") when the name is taken, in the library or by a job that is not over."""
+        self._admission.check_free(room, name)
+
+    def scores_of(self, mix: MixCard) -> dict[str, Any]:
+        """What the newest finished scoring of this very mix has found; {} when there is none."""
+        digest = sha256_file(Path(mix.path, MIXER))
+        done = [
+            job
+            for job in self.all()
+            if isinstance(job.spec, ScoreMix) and job.state == "done" and job.result.get("sha256") == digest
+        ]
+        newest = max(done, key=lambda job: job.ended or 0.0, default=None)
+        return newest.result if newest else {}
+
     # --- submitting ---
 
     async def submit(self, request: SubmitJob) -> Job:
@@ -132,21 +153,19 @@ class Jobs:
     async def cancel(self, job: str, keep: bool) -> Job:
         """Stop a job. ``keep`` makes what it has learned its result, if need be from its checkpoint."""
         record = self._ledger.find(job)
-        if keep and room_of(record.job.spec) is None:
+        if keep and isinstance(record.job.spec, ExportMix):
             raise StudioError(
-                "usage",
-                f"{title_of(record.job.spec)} learns nothing that could be kept.",
-                "Cancel it, or let it end.",
+                "usage", f"Half of {record.job.name} is of no use to anybody.", "Cancel it, or let it end."
             )
         match record.job.state:
             case "running":
                 await self._running.steer(record, "keep" if keep else "cancel")
             case "queued" | "paused" | "held" | "failed" if keep:
-                if record.checkpoint is None:
+                if not self._ledger.has_finished_some(record):
                     raise StudioError(
                         "usage",
                         f"{record.job.name} has no checkpoint yet, so there is nothing to keep.",
-                        "Let it train first, or cancel it without keeping.",
+                        "Let it get further first, or cancel it without keeping.",
                     )
                 record.keep = True
                 self._queue(record, "Waiting to be kept as it is.")

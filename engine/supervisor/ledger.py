@@ -75,6 +75,10 @@ class Ledger:
     def folder(self, record: Record) -> Path:
         return self._home.jobs / record.job.id
 
+    def has_finished_some(self, record: Record) -> bool:
+        """Whether there is something that could be kept: a checkpoint, or a part of a scoring."""
+        return record.checkpoint is not None or any(self.folder(record).glob("arms/*.json"))
+
     def log(self, record: Record) -> list[LogLine]:
         self.flush()
         return self._store.log(record.job.id)

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from engine.supervisor.folders import (
     ADAPTER_FILES,
     check_target,
     copy_adapter,
+    copy_mix,
     export_at_rank,
     hashes,
     move,
@@ -265,6 +266,13 @@ class Library:
             await asyncio.to_thread(copy_adapter, Path(card.path), target, None)
         else:
             await export_at_rank(Path(card.path), target, rank)
+        return str(target)
+
+    async def copy_mix(self, name: str, folder: str, scores: dict[str, Any]) -> str:
+        """Write a mix as a folder that any studio can play, with a README that shows its ``scores``."""
+        source, target = Path(self.mix(name).path), Path(folder).expanduser().absolute()
+        check_target(target, self._home.root)
+        await asyncio.to_thread(copy_mix, source, target, scores)
         return str(target)
 
     # --- bases ---

@@ -7,23 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from engine import messages
 from engine.formats.adapter_file import inspect_folder
 from engine.formats.dataset import describe
 from engine.formats.errors import StudioError
-from engine.messages import Body, Part
+from engine.messages import Body
 from engine.supervisor.doctor import examine
 from engine.supervisor.home import Home
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
-from engine.supervisor.runtimes import Runtimes
+from engine.supervisor.live import Live, Say
 
 __all__ = ["Requests"]
-
-Say = Callable[[Body], None]
-Live = messages.Generate | messages.Route | messages.Score
 
 
 class Requests:
@@ -34,14 +29,14 @@ class Requests:
         home: Home,
         library: Library,
         jobs: Jobs,
-        runtimes: Runtimes,
+        live: Live,
         status: Callable[[], messages.EngineStatus],
         stop: Callable[[], None],
     ) -> None:
         self._home = home
         self._library = library
         self._jobs = jobs
-        self._runtimes = runtimes
+        self._live = live
         self._status = status
         self._stop = stop
 
@@ -49,12 +44,14 @@ class Requests:
         """The answer to a request, ``say`` its progress. StudioError when it cannot be given."""
         match body:
             case messages.Generate() | messages.Route() | messages.Score():
-                return await self._live(body, say)
+                return await self._live.one(body, say)
+            case messages.Compare():
+                return await self._live.several(body, say)
+            case messages.DropExpert():
+                return await self._live.drop(body, say)
             case messages.WarmUp(base=base):
-                await self._runtimes.ready(self._library.base(base), _in_words(say))
+                await self._live.warm_up(base, say)
                 return messages.Done()
-            case messages.Compare() | messages.DropExpert() | messages.CopyMix():
-                raise StudioError("failed", f"This engine cannot do {type(body).__name__} yet.")
             case messages.Status():
                 return self._status()
             case messages.Shutdown():
@@ -117,56 +114,11 @@ class Requests:
             case messages.RestoreMix(name=name):
                 await library.restore("mixes", name)
                 return library.mix(name)
+            case messages.CopyMix(name=name, folder=folder):
+                scores = self._jobs.scores_of(library.mix(name))
+                return messages.Done(path=await library.copy_mix(name, folder, scores))
             case messages.ListData():
                 return messages.DataSets(sets=await asyncio.to_thread(library.starter.data_sets))
             case messages.CheckData(path=path):
                 return await asyncio.to_thread(describe, library.data(path))
         raise StudioError("protocol", f"A client may not ask for {type(body).__name__}.")
-
-    # --- live ---
-
-    async def _live(self, request: Live, say: Say) -> Body:
-        """Resolve the names in a live request, then hand it to the runtime of its base."""
-        wish, mixing = None if isinstance(request, messages.Route) else request.base, request.mixing
-        if mixing is None:
-            base_name, paths = wish or "", self._adapters(request.parts)
-        elif mixing.job:
-            job, spec = self._jobs.training_router(mixing.job)
-            base_name, paths = spec.base, {}
-            _check_mixing(spec.out, base_name, self._experts(spec), wish, request.parts)
-            request = msgspec.structs.replace(request, mixing=msgspec.structs.replace(mixing, job=job))
-        else:
-            mix = self._library.mix(mixing.name)
-            base_name, paths = mix.base, {f"mix:{mix.name}": mix.path}
-            _check_mixing(mix.name, base_name, mix.experts, wish, request.parts)
-        if isinstance(request, messages.Score):
-            paths["data"] = str(self._library.data(request.data))
-        runtime = await self._runtimes.ready(self._library.base(base_name), _in_words(say))
-        return await self._runtimes.ask(runtime, messages.Work(request=request, paths=paths), say)
-
-    def _experts(self, spec: messages.TrainRouter | messages.TrainJoint) -> list[str]:
-        match spec:
-            case messages.TrainJoint(domains=domains):
-                return [domain.expert for domain in domains]
-            case messages.TrainRouter(experts=experts, extend=mix):
-                return [*(self._library.mix(mix).experts if mix else []), *experts]
-
-    def _adapters(self, parts: list[Part]) -> dict[str, str]:
-        return {f"adapter:{part.name}": self._library.adapter(part.name).path for part in parts}
-
-
-def _check_mixing(name: str, base: str, experts: list[str], wish: str | None, parts: list[Part]) -> None:
-    """StudioError("usage") for a mix that is asked on another base, or for a fader that it has not."""
-    if wish is not None and wish != base:
-        raise StudioError(
-            "usage", f"The mix {name} was trained on {base}, not on {wish}.", "Choose its own base."
-        )
-    for part in parts:
-        if part.name not in experts:
-            raise StudioError(
-                "usage", f"{part.name} is no expert of {name}.", f"It has {', '.join(experts)}."
-            )
-
-
-def _in_words(say: Say) -> Callable[[str], None]:
-    return lambda text: say(messages.Said(text=text))

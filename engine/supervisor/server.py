@@ -22,6 +22,7 @@ from engine.supervisor.home import Announcement, Home, process_lives
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
 from engine.supervisor.listeners import Listeners
+from engine.supervisor.live import Live
 from engine.supervisor.requests import Requests
 from engine.supervisor.runtimes import RUNTIME, Runtimes
 from engine.supervisor.starter import STARTER, Starter
@@ -88,9 +89,8 @@ class Engine:
         )
         announce, show = self._listeners.announce, self._listeners.show
         self._jobs = Jobs(home, self._store, self._library, self._runtimes, announce, show)
-        self._requests = Requests(
-            home, self._library, self._jobs, self._runtimes, self._status, self._stop_soon
-        )
+        live = Live(home, self._library, self._jobs, self._runtimes)
+        self._requests = Requests(home, self._library, self._jobs, live, self._status, self._stop_soon)
 
     async def run(self, on_ready: Callable[[Announcement], None]) -> None:
         """Serve. ``on_ready`` is called once clients may connect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,19 @@ from typing import Literal
 from engine.formats.errors import StudioError
 from engine.messages import ExportMix, JobSpec, ScoreMix, TrainGate, TrainJoint, TrainLora, TrainRouter
 
-__all__ = ["check_spec", "data_of", "kind_of", "name_of", "parts_of", "planned_steps", "room_of", "title_of"]
+__all__ = [
+    "Room",
+    "check_spec",
+    "data_of",
+    "kind_of",
+    "name_of",
+    "parts_of",
+    "planned_steps",
+    "room_of",
+    "title_of",
+]
+
+Room = Literal["adapters", "mixes"]
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "rank": (1, 1024),
@@ -21,7 +34,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "limit": (1, 10_000_000),
     "batch_size": (1, 65536),
     "top_k": (1, 1024),
-    "hard_share": (0.0, 1.0),
+    "hard_share": (0.0, 0.99),
     "learning_rate": (1e-9, 10.0),
     "router_learning_rate": (1e-9, 10.0),
     "warmup": (0.0, 1.0),
@@ -75,7 +88,7 @@ def title_of(spec: JobSpec) -> str:
     return f"Training “{spec.out}”"
 
 
-def room_of(spec: JobSpec) -> Literal["adapters", "mixes"] | None:
+def room_of(spec: JobSpec) -> Room | None:
     """Where in the library the result of a job will live; None when it is nothing for the library."""
     match spec:
         case TrainLora() | TrainGate():
@@ -176,7 +189,7 @@ def _check_router(spec: TrainRouter, untrained: bool) -> None:
 
 def _check_export(spec: ExportMix) -> None:
     _check_names(spec.data, "data set")
-    if not Path(spec.folder).is_absolute():
+    if spec.folder != os.path.normpath(spec.folder) or not Path(spec.folder).is_absolute():
         raise StudioError(
             "usage", f"The folder {spec.folder} is not named in full.", "Give it from the root on."
         )

@@ -12,8 +12,8 @@ import pytest
 
 from engine.client import find_engine, wait_for_end
 from engine.commands import main
-from engine.commands.play import parse_part
 from engine.commands.session import table
+from engine.commands.voices import parse_part
 from engine.formats.errors import StudioError
 from engine.supervisor.home import Home
 from engine.supervisor.starter import STARTER

@@ -46,7 +46,7 @@ class Training:
 
     def begin(self):
         while self.run.router is None:
-            self.step()
+            assert self.step() != "over", self.reports[-1]
 
     def finish(self):
         while self.step() != "over":
