@@ -17,11 +17,13 @@ from engine.messages import (
     Error,
     Generate,
     Generated,
+    Job,
     ListAdapters,
     ListData,
     ListMixes,
     Mixes,
     Routing,
+    SubmitJob,
     Token,
 )
 from tests.app.scripted_client import adapter, data_set, mix
@@ -371,3 +373,26 @@ def test_top_k_alone_has_a_k(mixed):
     QTest.mouseClick(widget(mixed, "mixer.router.mode.hard"), Qt.MouseButton.LeftButton)
     assert not k.isVisible()
     assert mixed.mixer.desk.router.mode == "hard"
+
+
+def test_an_offer_that_is_taken_leaves_the_keyboard_in_the_panel(mixed, client, qtbot):
+    client.silent.add(SubmitJob)
+    mixed.mixer.drop("upper")
+    bring = widget(mixed, "mixer.router.bring")
+    bring.setFocus()
+    qtbot.waitUntil(bring.hasFocus)
+    QTest.keyClick(bring, Qt.Key.Key_Space)
+    spec = client.last(SubmitJob).body.spec
+    job = Job(
+        id=client.last(SubmitJob).body.id,
+        kind="router",
+        name=spec.out,
+        state="running",
+        step=0,
+        steps=9,
+        message="",
+        spec=spec,
+    )
+    client.answer(client.last(SubmitJob), job)
+    assert not bring.isVisible()
+    assert widget(mixed, "mixer.router.mix").hasFocus()

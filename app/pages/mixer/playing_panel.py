@@ -101,16 +101,16 @@ class PlayingPanel(QWidget):
         base = mixer.desk.base or mixer.base
         names = [card.name for card in mixer.stock.mixes.values() if base in ("", card.base)]
         fill(self.mix, [(STATIC, ""), *((name, name) for name in names)], mixer.desk.mix)
-        self.export.setVisible(mixer.mix is not None)
-        self.remove.setVisible(mixer.mix is not None)
+        for button in (self.export, self.remove):
+            self._offer(button, mixer.mix is not None)
         self._show_offers()
 
     def _show_offers(self) -> None:
         """What can be done where desk and mix do not have the same experts."""
         mixer, playing = self._mixer, self._mixer.playing
         strangers = playing.strangers
-        self.bring.setVisible(bool(strangers) and not mixer.training.is_open)
-        self.without.setVisible(mixer.mix is not None and bool(playing.absent) and not strangers)
+        self._offer(self.bring, bool(strangers) and not mixer.training.is_open)
+        self._offer(self.without, mixer.mix is not None and bool(playing.absent) and not strangers)
         if strangers and playing.router is not None:
             data = f" on {mixer.data.name}" if mixer.data else ""
             _label(self.bring, f"Bring {listed(strangers)} into the mix")
@@ -123,6 +123,13 @@ class PlayingPanel(QWidget):
             self.without.setToolTip(
                 f"Make a new mix without {playing.absent[0]}; nothing is trained, the others share its part"
             )
+
+    def _offer(self, button: QWidget, on: bool) -> None:
+        """Show a button or not; one that goes leaves the keyboard in this panel."""
+        had_focus = button.hasFocus()
+        button.setVisible(on)
+        if had_focus and not on:
+            self.mix.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _open_mix(self) -> None:
         name = str(self.mix.currentData())
