@@ -46,11 +46,11 @@ def dense(
     original = copy.deepcopy(start or build(base)).double()
     model = copy.deepcopy(original)
     unread = uncalled(original, base)
-    changes: dict[str, Tensor] = {}
+    total: dict[str, Tensor] = {}
     for name, weight in weights.items():
-        for path, change in _changes(original, folders[name], unread).items():
-            changes[path] = changes.get(path, 0.0) + weight * change
-    for path, change in changes.items():
+        for path, change in changes(original, folders[name], unread).items():
+            total[path] = total.get(path, 0.0) + weight * change
+    for path, change in total.items():
         module, _, leaf = path.rpartition(".")
         owner = model.get_submodule(module)
         there = original.get_submodule(module)._parameters.get(leaf)
@@ -68,11 +68,11 @@ def uncalled(model: nn.Module, base: str) -> set[str]:
     return {path for path, module in model.named_modules() if module not in called}
 
 
-def _changes(original: nn.Module, folder: Path, unread: set[str]) -> dict[str, Tensor]:
+def changes(original: nn.Module, folder: Path, unread: set[str]) -> dict[str, Tensor]:
     """{parameter: what the adapter adds to it at weight 1}."""
     config = json.loads((folder / "adapter_config.json").read_text())
     parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
-    changes: dict[str, Tensor] = {}
+    found: dict[str, Tensor] = {}
     for key, tensor in load_file(folder / "adapter_model.safetensors").items():
         path = key.removeprefix("base_model.model.")
         ending = next((ending for ending in _PARTS if path.endswith(f".{ending}")), None)
@@ -82,7 +82,7 @@ def _changes(original: nn.Module, folder: Path, unread: set[str]) -> dict[str, T
             ".original_module." not in path
         ):  # what PEFT keeps of the base beside a module of the adapter's own
             path = path.replace(".base_layer.", ".").replace(".modules_to_save.", ".")
-            changes[path] = tensor.double() - original.get_parameter(path)
+            found[path] = tensor.double() - original.get_parameter(path)
     for path, part in parts.items():
         if path in unread:
             continue
@@ -93,11 +93,11 @@ def _changes(original: nn.Module, folder: Path, unread: set[str]) -> dict[str, T
         if "m" in part:
             whole = W + delta
             delta = part["m"].unsqueeze(1) / whole.norm(dim=1, keepdim=True) * whole - W
-        changes[f"{path}.weight"] = delta if isinstance(module, nn.Linear) else delta.t()
+        found[f"{path}.weight"] = delta if isinstance(module, nn.Linear) else delta.t()
         if "bias" in part:
-            changes[f"{path}.bias"] = changes.get(f"{path}.bias", 0.0) + scale * part["bias"]
+            found[f"{path}.bias"] = found.get(f"{path}.bias", 0.0) + scale * part["bias"]
         assert isinstance(module, nn.Linear | Conv1D | nn.Embedding)
-    return changes
+    return found
 
 
 def _scale(config: Mapping[str, Any], path: str) -> float:
