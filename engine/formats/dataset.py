@@ -8,9 +8,10 @@ of the file (a CSV header included); in a Parquet file they count rows.
 from __future__ import annotations
 
 import csv
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,7 @@ from engine.formats.errors import DataError
 from engine.formats.files import explain_os_error, sha256_file, sync_file, sync_folder
 from engine.messages import DataSet
 
-__all__ = ["MAX_LINE", "Message", "Row", "describe", "read_rows", "snapshot"]
+__all__ = ["MAX_LINE", "Message", "Row", "describe", "fingerprint", "read_rows", "snapshot"]
 
 MAX_LINE = 4 * 2**20
 """Bytes that one line, or one row of a table, may have."""
@@ -65,6 +66,14 @@ def read_rows(path: str | Path, limit: int | None = None) -> list[Row]:
     if not rows:
         raise DataError(f"{path.name} holds no examples.", SHAPE_HINT)
     return rows
+
+
+def fingerprint(rows: Iterable[Row]) -> str:
+    """SHA-256 in hex of what the rows ask and answer, in order, whatever kind of file they came from."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(msgspec.json.encode((row.prompt, row.completion)) + b"\n")
+    return digest.hexdigest()
 
 
 def describe(path: str | Path) -> DataSet:

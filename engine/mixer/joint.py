@@ -9,8 +9,6 @@ one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from engine.formats.dataset import Row
+from engine.formats.dataset import Row, fingerprint
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.files import atomic_folder
 from engine.lora import Adapter, Tape, attach, new_adapter
@@ -104,11 +102,15 @@ class JointTask:
         self.examples = [(example, place) for place, part in enumerate(encoded) for example in part]
         fresh = partial(new_adapter, model, rank, alpha, targets)
         self.bank = attach(model, _experts(self.domains, start, fresh, seed, base), trainable=True)
-        self._build_gates(router_input, router_share, null_expert)
+        try:
+            self._build_gates(router_input, router_share, null_expert)
+        except StudioError:
+            self.bank.detach()
+            raise
         self.anchor: dict[str, Tensor] = {}
         self.story = {
             "examples": len(self.examples),
-            "data": {domain: _fingerprint(rows[domain]) for domain in self.domains},
+            "data": {domain: fingerprint(rows[domain]) for domain in self.domains},
             "steps": steps,
             "hard_steps": self.hard_steps,
             "learning_rate": learning_rate,
@@ -123,7 +125,6 @@ class JointTask:
         groups = self.bank.groups() if share != "projection" else ()
         self.router = Router(layout, self.domains, input, null, share=share, groups=groups)
         self.router.to(self.model.device)
-        self.watch = RoutingWatch(self.router)
         self.owners = Owners(layout, self.router.experts)
         whole = dict.fromkeys(self.domains, 1.0)
         self.gates = self.bank.new_gates(whole, router=self.router)
@@ -168,7 +169,6 @@ class JointTask:
         value = tokens.mean()
         metrics = {"task_loss": value.item(), "stage": float(self.stage), "entropy": seen.entropy.item()}
         if self.stage == SOFT:
-            self.watch.note(seen)
             held = self.preserve_weight * self._moved()
             metrics["preserve"] = held.item()
             value = value + held + self._routing_loss(seen)
@@ -179,8 +179,9 @@ class JointTask:
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the mix as a folder, its experts inside as ordinary adapters. ``usage`` is each expert's
         share of the weights."""
-        usage = self.usage()
-        warning = self.watch.warning(final=True) if self.stage == SOFT else UNTRAINED
+        watch = RoutingWatch(self.router)
+        usage = self.usage(watch)
+        warning = watch.warning(final=True) if self.stage == SOFT else UNTRAINED
         with atomic_folder(folder, doing="saving the mix") as work:
             save_mix(
                 work,
@@ -195,11 +196,12 @@ class JointTask:
             )
         return {"usage": usage, "warning": warning, "router_parameters": self.router.size}
 
-    def usage(self) -> dict[str, float]:
-        """Mean weight of each expert over the tokens of some examples of all domains."""
+    def usage(self, watch: RoutingWatch | None = None) -> dict[str, float]:
+        """Mean part of the weight of each expert over the tokens of some examples of all domains."""
         numbers = range(0, len(self.examples), -(-len(self.examples) // USAGE_EXAMPLES))
         batches = (numbers[at : at + self.batch_size] for at in range(0, len(numbers), self.batch_size))
-        return usage(self.model, self.bank, self.gates, (self._batch(part)[0] for part in batches))
+        read = (self._batch(part)[0] for part in batches)
+        return usage(self.model, self.bank, self.gates, read, watch)
 
     def close(self) -> None:
         """Take the bank off the model."""
@@ -252,14 +254,6 @@ def _experts(
             )
         experts[name] = replace(adapter, name=name, config=replace(adapter.config, base=base))
     return experts
-
-
-def _fingerprint(rows: Sequence[Row]) -> str:
-    """SHA-256 in hex of what the rows ask and answer, whatever kind of file they came from."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps([row.prompt, row.completion]).encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _by_domain(tokens: Tensor, batch: Batch, owners: Tensor, domains: Sequence[str]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from engine.formats.dataset import Row
+from engine.formats.dataset import Row, fingerprint
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder
 from engine.formats.mix_file import Made
@@ -87,7 +87,18 @@ class RouterTask:
         self.entropy_weight = entropy_weight
         self.band_weight = band_weight
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:max_examples]
-        self.examples = encode(tokenizer, [rows[number] for number in chosen.tolist()], max_length)
+        used = [rows[number] for number in chosen.tolist()]
+        self.examples = encode(tokenizer, used, max_length)
+        self.story = {
+            "examples": len(used),
+            "data": fingerprint(used),
+            "seed": seed,
+            "start": start,
+            "gates": gates,
+            "balance_weight": balance_weight,
+            "entropy_weight": entropy_weight,
+            "band_weight": band_weight,
+        }
         brought = {name: read_gate(folder) for name, folder in (gate_folders or {}).items()}
         self.bank = attach(model, experts)
         try:
@@ -152,6 +163,7 @@ class RouterTask:
                 name=self.name,
                 base=self.base,
                 usage=usage,
+                trained=self.story,
                 made=self._how(),
                 warning=warning,
             )

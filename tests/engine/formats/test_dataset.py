@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from engine.formats import dataset
-from engine.formats.dataset import Row, describe, read_rows, snapshot
+from engine.formats.dataset import Row, describe, fingerprint, read_rows, snapshot
 from engine.formats.errors import DataError, StudioError
 
 GOOD = b'{"prompt": "a", "completion": "b"}\n'
@@ -145,3 +145,10 @@ def test_snapshot_on_a_full_disk_says_so_and_leaves_nothing(write, tmp_path, mon
     with pytest.raises(StudioError, match="disk is full"):
         snapshot(write(GOOD), tmp_path / "data")
     assert not list((tmp_path / "data").iterdir())
+
+
+def test_rows_have_one_fingerprint_whatever_file_they_came_from(write):
+    lines = read_rows(write(GOOD + b'{"prompt": "c", "completion": "d"}\n'))
+    table = read_rows(write(b"completion,prompt\nb,a\nd,c\n", "tasks.csv"))
+    assert fingerprint(lines) == fingerprint(table) != fingerprint(lines[::-1])
+    assert fingerprint([Row("a", "bc")]) != fingerprint([Row("ab", "c")])

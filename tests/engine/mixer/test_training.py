@@ -68,6 +68,7 @@ def test_the_router_learns_and_everything_else_stays(setting, tiny_tokenizer, tm
     bank, router, mix = load_mix(tmp_path / "mix", model)
     bank.detach()
     assert mix.usage == pytest.approx(result["usage"])
+    assert mix.trained["examples"] == len(rows) and len(mix.trained["data"]) == 64
     assert torch.equal(router.V[0], task.router.V[0])
 
 
@@ -205,8 +206,9 @@ def test_an_expert_joins_a_trained_mix(setting, tiny_tokenizer, tmp_path):
     assert torch.equal(router.V[3][:, [0, 2]], one.V[3])
 
 
+@pytest.mark.parametrize("router_input", ["local", "context"])
 @pytest.mark.parametrize("kind", ["mamba", "gpt2"])
-def test_other_architectures_learn_with_local_input(kind, tiny_tokenizer):
+def test_other_architectures_learn(kind, router_input, tiny_tokenizer):
     from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM
 
     size = len(tiny_tokenizer)
@@ -233,7 +235,7 @@ def test_other_architectures_learn_with_local_input(kind, tiny_tokenizer):
         for factors in experts[f"e{number}"].factors.values():
             factors.B.normal_(0.0, 2.0, generator=torch.Generator().manual_seed(number))
     rows = [Row("ab:", "ba"), Row("abc:", "cb"), Row("b", "a")] * 4
-    task = RouterTask(model, tiny_tokenizer, rows, experts, router_input="local", batch_size=12)
+    task = RouterTask(model, tiny_tokenizer, rows, experts, router_input=router_input, batch_size=12)
     curve = metrics(task, 25)
     assert curve[-1]["task_loss"] < 0.98 * curve[0]["task_loss"]
     silent = [path for path, V in task.parameters().items() if not V.any()]
