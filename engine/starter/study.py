@@ -178,12 +178,12 @@ def _end(work: Generator[Any, None, T]) -> T:
 
 
 def run(out: Path, conditions: Sequence[Condition] = CONDITIONS, study: Study | None = None) -> None:
-    """Measure the conditions that are not in ``out`` yet."""
+    """Measure the conditions that are not in ``out`` yet; several processes may share the work by arms."""
     out.mkdir(parents=True, exist_ok=True)
-    missing = [condition for condition in conditions if not (out / condition.file).exists()]
-    study = study or (Study() if missing else None)
-    for condition in missing:
-        assert study is not None
+    for condition in conditions:
+        if (out / condition.file).exists():
+            continue
+        study = study or Study()
         found: dict[str, Any] = {"arm": condition.arm, "rows": condition.rows, "seed": condition.seed}
         found |= study.measure(condition)
         write_file(out / condition.file, json.dumps(found).encode())
