@@ -139,6 +139,30 @@ def test_one_router_plays_in_several_ways_at_once(llama, experts, ids):
     assert router.mode == "soft"
 
 
+@pytest.mark.parametrize("share", ["projection", "group", "layer"])
+def test_rows_of_a_batch_and_steps_of_an_answer(llama, experts, ids, share):
+    """Ways of playing side by side in one batch, and token by token with a cache, change nothing."""
+    bank = attach(llama, experts)
+    router = opinionated(bank, share=share)
+    weights = dict.fromkeys(bank.experts, 1.0)
+    plays = [router, router.play("hard"), router.play("topk", 2, muted=["e0"], locked=["e1"])]
+    ways = [bank.new_gates(weights, router=play) for play in plays]
+    with torch.no_grad():
+        alone = []
+        for gates in ways:
+            bank.gates = gates
+            alone.append(llama(ids[:1]).logits)
+            read = llama(ids[:1, :6], use_cache=True)
+            parts = [read.logits]
+            for place in range(6, 9):
+                token = ids[:1, place : place + 1]
+                read = llama(token, past_key_values=read.past_key_values, use_cache=True)
+                parts.append(read.logits)
+            assert torch.allclose(torch.cat(parts, 1), alone[-1], atol=1e-5)
+        bank.gates = bank.new_rows(ways)
+        assert torch.allclose(llama(ids[:1].repeat(3, 1)).logits, torch.cat(alone), atol=1e-5)
+
+
 def test_the_tape_holds_every_projection(llama, experts, ids):
     bank = attach(llama, experts)
     router = opinionated(bank)
@@ -223,5 +247,8 @@ def test_wrong_settings_are_refused(llama, experts):
         Router(bank.layout(), bank.experts, temperature=0.0)
     with pytest.raises(StudioError, match="At least one"):
         Router(bank.layout(), bank.experts).play("topk", 0)
+    for wish in ({"muted": ["e9"]}, {"locked": ["e9"]}):
+        with pytest.raises(StudioError, match="does not know the expert e9"):
+            Router(bank.layout(), bank.experts).play(**wish)
     with pytest.raises(StudioError, match="does not know the expert e2"):
         bank.new_gates({"e0": 1.0}, router=Router(bank.layout(), ("e0", "e1")))
