@@ -118,3 +118,20 @@ def test_detaching_twice_and_out_of_order_is_harmless(zoo):
         only = answer(model, "gpt2")
         second.detach()
     assert not torch.equal(both, only)
+
+
+@pytest.mark.parametrize("name", ["llama-own-head", "gpt2-all-biases", "llama-own-norms", "mamba-all-biases"])
+def test_owners_in_two_banks_put_back_what_was_there(name, zoo):
+    """Both play at once, so one exchanges what the other has exchanged; in the end it is the base again."""
+    base = RECIPES[name].base
+    model = build(base)
+    with untouched(model, base):
+        banks = [attach(model, {"a": read_adapter(zoo(name))}) for _ in range(2)]
+        for bank in banks:
+            bank.activate({"a": 0.5})
+        answer(model, base)
+        for bank in banks:
+            bank.activate({})
+        assert torch.equal(answer(model, base), answer(build(base), base))
+        for bank in banks:
+            bank.detach()

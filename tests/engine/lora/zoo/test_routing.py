@@ -103,3 +103,31 @@ def test_a_cache_changes_nothing(base, kind, zoo):
             seen = model(ids[:, place : place + 1], past_key_values=seen.past_key_values, use_cache=True)
             pieces.append(seen.logits)
     assert apart(torch.cat(pieces, 1), whole) < EXACT
+
+
+@pytest.mark.parametrize("base", MIXED)
+def test_a_router_learns_through_every_kind_of_expert(base, zoo):
+    """Its gradient is the slope: in float64, along a random direction, against a difference quotient."""
+    names = MIXED[base]
+    model = build(base, torch.float64)
+    bank = attach(model, {name: read_adapter(zoo(name)) for name in names})
+    router = Router(bank.layout(), bank.experts, "local", seed=1).double()
+    bank.gates = bank.new_gates(dict(zip(names, FADERS, strict=False)), router=router)
+    dice = torch.Generator().manual_seed(7)
+    asked = question(base, torch.float64)
+    likes = torch.randn(model(**asked).logits.shape, generator=dice, dtype=torch.float64)
+    (model(**asked).logits * likes).sum().backward()
+    way = [torch.randn(V.shape, generator=dice, dtype=torch.float64) for V in router.V]
+    slope = sum((V.grad * step).sum() for V, step in zip(router.V, way, strict=True))
+
+    def height(distance: float) -> Tensor:
+        with torch.no_grad():
+            for V, step in zip(router.V, way, strict=True):
+                V += distance * step
+            return (model(**asked).logits * likes).sum()
+
+    # both points and back: V is where it was
+    quotient = (height(1e-3) - height(-2e-3)) / 2e-3
+    height(1e-3)
+    assert slope.abs() > 1e-3
+    assert abs(quotient - slope) < 1e-3 * abs(slope)
