@@ -37,11 +37,12 @@ def collapse(load: Mapping[str, float], share: Mapping[str, float], spread: floa
             "Train on rows of the experts' own tasks, or with a larger balance weight."
         )
     first = max(names, key=load.__getitem__)
-    part = load[first] / sum(load[name] for name in names)
-    if part > ALONE:
+    spoken = sum(load[name] for name in names)
+    if load[first] > ALONE * spoken:
         return (
-            f"{first} has {part:.0%} of the experts' weight: the router has collapsed onto one expert. "
-            "Give it rows of every expert's task, or train again with a larger balance weight."
+            f"{first} has {load[first] / spoken:.0%} of the experts' weight: the router has "
+            "collapsed onto one expert. Give it rows of every expert's task, or train again with a larger "
+            "balance weight."
         )
     if spread is not None and spread < SAME:
         return (

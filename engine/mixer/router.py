@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -69,8 +69,8 @@ class Router(nn.Module):
         self.experts = (*experts, NULL) if null else tuple(experts)
         self.input, self.null, self.temperature = input, null, temperature
         self.share, self.activation, self.absolute = share, activation, absolute
-        self.groups = [tuple(path for path in group if path in layout) for group in groups]
-        self.groups = [group for group in self.groups if group]
+        found = (tuple(path for path in group if path in layout) for group in groups)
+        self.groups = [group for group in found if group]
         self.projections = tuple(layout)
         self.serves = serves(self.layout, self.groups, share)
         self.paths = tuple(served[0] for served in self.serves)
@@ -123,8 +123,8 @@ class Router(nn.Module):
         top_k: int = 3,
         strength: float = 1.0,
         renormalise: bool = True,
-        muted: Iterable[str] = (),
-        locked: Iterable[str] = (),
+        muted: Collection[str] = (),
+        locked: Collection[str] = (),
     ) -> Router:
         """The same parameters, heard in another way.
 
