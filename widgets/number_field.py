@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
 
+from widgets.still import still
+
 __all__ = ["decimal_field", "whole_field"]
 
 INSET = 6
@@ -14,7 +16,7 @@ def whole_field(name: str, words: str, least: int, most: int) -> QSpinBox:
     field = QSpinBox(objectName=name, accessibleName=words)
     field.setRange(least, most)
     field.lineEdit().setTextMargins(INSET, 0, 0, 0)  # the style sheet has no say over what is inside the box
-    return field
+    return still(field)
 
 
 def decimal_field(
@@ -26,4 +28,4 @@ def decimal_field(
     field.setRange(least, most)
     field.setSingleStep(step)
     field.lineEdit().setTextMargins(INSET, 0, 0, 0)
-    return field
+    return still(field)

@@ -102,6 +102,15 @@ class Window:
     def click(self, name: str, row: int | None = None) -> None:
         self._hand("mousemove", *self._where(name, row), "click", "1")
 
+    def press(self, place: list[int]) -> None:
+        """Click at a place of the screen."""
+        self._hand("mousemove", *map(str, place), "click", "1")
+
+    def scroll(self, name: str, notches: int) -> None:
+        """Turn the wheel over a widget, down or, with negative ``notches``, up."""
+        button = "5" if notches > 0 else "4"
+        self._hand("mousemove", *self._where(name), "click", "--repeat", str(abs(notches)), button)
+
     def drag(self, start: list[int], *stops: list[int], rest: float = 0.0) -> None:
         """Press at ``start``, ten moves 50 ms apart to each stop, ``rest`` seconds there; then release."""
         moves: list[str] = []

@@ -52,8 +52,11 @@ def test_by_mouse(window, tmp_path):
     window.look(f"[mixer.drop(name) for name in {PAIR}]")
     window.click("mixer.router.lesson.joint")
     window.until("named('mixer.data.sort').currentText() == 'sort.train'")
+    window.scroll("mixer.data.sort", 9)
     window.click("mixer.router.more")
     window.until("named('mixer.router.steps').isVisible()")
+    window.pause(0.3)
+    window.scroll("mixer.router", 2)
     window.click("mixer.router.steps")
     window.key("ctrl+a", "1", "6", "Tab")
     window.until("mixer.desk.joint.steps == 16")
@@ -72,6 +75,7 @@ def test_by_mouse(window, tmp_path):
     reverse = window.look("mixer.routing.experts.index('reverse')")
     assert window.look(f"min(gates[{reverse}] for token in mixer.routing.gates for gates in token)") == 1.0
 
+    window.scroll("mixer.router", -20)
     window.click("mixer.router.export")
     window.until("named('mixer.export').isVisible()")
     folder = tmp_path / "taken"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from widgets.still import still
+
 __all__ = ["FIELD", "Fold", "fill", "heading", "narrow", "quietly", "rows", "tiny"]
 
 FIELD = 104
@@ -45,10 +47,10 @@ def rows(fields: Mapping[str, QWidget], width: int = FIELD) -> QGridLayout:
 
 
 def narrow(box: QComboBox) -> QComboBox:
-    """Let a box be narrower than its longest entry."""
+    """Let a box be narrower than its longest entry, and let the wheel pass over it."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(4)
-    return box
+    return still(box)
 
 
 def fill(box: QComboBox, items: list[tuple[str, str]], chosen: str) -> None:
