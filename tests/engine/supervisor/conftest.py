@@ -14,6 +14,7 @@ from engine import messages as m
 from engine.client import Client
 from engine.supervisor.home import Home
 from engine.supervisor.starter import STARTER
+from tests.engine.supervisor.mix_on_disk import write_mix
 
 SERVE = Path(__file__).with_name("serve.py")
 
@@ -104,6 +105,17 @@ def rig_on(tmp_path):
     yield make
     for rig in rigs:
         rig.stop()
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A rig whose library has the mix "both" of reverse and sort, on a base that the rig calls tiny."""
+    rig = Rig(tmp_path, tmp_path / "home")
+    write_mix(rig.home.mixes / "both", "both", ["reverse", "sort"])
+    rig.start()
+    rig.ask(m.AddBase(path=str(rig.base)))
+    yield rig
+    rig.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A runtime without torch that talks the real messages over the real wire, for tests of the queue.
 
 The name of a job's result says how it behaves: "poison" dies at step 3 of every start, "fragile" at step 3 of
-the first one, "broken" reports a failure. A prompt "die" kills the process, "hang" never answers.
+the first one, "broken" reports a failure. A prompt "die" kills the process, "hang" never answers. A
+scoring or an export has ten parts and remembers those it has done in the job's folder.
 """
 
 import argparse
@@ -11,9 +12,13 @@ import signal
 import time
 from pathlib import Path
 
+import msgspec
 import zmq
+from mix_on_disk import write_mix
 
 from engine import messages as m
+from engine.formats.files import sha256_file
+from engine.formats.mix_file import read_mix
 
 STEP_SECONDS = 0.02
 
@@ -53,6 +58,14 @@ class FakeRuntime:
                 os.kill(os.getpid(), signal.SIGSEGV)
             case m.Work(request=m.Generate(prompt="hang")):
                 return
+            case m.Work(request=m.Compare(voices=voices, prompt=prompt), paths=paths):
+                text = prompt + "|" + ",".join(f"{key}={Path(path).name}" for key, path in paths.items())
+                rows = [m.Generated(text=text, tokens=1, tokens_per_second=1.0, first_token_seconds=0.1)]
+                self.send(m.Result(id=message.id, body=m.Compared(answers=rows * len(voices))))
+            case m.Work(request=m.DropExpert(expert=expert), paths=paths):
+                experts = read_mix(Path(paths["mix:both"])).experts
+                write_mix(Path(paths["out"]), "less", [name for name in experts if name != expert], "dropped")
+                self.send(m.Result(id=message.id, body=m.Done(path=paths["out"])))
             case m.Work(request=m.Generate(prompt=prompt), paths=paths):
                 for index, letter in enumerate(prompt):
                     self.send(m.Progress(id=message.id, body=m.Token(index=index, text=letter)))
@@ -73,6 +86,9 @@ class FakeRuntime:
             word = self.words.pop()
             self.checkpoint()
             self.end({"pause": "paused", "cancel": "cancelled", "keep": "kept"}[word])
+            return
+        if isinstance(spec, m.ScoreMix | m.ExportMix):
+            self.part(order)
             return
         if spec.out == "broken":
             self.end("failed", m.Error(code="failed", message="It broke.", hint="Mend it."))
@@ -97,17 +113,54 @@ class FakeRuntime:
         if self.step >= spec.steps:
             self.end("done")
 
+    def part(self, order):
+        """A tenth of a scoring or an export."""
+        arms = Path(order.folder, "arms")
+        arms.mkdir(exist_ok=True)
+        self.step = len(list(arms.iterdir())) + 1
+        time.sleep(STEP_SECONDS)
+        (arms / f"{self.step}.json").write_text(str(order.epoch))
+        self.send(
+            m.JobStep(
+                id=order.id,
+                epoch=order.epoch,
+                steps_done=[self.step],
+                metrics=[],
+                steps=10,
+                message=f"part {self.step}",
+                seconds_left=None,
+            )
+        )
+        if self.step == 3 and order.epoch == 1 and order.id == "fragile":
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.step == 10:
+            self.end("done")
+
     def checkpoint(self):
+        if isinstance(self.job.spec, m.ScoreMix | m.ExportMix):
+            return
         order = self.job
         folder = Path(order.folder, f"checkpoint-{order.epoch:06d}-{self.step:09d}")
         folder.mkdir(exist_ok=True)
         self.send(m.JobCheckpoint(id=order.id, epoch=order.epoch, step=self.step, folder=str(folder)))
 
     def end(self, outcome, error=None):
-        order, output = self.job, ""
-        if outcome in ("done", "kept"):
+        order, output, made = self.job, "", {"name": getattr(self.job.spec, "out", "")}
+        made |= {"steps": self.step, "loss": 0.5}
+        if isinstance(order.spec, m.ScoreMix):
+            outcome, output = "done" if outcome == "kept" else outcome, str(Path(order.folder, "arms"))
+            epochs = [int(path.read_text()) for path in sorted(Path(order.folder, "arms").iterdir())]
+            arm = m.ArmScore(name="base", label="Base", arm="base", value=0.5, parameters=max(epochs))
+            digest = sha256_file(Path(order.paths[f"mix:{order.spec.mix}"], "mixer.json"))
+            made = {"metric": "exact", "n": 4, "arms": [msgspec.to_builtins(arm)], "sha256": digest}
+        elif outcome in ("done", "kept"):
             output = str(Path(order.folder, "output"))
-            shutil.copytree(Path(self.options.base, "result"), output, dirs_exist_ok=True)
+            shutil.rmtree(output, ignore_errors=True)
+            if isinstance(order.spec, m.TrainRouter | m.TrainJoint):
+                write_mix(Path(output), order.spec.out, ["reverse", "sort"])
+            else:
+                shutil.copytree(Path(self.options.base, "result"), output)
         self.job = None
         self.send(
             m.JobEnded(
@@ -116,7 +169,7 @@ class FakeRuntime:
                 outcome=outcome,
                 step=self.step,
                 output=output,
-                result={"name": order.spec.out, "steps": self.step, "loss": 0.5},
+                result=made,
                 error=error,
             )
         )
