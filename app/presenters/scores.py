@@ -242,7 +242,7 @@ class Scores(QObject):
             self._ask(CancelJob(id=self.job.id))
 
     def stop_and_keep(self) -> None:
-        """End the run; the arms that are scored are its result, the others say that their turn did not come."""
+        """End the run; the arms that are scored so far are its result."""
         if self.job is not None:
             self._ask(CancelJob(id=self.job.id, keep=True))
 

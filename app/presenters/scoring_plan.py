@@ -13,7 +13,7 @@ __all__ = ["ARMS", "LEARNING", "MOST_EXAMPLES", "Plan", "named"]
 
 # What can be scored, in the order in which it runs: words, and what it is.
 ARMS: dict[Arm, tuple[str, str]] = {
-    "base": ("Base", "What the experts add is measured from here"),
+    "base": ("Base", "The experts' gain is measured from here"),
     "experts": ("Every expert", "Each one alone, on every test set"),
     "oracle": ("Oracle", "Each set by the expert that is best on it"),
     "uniform": ("Uniform sum", "All at once, equally loud, without a router"),

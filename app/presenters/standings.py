@@ -91,7 +91,7 @@ class Standings:
         oracle = self.oracle
         if oracle is None:
             return "was scored without the oracle"
-        where = f"the oracle expert ({self.figure(oracle.value)})"
+        where = f"the oracle ({self.figure(oracle.value)})"
         if self._is_ahead(ours.interval, oracle.interval):
             return f"does better than {where}"
         if self._is_ahead(oracle.interval, ours.interval):

@@ -231,8 +231,7 @@ SURE = {"reverse.heldout": 0.98, "blend.heldout": 0.9}
 def test_overlapping_intervals_are_not_told_apart():
     found = standings(arm("oracle", 0.97), arm("soft", 0.96), arm("lora", 0.95, label="one LoRA"))
     assert found.sentence == (
-        "Soft (0.96) is within the interval of the oracle expert (0.97); "
-        "one LoRA cannot be told apart from it."
+        "Soft (0.96) is within the interval of the oracle (0.97); one LoRA cannot be told apart from it."
     )
 
 
@@ -241,25 +240,23 @@ def test_apart_is_better_or_worse_and_each_set_is_looked_at():
     ours = arm("soft", 0.9, label="mix, soft", sets=SURE)
     found = standings(arm("oracle", 0.5), ours, arm("hard", 0.8), rival, arm("base", 0.0))
     assert found.sentence == (
-        "Mix, soft (0.90) does better than the oracle expert (0.50); one LoRA does better on blend."
+        "Mix, soft (0.90) does better than the oracle (0.50); one LoRA does better on blend."
     )
     behind = standings(arm("oracle", 0.99), arm("soft", 0.9), arm("base", 0.0))
-    assert behind.sentence == (
-        "Soft (0.90) stays behind the oracle expert (0.99); every other arm stays behind it."
-    )
+    assert behind.sentence == ("Soft (0.90) stays behind the oracle (0.99); every other arm stays behind it.")
     beaten = standings(arm("soft", 0.9), arm("lora", 0.99, label="one LoRA"))
     assert beaten.sentence == "Soft (0.90) was scored without the oracle; one LoRA (0.99) does better."
 
 
 def test_touching_but_off_is_neither_within_nor_apart():
     found = standings(arm("oracle", 0.97, spread=0.02), arm("topk", 0.94, spread=0.02))
-    assert found.sentence == "Topk (0.94) cannot be told apart from the oracle expert (0.97)."
+    assert found.sentence == "Topk (0.94) cannot be told apart from the oracle (0.97)."
 
 
 def test_of_losses_the_lower_is_better():
     found = standings(arm("oracle", 0.5), arm("soft", 0.3), arm("hard", 0.9), arm("base", 2.0), metric="loss")
     assert found.sentence == (
-        "Soft (0.300) does better than the oracle expert (0.500); every other arm stays behind it."
+        "Soft (0.300) does better than the oracle (0.500); every other arm stays behind it."
     )
 
 

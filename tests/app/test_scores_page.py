@@ -135,7 +135,7 @@ def test_table_and_picture_have_one_order_and_one_current_row(scored):
 
 def test_the_sentence_and_copies_say_the_same(scored):
     sentence = widget(scored, "mixer.scores.sentence").text()
-    assert sentence.startswith("Mix, soft (0.90) is within the interval of the oracle expert (0.90)")
+    assert sentence.startswith("Mix, soft (0.90) is within the interval of the oracle (0.90)")
     QTest.mouseClick(widget(scored, "mixer.scores.markdown"), Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert sentence in copied

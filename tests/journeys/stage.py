@@ -95,6 +95,9 @@ class Looker:
         """Training steps between the question and each pane's first token."""
         return {pane: step - self._asked_at for pane, step in self._began_at.items()}
 
+    def clipboard(self) -> str:
+        return QApplication.clipboard().text()
+
     def said(self) -> list[str]:
         """Every sentence that the notice bar was given."""
         return self._said

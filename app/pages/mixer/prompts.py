@@ -76,11 +76,7 @@ class PromptsView(View):
 
     def acts(self) -> list[tuple[str, str, Callable[[], object]]]:
         return [
-            (
-                "Write the first prompt",
-                "Ctrl+L",
-                lambda: self.columns[0].field.setFocus(Qt.FocusReason.ShortcutFocusReason),
-            ),
+            ("Write the prompts to compare", "Ctrl+Shift+L", self._write_first),
             ("Add a prompt", "Ctrl+Shift+N", self.prompts.add),
             ("Show where the prompts are routed differently", "", lambda: self._show_way("apart")),
         ]

@@ -16,7 +16,7 @@ __all__ = ["ApartPane"]
 
 HOW_TO_READ = (
     "Bands: mean gates over a prompt's tokens. Bars at the right: half their summed difference, 0 where "
-    "prompts are routed alike, 1 where altogether other experts speak; of several prompts those farthest apart."
+    "prompts are routed alike, 1 where altogether other experts speak; of several prompts the widest pair."
 )
 
 

@@ -37,9 +37,9 @@ CHIP = (
     "QPushButton:focus, QPushButton:checked { padding: 1px 7px }"
 )
 HOW_TO_READ = (
-    "Dot: mean of the test sets, each weighing the same. Line: its 95 % interval. Hairline: the oracle. "
-    "All arms answered the same rows. Where lines lie apart, arms differ; where they overlap, this picture "
-    "cannot tell."
+    "Dot: mean of the test sets, each weighing the same. Line: its 95 % interval. Hairline: the oracle, "
+    "picked on these very rows. All arms answered the same rows: where lines lie apart, arms differ; where "
+    "they overlap, this picture cannot tell."
 )
 
 
@@ -124,7 +124,7 @@ class ResultPanel(QWidget):
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(26)
         table.horizontalHeader().setHighlightSections(False)
-        table.horizontalHeader().setMinimumSectionSize(76)
+        table.horizontalHeader().setMinimumSectionSize(92)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
 
     def _connect(self) -> None:
