@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 __all__ = ["Probe", "outputs", "probe"]
 
@@ -103,16 +104,19 @@ class _Watch:
         self.weights = {p: w for p, w in own.items() if w is not None and w.is_floating_point()}
         self.graph = not any(weight.is_inference() for weight in self.weights.values())
         self._wanted = [(weight, weight.requires_grad) for weight in self.weights.values()]
+        self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> None:
         torch.set_grad_enabled(self.graph)
         for path, module in self._places.items():
-            module.register_forward_hook(self._hook(path))
+            self._handles.append(module.register_forward_hook(self._hook(path)))
         if self.graph:
             for weight, _ in self._wanted:
                 weight.requires_grad_(True)
 
     def __exit__(self, *error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
         if self.graph:
             for weight, wanted in reversed(self._wanted):  # a tied weight is there twice
                 weight.requires_grad_(wanted)
@@ -199,7 +203,8 @@ def _tensors(output: Any) -> list[Tensor]:
 
 @contextmanager
 def _unnoticed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, nobody's hooks; afterwards modes, hooks, gradient mode and random state are back."""
+    """Evaluation mode, nobody's hooks; afterwards modes, hooks, gradient mode and random state are back.
+    Hooks that the model gave itself meanwhile stay: transformers does so once, to collect hidden states."""
     kept = [(m, m.training, dict(m._forward_pre_hooks), dict(m._forward_hooks)) for m in model.modules()]
     try:
         for module, *_ in kept:
@@ -211,6 +216,7 @@ def _unnoticed(model: nn.Module) -> Iterator[None]:
         for module, training, before, after in kept:
             module.training = training
             for hooks, others in ((module._forward_pre_hooks, before), (module._forward_hooks, after)):
+                others.update(hooks)
                 hooks.clear()
                 hooks.update(others)
 
