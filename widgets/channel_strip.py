@@ -49,7 +49,8 @@ LOCK = (
 class ChannelStrip(QWidget):
     """Signals: ``fader_moved(level)``, ``fader_released``, ``mute_toggled(on)``, ``solo_toggled(on)``,
     ``lock_toggled(on)``, ``remove_wanted``, ``move_wanted(steps)`` (negative is left), ``drag_wanted`` (by
-    mouse), ``lift_wanted`` (by the space bar), ``file_dropped(path)`` (only after ``setAcceptDrops``).
+    mouse), ``lift_wanted`` (by the space bar), ``file_dropped(path)`` (only after ``setAcceptDrops``),
+    ``gate_wanted`` (a gate of its own).
 
     A strip of hue NULL_HUE is the null expert: a meter without fader or buttons, since silence has no volume.
     """
@@ -64,6 +65,7 @@ class ChannelStrip(QWidget):
     drag_wanted = Signal()
     lift_wanted = Signal()
     file_dropped = Signal(str)
+    gate_wanted = Signal()
 
     def __init__(self, name: str, hue: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -242,6 +244,7 @@ class ChannelStrip(QWidget):
         menu.addAction("Move right", lambda: self.move_wanted.emit(1))
         menu.addAction("Set to 1.0", lambda: self.fader.setValue(100))
         menu.addAction("Unlock" if self.lock.isChecked() else "Lock", self.lock.toggle)
+        menu.addAction("Train its own gate", self.gate_wanted.emit)
         menu.addSeparator()
         menu.addAction("Remove from desk", self.remove_wanted.emit)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -140,7 +140,7 @@ class Desk:
         others.insert(max(0, min(slot, len(others))), strip)
         return replace(self, strips=tuple(others))
 
-    def edited(self, adapter: str, **changes: Any) -> Desk:
+    def edited(self, adapter: str, /, **changes: Any) -> Desk:
         """With one strip's fields changed."""
         strips = tuple(replace(s, **changes) if s.adapter == adapter else s for s in self.strips)
         return replace(self, strips=strips)

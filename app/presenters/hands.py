@@ -147,6 +147,11 @@ class Hands(QObject):
             here = self.desk.experts.index(adapter)
             self.move(adapter, here + steps + (steps > 0))
 
+    def swap(self, adapter: str, other: str) -> None:
+        """Put ``other`` into the place, colour and state of ``adapter``."""
+        if self.desk.strip(adapter) is not None and self.desk.strip(other) is None:
+            self.change(self.desk.edited(adapter, adapter=other), f"Put {other} in the place of {adapter}")
+
     # setting
 
     def set_fader(self, adapter: str, level: float) -> None:

@@ -1,34 +1,25 @@
-"""The mixer: a desk under hands, the mixes it plays, what it is asked, the training of the next one."""
+"""The mixer: a desk that is heard, and what is made of it: trainings, gates, exports."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, QSettings, Signal
+from PySide6.QtCore import QObject, QSettings
 
 from app.client import Client
-from app.presenters.answers import MIX, Answers
-from app.presenters.desk import Desk
 from app.presenters.export import Export
-from app.presenters.hands import Hands
+from app.presenters.gates import GATED, Gates
 from app.presenters.lesson import Lesson
 from app.presenters.notice import Notice
-from app.presenters.playing import Playing, Router, experts_of, listed
-from app.presenters.questions import Questions
-from app.presenters.training import LOAD, Training
+from app.presenters.player import Player
+from app.presenters.playing import experts_of, listed
 from app.words import count
 from engine.messages import (
-    Body,
     DataSet,
-    DropExpert,
     Job,
     JobChanged,
     JobProgress,
     JobRemoved,
-    MixCard,
-    RemoveMix,
-    RestoreMix,
-    Routing,
     TrainRouter,
 )
 
@@ -36,26 +27,15 @@ __all__ = ["Mixer"]
 
 SAVED_JOB = "mixer/training"
 MORE_BALANCE = 0.05
-LONGEST = 64
 
 
-class Mixer(Hands):
-    """The desk and everything that a person can do with it; other views of the mixer share its ``client``.
-
-    ``usage_changed``: the experts' shares (``usage``), measured on ``usage_of``.
-    """
-
-    usage_changed = Signal()
+class Mixer(Player):
+    """The desk and everything that a person can do with it; other views of the mixer share its ``client``."""
 
     def __init__(self, client: Client, store: QSettings | None = None, parent: QObject | None = None) -> None:
         super().__init__(client, store, parent)
-        self._heard: Router | None = None
-        self.usage: dict[str, float] = {}
-        self.usage_of = ""
-        self.answers = Answers(client, self)
-        self.questions = Questions(self.answers, lambda: self.playing, self)
-        self.training = Training(client, self)
         self.export = Export(client, self.stock, self)
+        self.gates = Gates(client, self)
         self._listen()
         if client.engine.phase == "ready":
             self.refresh()
@@ -69,27 +49,12 @@ class Mixer(Hands):
         self.training.found.connect(self._found_training)
         self.training.finished.connect(self._trained)
         self.training.changed.connect(self._training_changed)
-        self.training.curve_grew.connect(self._measure_load)
-        self.answers.heard.connect(self._measure_answer)
         self.export.noticed.connect(self.noticed)
+        self.gates.failed.connect(self.complain)
+        self.gates.begun.connect(lambda job: self.announced.emit(f"{job.name} waits for its turn"))
+        self.gates.ready.connect(self._gate_ready)
 
     # what there is
-
-    @property
-    def playing(self) -> Playing:
-        """How the desk sounds now."""
-        job, spec = self.training.job, self.training.spec
-        loose = frozenset(self.stock.adapters)
-        learns = job is not None and job.state == "running" and job.step > 0
-        if learns and job and spec and set(experts_of(spec)) == set(self.desk.experts):
-            return Playing(self.desk, Router.in_training(job, spec), loose)
-        card = self.mix
-        return Playing(self.desk, Router.of_mix(card) if card else None, loose)
-
-    @property
-    def mix(self) -> MixCard | None:
-        """The mix that lies on the desk."""
-        return self.stock.mixes.get(self.desk.mix)
 
     @property
     def lesson(self) -> Lesson:
@@ -108,11 +73,6 @@ class Mixer(Hands):
         return [row[0] for row in unseen if row] or [
             row[0] for row in (self.data.sample if self.data else [])
         ]
-
-    @property
-    def routing(self) -> Routing | None:
-        """Who spoke where in the mix's answer, while it is being said and after."""
-        return self.answers.answer(MIX).routing
 
     @property
     def collapse(self) -> str:
@@ -161,83 +121,6 @@ class Mixer(Hands):
         self.desk_changed.emit()
         self._listen_anew()
 
-    # mixes
-
-    def open_mix(self, name: str) -> None:
-        """Lay a trained mix on the desk: its experts, and its router."""
-        card = self.stock.mixes.get(name)
-        if card is None:
-            self.refuse(f"There is no mix called {name}.", "Train the router to make one.")
-            return
-        desk = replace(self.desk, strips=(), base="")
-        for expert in experts_of(card):
-            desk = desk.dropped(expert, len(desk.strips), card.base)
-        self.change(replace(desk, mix=name), f"Open {name}")
-        self._show_usage_of(card)
-        self._warm_up(card.base)
-
-    def close_mix(self) -> None:
-        """Play static faders; the mix stays in the library."""
-        self.change(self._without_mix(), "Static faders")
-
-    def _without_mix(self) -> Desk:
-        """The desk on its own: experts that only the mix has go with it."""
-        desk = self.desk
-        for name in [name for name in desk.trained if name not in self.stock.adapters]:
-            desk = desk.removed(name)
-        return replace(desk, mix="")
-
-    def remove_mix(self, name: str) -> None:
-        """Move a mix to the trash; undo brings it back."""
-        label = f"Remove {name}"
-
-        def ask(request: RemoveMix | RestoreMix) -> None:
-            self.client.ask(request, None, self.complain)
-
-        def removed(_: Body) -> None:
-            desk = self._without_mix() if self.desk.mix == name else self.desk
-            self.change(
-                desk, label, back=lambda: ask(RestoreMix(name=name)), again=lambda: ask(RemoveMix(name=name))
-            )
-            self.noticed.emit(Notice("info", f"{name} was removed.", action=("Undo", take_back)))
-
-        def take_back() -> None:
-            if self.undo_label == label:
-                self.undo()
-            else:
-                ask(RestoreMix(name=name))
-
-        self.client.ask(RemoveMix(name=name), removed, self.complain)
-
-    def leave_out(self, expert: str) -> None:
-        """Make a new mix of the one on the desk, without ``expert``; nothing is trained."""
-        mix = self.desk.mix
-        out = self._free(f"{mix}-without-{expert}")
-
-        def made(_: Body) -> None:
-            self.stock.list_mixes(then=play)
-
-        def play() -> None:
-            if self.desk.mix == mix and out in self.stock.mixes:
-                self.change(replace(self.desk, mix=out), f"Make {out}")
-                self._show_usage_of(self.stock.mixes[out])
-            self.announced.emit(f"{out} is ready")
-
-        self.client.ask(DropExpert(mix=mix, expert=expert, out=out), made, self.complain)
-
-    def bring_in(self) -> bool:
-        """Teach the mix on the desk about the experts that it does not know. False if refused."""
-        router = self.playing.router
-        if router is None or not self.playing.strangers:
-            return False
-        if self.data is None or self.training.is_open:
-            return self.refuse(
-                f"{router.name} cannot learn about {listed(self.playing.strangers)} yet.",
-                "Wait until the training has ended." if self.training.is_open else "Choose training data.",
-            )
-        self.training.submit(self.lesson.extension(router, self.playing.strangers, self.free_name))
-        return True
-
     # data and training
 
     def choose_data(self, path: str) -> None:
@@ -267,10 +150,38 @@ class Mixer(Hands):
         self.training.submit(self.lesson.job(name or self.free_name))
         return True
 
+    def bring_in(self) -> bool:
+        """Teach the mix on the desk about the experts that it does not know. False if refused."""
+        router = self.playing.router
+        if router is None or not self.playing.strangers:
+            return False
+        if self.data is None or self.training.is_open:
+            return self.refuse(
+                f"{router.name} cannot learn about {listed(self.playing.strangers)} yet.",
+                "Wait until the training has ended." if self.training.is_open else "Choose training data.",
+            )
+        self.training.submit(self.lesson.extension(router, self.playing.strangers, self.free_name))
+        return True
+
     @property
     def evener_balance(self) -> float:
         """The balance weight that is worth trying against collapse."""
         return max(MORE_BALANCE, 5 * self.desk.router.balance_weight)
+
+    def train_gate(self, adapter: str) -> bool:
+        """Train the gate that ``adapter`` brings with it, on its own data. False if refused."""
+        strip = self.desk.strip(adapter)
+        data = self.lesson.data_of(strip) if strip is not None else None
+        if strip is None or strip.blank or data is None or adapter not in self.stock.adapters:
+            return self.refuse(
+                f"{adapter} cannot be given a gate yet.", "Choose its data first, under Together."
+            )
+        self.gates.train(self.desk.base, adapter, data, adapter + GATED)
+        return True
+
+    def _gate_ready(self, adapter: str, gated: str) -> None:
+        act = ("Put it on the desk", lambda: self.swap(adapter, gated))
+        self.noticed.emit(Notice("good", f"{gated} is {adapter} with a gate of its own.", action=act))
 
     def train_evener(self) -> None:
         """What helps against collapse: the lesson again with a larger balance weight, in place of this."""
@@ -279,18 +190,6 @@ class Mixer(Hands):
             self.training.cancel(then=self.train)
         else:
             self.train()
-
-    @property
-    def free_name(self) -> str:
-        """What the next mix is called unless a person says otherwise: mix-1, mix-2, ..."""
-        number = 1
-        while f"mix-{number}" in {*self.stock.mixes, *self.training.names}:
-            number += 1
-        return f"mix-{number}"
-
-    def _free(self, name: str) -> str:
-        """``name`` cut to what a name may be, or, when it is taken, the next numbered one."""
-        return name if name not in self.stock.mixes and len(name) <= LONGEST else self.free_name
 
     def _found_training(self, job: Job) -> None:
         """A training that outlived the window: put its experts back where they were."""
@@ -332,43 +231,12 @@ class Mixer(Hands):
         self._listen_anew()
         self._remember_training()
 
-    def _listen_anew(self) -> None:
-        """Another router is heard than before: ask it what was asked of that one."""
-        if self.playing.router != self._heard:
-            self._heard = self.playing.router
-            self.desk_changed.emit()
-            self.questions.settle()
-
-    def _desk_replaced(self) -> None:
-        super()._desk_replaced()
-        self.questions.settle()
-
     def _remember_training(self) -> None:
         if self._store is not None:
             job = self.training.job
             open_id = job.id if job is not None and self.training.is_open else ""
             if open_id != self._saved_job():
                 self._store.setValue(SAVED_JOB, open_id)
-
-    # who speaks how much
-
-    def _measure_load(self, step: int, metrics: dict[str, float]) -> None:
-        load = {name.removeprefix(LOAD): share for name, share in metrics.items() if name.startswith(LOAD)}
-        if load and not self.answers.busy:
-            self._measure(load, f"step {step} of the training")
-
-    def _measure_answer(self, pane: str) -> None:
-        answer = self.answers.answer(pane)
-        if pane == MIX and answer.routing is not None:
-            tokens = count(len(answer.routing.tokens), "token")
-            self._measure(answer.usage, f"this prompt and answer, {tokens}")
-
-    def _show_usage_of(self, card: MixCard) -> None:
-        self._measure(dict(card.usage), f"the data that {card.name} was trained on")
-
-    def _measure(self, usage: dict[str, float], of: str) -> None:
-        self.usage, self.usage_of = usage, of
-        self.usage_changed.emit()
 
     # the engine speaks
 
@@ -377,6 +245,7 @@ class Mixer(Hands):
             case JobChanged(job=job):
                 self.training.job_changed(job)
                 self.export.job_changed(job)
+                self.gates.job_changed(job)
             case JobRemoved(id=job_id):
                 self.training.job_removed(job_id)
 

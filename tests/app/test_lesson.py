@@ -205,3 +205,41 @@ def test_a_finished_trainings_warning_is_said(client, mixer):
         )
     )
     assert mixer.collapse == "plural is never used."
+
+
+# --- a gate of one's own ---
+
+
+def test_an_expert_is_given_a_gate_on_its_own_data(client, mixer):
+    mixer.mute("sort", True)
+    assert mixer.train_gate("sort")
+    call = client.last(SubmitJob)
+    spec = call.body.spec
+    assert (spec.adapter, spec.data, spec.out) == ("sort", "data/sort.train.jsonl", "sort-gated")
+    job = Job(
+        id=call.body.id, kind="gate", name=spec.out, state="running", step=0, steps=9, message="", spec=spec
+    )
+    client.answer(call, job)
+    assert not mixer.training.is_open, "no mix is being trained"
+    client.tell(JobChanged(job=msgspec.structs.replace(job, state="done")))
+    assert "sort with a gate of its own" in mixer.notices[-1].message
+    mixer.notices[-1].action[1]()
+    assert mixer.desk.experts == ["reverse", "sort-gated", "plural"]
+    assert mixer.desk.muted == ["sort-gated"]
+    mixer.undo()
+    assert mixer.desk.experts == NAMES
+
+
+def test_no_gate_without_data_or_without_an_adapter(client, mixer):
+    mixer.drop("upper")
+    mixer.lay_blank("morse")
+    for name in ("upper", "morse", "nobody"):
+        assert not mixer.train_gate(name)
+    assert client.asked(SubmitJob) == []
+    assert "Choose its data" in mixer.notices[-1].hint
+
+
+def test_a_gate_that_cannot_be_trained_says_why(client, mixer):
+    mixer.train_gate("sort")
+    client.fail(client.last(SubmitJob), "usage", "There is an adapter sort-gated already.", "Remove it.")
+    assert mixer.notices[-1].message == "There is an adapter sort-gated already."

@@ -113,6 +113,7 @@ class Strips(QWidget):
         strip.mute_toggled.connect(lambda on: mixer.mute(name, on))
         strip.solo_toggled.connect(lambda on: mixer.solo(name, on))
         strip.lock_toggled.connect(lambda on: mixer.lock(name, on))
+        strip.gate_wanted.connect(lambda: mixer.train_gate(name))
         strip.file_dropped.connect(lambda path: mixer.choose_data_for(name, path))
         strip.remove_wanted.connect(lambda: mixer.remove(name))
         strip.move_wanted.connect(lambda steps: mixer.nudge(name, steps))
