@@ -17,7 +17,10 @@ from engine.messages import ExportMix
 
 __all__ = ["lora_readme", "mix_readme"]
 
+LONGEST = 500
+"""Characters of one cell."""
 NULL = "null"
+TENSORS = ".safetensors"
 PAPER = "[LoRA-Mixer](https://arxiv.org/abs/2507.00029)"
 _MADE = {
     "joint": "experts and router were trained together, hard by domain first, then soft",
@@ -51,7 +54,7 @@ def mix_readme(folder: Path, licenses: Mapping[str, str] | None = None) -> str:
             *_front(mix.base, ["mixture-of-experts"], [licenses.get(name, "") for name in mix.experts]),
             f"# {_text(mix.name)}",
             "",
-            f"{len(mix.experts)} LoRA experts for {_text(mix.base)} and a router that decides, for every "
+            f"{len(mix.experts)} LoRA experts for {_base(mix)} and a router that decides, for every "
             f"token and projection, how loudly each of them speaks ({PAPER}). Made with Adapter Studio.",
             *([f"\n**{_text(mix.warning)}**"] if mix.warning else []),
             *_section("Experts", _experts(folder, mix, licenses)),
@@ -98,7 +101,7 @@ def lora_readme(
             f"# {_text(name)}",
             "",
             f"One plain LoRA that stands for the mix {_text(mix.name)} of {len(mix.experts)} experts on "
-            f"{_text(mix.base)}. {claim} Made with Adapter Studio.",
+            f"{_base(mix)}. {claim} Made with Adapter Studio.",
             *_section("Error", _errors(errors)),
             *_section("How it was made", _table(("", ""), how.items())),
             *_section("Use", [_USE_LORA]),
@@ -146,6 +149,10 @@ def _front(base: str, tags: Sequence[str], licenses: Sequence[str]) -> list[str]
     if licenses and all(licenses):
         lines.append(f"license: {json.dumps(licenses[0]) if len(set(licenses)) == 1 else 'other'}")
     return [*lines, "---"]
+
+
+def _base(mix: Mix) -> str:
+    return _text(mix.base or "its base")
 
 
 def _experts(folder: Path, mix: Mix, licenses: Mapping[str, str]) -> list[str]:
@@ -206,13 +213,13 @@ def _errors(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _provenance(mix: Mix) -> list[str]:
     made = [("made", _MADE[mix.made])] if mix.made in _MADE else []
-    trained = [
-        (key, value if isinstance(value, str) else json.dumps(value)) for key, value in mix.trained.items()
-    ]
-    files = [
-        (f"SHA-256 of {name}", digest) for name, digest in mix.sha256.items() if name.endswith(".safetensors")
-    ]
-    return _table(("", ""), [*made, *trained, *files])
+    story: list[tuple[str, object]] = []
+    for key, value in mix.trained.items():
+        parts = value.items() if isinstance(value, dict) else ()
+        story += [(f"{key}: {part}", each) for part, each in parts] if parts else [(key, value)]
+    known = [(key, value) for key, value in story if value not in ("", {}, None)]
+    files = [(f"SHA-256 of {name}", each) for name, each in mix.sha256.items() if name.endswith(TENSORS)]
+    return _table(("", ""), [*made, *known, *files])
 
 
 def _interval(value: Sequence[float]) -> str:
@@ -230,6 +237,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 def _text(value: Any) -> str:
     """Text as Markdown shows it: one line, nothing in it means anything."""
-    line = " ".join(str(value).split())[:500]
+    line = " ".join(str(value).split())
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#!~$])", r"\\\1", line)

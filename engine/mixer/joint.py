@@ -111,11 +111,12 @@ class JointTask:
         self.story = {
             "examples": len(self.examples),
             "data": {domain: fingerprint(rows[domain]) for domain in self.domains},
-            "steps": steps,
-            "hard_steps": self.hard_steps,
-            "learning_rate": learning_rate,
-            "router_learning_rate": router_learning_rate,
-            "preserve_weight": preserve_weight,
+            "begun from": {domain: start[domain].sha256 for domain in self.domains if domain in start},
+            "steps planned": steps,
+            "of them hard": self.hard_steps,
+            "learning rate": learning_rate,
+            "learning rate of the router": router_learning_rate,
+            "preserve weight": preserve_weight,
             "seed": seed,
         }
 

@@ -95,9 +95,9 @@ class RouterTask:
             "seed": seed,
             "start": start,
             "gates": gates,
-            "balance_weight": balance_weight,
-            "entropy_weight": entropy_weight,
-            "band_weight": band_weight,
+            "balance weight": balance_weight,
+            "entropy weight": entropy_weight,
+            "band weight": band_weight,
         }
         brought = {name: read_gate(folder) for name, folder in (gate_folders or {}).items()}
         self.bank = attach(model, experts)

@@ -79,7 +79,7 @@ def test_the_card_of_a_mix(folder):
     facts = dict(table(card.text, "Router")[2:])
     assert facts["a gate for each"] == "projection" and facts["null expert"] == "yes"
     story = dict(table(card.text, "Provenance")[2:])
-    assert story["seed"] == "3" and "cd" * 32 in story["data"]
+    assert story["seed"] == "3" and story["data: left"] == "cd" * 32
     assert len(story["SHA-256 of router.safetensors"]) == 64
     assert "## Scores" not in card.text
     assert "experts/left" in card.text
@@ -120,6 +120,8 @@ def test_strangers_text_means_nothing(folder):
     assert card.data.license is None and card.data.base_model.startswith('x"\n---')
     title = next(line for line in text.splitlines() if line.startswith("# "))
     assert "<img" not in text.split("---\n", 2)[2]
+    edit(folder, trained={"note": "x" * 900})
+    assert "x" * 500 + " ..." in mix_readme(folder)
     assert r"\[e\]" in title and r"\`c\`" in title and r"\|" in title
 
 
