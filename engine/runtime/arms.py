@@ -57,22 +57,22 @@ class Ready:
     parameters: int = 0
 
 
-def entries(spec: ScoreMix, experts: Sequence[str]) -> list[Entry]:
-    """The lines that ``spec`` asks for, in its order."""
+def entries(arms: Sequence[Arm], top_k: int, experts: Sequence[str]) -> list[Entry]:
+    """The lines of ``arms``, in their order, each once."""
     labels: dict[Arm, str] = {
         "base": "base alone",
         "oracle": "best expert of each set",
         "uniform": "plain sum of the experts",
         "learned": "learned static weights (CAT)",
-        "arrow": f"Arrow, top {min(spec.top_k, len(experts))}",
+        "arrow": f"Arrow, top {min(top_k, len(experts))}",
         "xlora": "X-LoRA of PEFT",
         "lora": "one LoRA of the same size",
         "soft": "the mix, soft",
-        "topk": f"the mix, top {spec.top_k}",
+        "topk": f"the mix, top {top_k}",
         "hard": "the mix, hard",
     }
     lines = []
-    for arm in dict.fromkeys(spec.arms):
+    for arm in dict.fromkeys(arms):
         if arm == "experts":
             lines += [Entry(arm, f"expert:{name}", f"{name} alone", name) for name in experts]
         else:

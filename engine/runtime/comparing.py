@@ -27,7 +27,7 @@ from engine.runtime.scoring import Measured, Metric, measure, read_examples
 from engine.training import Mailbox
 from engine.training.text import Example
 
-__all__ = ["score_mix"]
+__all__ = ["score_mix", "training_rows"]
 
 Say = Callable[[int, int, str], None]
 Outcome = Literal["done", "paused", "cancelled"]
@@ -51,7 +51,7 @@ def score_mix(
     if not spec.data:
         raise StudioError("usage", "There is nothing to score on.", "Choose at least one test set.")
     tests = {name: read_examples(base, paths[f"data:{name}"], spec.limit) for name in spec.data}
-    rows = _training_rows(spec, paths)
+    rows = training_rows(spec, paths)
     yield
     folder = folder / "arms"
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def score_mix(
         bank.detach()
 
 
-def _training_rows(spec: ScoreMix, paths: Mapping[str, str]) -> list[Row]:
+def training_rows(spec: ScoreMix, paths: Mapping[str, str]) -> list[Row]:
     """At most ``max_examples`` rows to learn from, drawn as a router's are; none without a training set."""
     if not spec.train:
         return []
@@ -104,30 +104,33 @@ class _Comparison:
         self._folder = folder
         self._sign = sign
         self._say = say
-        self._entries = entries(self._spec, bench.bank.experts)
+        self._entries = entries(self._spec.arms, self._spec.top_k, bench.bank.experts)
+        self._experts = entries(("experts",), self._spec.top_k, bench.bank.experts)
+        needed = (self._experts if entry.arm == "oracle" else [entry] for entry in self._entries)
+        self._plan = list(dict.fromkeys(entry for some in needed for entry in some))
         self._scores: dict[str, ArmScore] = {}
         self._rows: dict[str, Rows] = {}
 
     def run(self) -> Generator[None, None, None]:
-        experts = [entry for entry in entries(_only_experts(self._spec), self._bench.bank.experts)]
-        for number, entry in enumerate(self._entries):
-            needed = experts if entry.arm == "oracle" else [entry]
-            for each in needed:
-                if each.name not in self._rows and not self._read(each):
-                    yield from self._one(each, number)
-            if entry.arm == "oracle":
-                self._scores[entry.name] = self._oracle(entry, [self._rows[each.name] for each in experts])
+        for number, entry in enumerate(self._plan):
+            if not self._read(entry):
+                yield from self._one(entry, number)
 
     def result(self) -> dict[str, Any]:
-        arms = [self._scores.get(entry.name) or _missing(entry, STOPPED) for entry in self._entries]
+        arms = [msgspec.to_builtins(self._score(entry)) for entry in self._entries]
         n = sum(len(examples) for examples in self._tests.values())
-        return {"metric": self._spec.metric, "n": n, "arms": [msgspec.to_builtins(arm) for arm in arms]}
+        return {"metric": self._spec.metric, "n": n, "arms": arms}
+
+    def _score(self, entry: Entry) -> ArmScore:
+        if entry.arm == "oracle" and all(each.name in self._rows for each in self._experts):
+            return self._oracle(entry, [self._rows[each.name] for each in self._experts])
+        return self._scores.get(entry.name) or _missing(entry, STOPPED)
 
     def _one(self, entry: Entry, number: int) -> Generator[None, None, None]:
         """Make one arm ready, score it on every set, and write what came out."""
 
         def tell(part: float, doing: str) -> None:
-            self._say(int(PARTS * (number + part)), PARTS * len(self._entries), f"{entry.label}: {doing}.")
+            self._say(int(PARTS * (number + part)), PARTS * len(self._plan), f"{entry.label}: {doing}.")
 
         began = time.monotonic()
         found: Rows = {}
@@ -191,10 +194,6 @@ class _Comparison:
 
 
 STOPPED = "The comparison was ended before its turn came."
-
-
-def _only_experts(spec: ScoreMix) -> ScoreMix:
-    return msgspec.structs.replace(spec, arms=("experts",))
 
 
 def _missing(entry: Entry, why: str) -> ArmScore:

@@ -12,8 +12,9 @@ from engine.formats.dataset import Row, read_rows
 from engine.lora import attach
 from engine.messages import ArmScore, ScoreMix
 from engine.mixer import Router, load_mix, save_mix
+from engine.mixer.training import RouterTask
 from engine.runtime.arms import LEARNING
-from engine.runtime.comparing import score_mix
+from engine.runtime.comparing import score_mix, training_rows
 from engine.runtime.intervals import bootstrap_mean, wilson
 from engine.training import LoraTask, Mailbox, Settings, train
 from engine.training.play import play
@@ -124,6 +125,16 @@ def test_every_value_is_that_of_answers_given_one_by_one(base, paths, tmp_path):
     assert [done for done, _, _ in said] == sorted(done for done, _, _ in said)
 
 
+def test_the_oracle_without_its_experts_beside_it(base, paths, tmp_path):
+    spec = spec_of(arms=("oracle", "base"), limit=4)
+    _, arms, said = run(base, paths, tmp_path, spec)
+    assert list(arms) == ["oracle", "base"]
+    _, experts, _ = run(base, paths, tmp_path / "experts", spec_of(arms=("experts",), limit=4))
+    for test in SETS:
+        assert arms["oracle"].sets[test] == max(arm.sets[test] for arm in experts.values())
+    assert [done for done, _, _ in said] == sorted(done for done, _, _ in said)
+
+
 def test_loss_is_that_of_each_row_alone(base, paths, tmp_path):
     _, arms, _ = run(base, paths, tmp_path, spec_of(arms=("experts", "oracle", "soft"), metric="loss"))
     bank, router, _ = load_mix(paths["mix:both"], base.model)
@@ -168,6 +179,17 @@ def test_arms_that_learn_are_trained_on_the_rows_and_take_no_place_afterwards(ba
     assert any("step 6 of 6" in message for _, _, message in said)
     assert torch.equal(base.model(input_ids=ids).logits, before)
     assert sum(len(module._forward_hooks) for module in base.model.modules()) == hooks
+
+
+def test_the_rows_to_learn_from_are_those_of_a_router(base, paths):
+    rows = read_rows(paths["train"])
+    experts = load_mix(paths["mix:both"], base.model)[0]
+    adapters = {name: experts.read(name) for name in experts.experts}
+    experts.detach()
+    task = RouterTask(base.model, base.tokenizer, rows, adapters, max_examples=7, seed=4)
+    task.close()
+    drawn = training_rows(spec_of(train="last", max_examples=7, seed=4), paths)
+    assert task.examples == encode(base.tokenizer, drawn)
 
 
 def test_what_was_finished_is_not_run_again(base, paths, tmp_path):
