@@ -204,12 +204,13 @@ def _tensors(output: Any) -> list[Tensor]:
 @contextmanager
 def _unnoticed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, nobody's hooks; afterwards modes, hooks, gradient mode and random state are back.
-    Hooks that the model gave itself meanwhile stay: transformers does so once, to collect hidden states."""
+    Hooks that transformers has given the model, or gives it now, to collect hidden states are its own."""
     kept = [(m, m.training, dict(m._forward_pre_hooks), dict(m._forward_hooks)) for m in model.modules()]
     try:
         for module, *_ in kept:
-            module._forward_pre_hooks.clear()
-            module._forward_hooks.clear()
+            for hooks in (module._forward_pre_hooks, module._forward_hooks):
+                for key in [key for key, hook in hooks.items() if not _is_own(hook)]:
+                    del hooks[key]
         with _aside(model), torch.enable_grad():
             yield
     finally:
@@ -219,6 +220,10 @@ def _unnoticed(model: nn.Module) -> Iterator[None]:
                 others.update(hooks)
                 hooks.clear()
                 hooks.update(others)
+
+
+def _is_own(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith("transformers.")
 
 
 @contextmanager
