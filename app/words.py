@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "megabytes"]
+__all__ = ["count", "duration", "few", "megabytes"]
 
 
 def megabytes(size: int) -> str:
@@ -26,3 +26,12 @@ def duration(seconds: float) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """(1, "adapter") -> "1 adapter", (1200, "adapter") -> "1,200 adapters"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def few(number: int) -> str:
+    """1500 -> "1.5k", 20000 -> "20k": a count where there is room for four signs."""
+    return (
+        str(number)
+        if number < 1000
+        else f"{number / 1000:.{1 if number < 9950 else 0}f}k".replace(".0k", "k")
+    )

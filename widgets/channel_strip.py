@@ -33,7 +33,7 @@ from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
-NARROWEST, WIDEST = 68, 84
+NARROWEST, WIDEST = 64, 84
 BAR = 4
 MUTE = (
     "Mute (M): out of the router's choice, and the others share its part. "
@@ -143,7 +143,7 @@ class ChannelStrip(QWidget):
 
     def _foot(self) -> QHBoxLayout:
         foot = QHBoxLayout()
-        foot.setSpacing(2)
+        foot.setSpacing(1)
         foot.addStretch(1)
         foot.addWidget(self.mute)
         foot.addWidget(self.solo)
@@ -306,7 +306,7 @@ def _letter(text: str, name: str, tip: str) -> QToolButton:
     button = QToolButton()
     button.setText(text)
     button.setCheckable(True)
-    button.setFixedSize(20, 24)
+    button.setFixedSize(19, 24)
     button.setAccessibleName(name)
     button.setToolTip(tip)
     button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

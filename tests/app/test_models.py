@@ -12,7 +12,7 @@ from pytestqt.modeltest import ModelTester
 from app.models.adapters import MIME, AdapterFilter, AdapterRoles, Adapters
 from app.models.jobs import JobRoles, Jobs
 from app.models.rows import Index, Rows
-from app.words import count, duration, megabytes
+from app.words import count, duration, few, megabytes
 from engine.messages import Error, Job, TrainLora, Verification
 from tests.app.scripted_client import BASE, adapter
 
@@ -159,3 +159,11 @@ def test_bytes_are_read_at_a_glance(size: int, words: str) -> None:
 def test_durations_and_counts() -> None:
     assert (duration(0), duration(22.4), duration(3600)) == ("0:00", "0:22", "1:00:00")
     assert (count(1, "adapter"), count(1200, "adapter")) == ("1 adapter", "1,200 adapters")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(12, "12"), (999, "999"), (1500, "1.5k"), (2000, "2k"), (9960, "10k"), (20400, "20k")],
+)
+def test_counts_fit_on_a_strip(number: int, words: str) -> None:
+    assert few(number) == words

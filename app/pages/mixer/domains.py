@@ -23,7 +23,7 @@ __all__ = ["CHOOSE", "KINDS", "Domains"]
 
 CHOOSE = "Choose file…"
 KINDS = "Training data (*.jsonl *.json *.csv *.parquet);;All files (*)"
-BOX = 124
+BOX = 116
 
 
 class Domains(QWidget):

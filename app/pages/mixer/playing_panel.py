@@ -101,6 +101,7 @@ class PlayingPanel(QWidget):
         base = mixer.desk.base or mixer.base
         names = [card.name for card in mixer.stock.mixes.values() if base in ("", card.base)]
         fill(self.mix, [(STATIC, ""), *((name, name) for name in names)], mixer.desk.mix)
+        self.mix.setToolTip(mixer.desk.mix or "Every expert speaks at its fader, whatever the text")
         for button in (self.export, self.remove):
             self._offer(button, mixer.mix is not None)
         self._show_offers()

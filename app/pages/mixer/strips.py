@@ -10,6 +10,7 @@ from app.models.shelf import adapter_mime
 from app.presenters.desk import Strip
 from app.presenters.mixer import Mixer
 from app.presenters.playing import NULL
+from app.words import few
 from widgets.channel_strip import ChannelStrip
 from widgets.drop_slot import DropSlot
 from widgets.painting import NULL_HUE
@@ -77,7 +78,7 @@ class Strips(QWidget):
         if desk.lesson == "router":
             return rank, ""
         data = self._mixer.lesson.data_of(strip)
-        return rank, f"{data.rows:,} rows" if data else "no data"
+        return rank, f"{few(data.rows)} rows" if data else "no data"
 
     def _show_null(self) -> None:
         if self._mixer.playing.has_null and self._null is None:
