@@ -13,6 +13,8 @@ __all__ = ["RoutingWatch", "collapse"]
 
 ALONE = 0.9
 """Part of the experts' weight from which one, or of all weight from which silence, has taken everything."""
+MOST = 0.5
+"""Part of the experts' weight from which one that leads almost every token has taken everything too."""
 UNUSED = 0.01
 """Part of the weight, and of the tokens led, below which an expert is said to be unused."""
 SAME = 0.005
@@ -37,12 +39,12 @@ def collapse(load: Mapping[str, float], share: Mapping[str, float], spread: floa
             "Train on rows of the experts' own tasks, or with a larger balance weight."
         )
     first = max(names, key=load.__getitem__)
-    spoken = sum(load[name] for name in names)
-    if load[first] > ALONE * spoken:
+    weight, lead = (_part(first, names, values) for values in (load, share))
+    if weight > ALONE or (lead > ALONE and weight > MOST):
         return (
-            f"{first} has {load[first] / spoken:.0%} of the experts' weight: the router has "
-            "collapsed onto one expert. Give it rows of every expert's task, or train again with a larger "
-            "balance weight."
+            f"{first} has {weight:.0%} of the experts' weight and leads {lead:.0%} of their tokens: the "
+            "router has collapsed onto one expert. Give it rows of every expert's task, or train again with "
+            "a larger balance weight."
         )
     if spread is not None and spread < SAME:
         return (
@@ -90,6 +92,11 @@ class RoutingWatch:
     def _of(self, values: torch.Tensor) -> dict[str, float]:
         """By expert, as a part of the projections that it has a say on."""
         return dict(zip(self._experts, (values / self._presence).tolist(), strict=True))
+
+
+def _part(name: str, names: Sequence[str], values: Mapping[str, float]) -> float:
+    """What ``name`` has of all that ``names`` have."""
+    return values[name] / (sum(values[other] for other in names) or 1.0)
 
 
 def _listed(names: Sequence[str]) -> str:

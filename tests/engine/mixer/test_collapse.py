@@ -15,6 +15,12 @@ EVEN = {"sort": 0.3, "upper": 0.3, NULL: 0.4}
     ("load", "share", "spread", "words"),
     [
         ({"sort": 0.95, "upper": 0.04, NULL: 0.01}, EVEN, 0.3, "sort has 96% of the experts' weight"),
+        (
+            {"sort": 0.8, "upper": 0.14, NULL: 0.06},
+            {"sort": 0.97, "upper": 0.01, NULL: 0.02},
+            0.06,
+            "leads 99% of their tokens",
+        ),
         ({"sort": 0.02, "upper": 0.03, NULL: 0.95}, EVEN, 0.3, "null expert has 95%"),
         (EVEN, EVEN, 0.0, "same for every token"),
         (
@@ -42,6 +48,7 @@ def test_what_is_said(load, share, spread, words):
         (EVEN, EVEN, 0.3),
         (EVEN, EVEN, None),
         ({"sort": 0.85, "upper": 0.1, NULL: 0.05}, EVEN, 0.3),
+        ({"sort": 0.34, "upper": 0.33, "plural": 0.33}, {"sort": 1.0, "upper": 0.0, "plural": 0.0}, 0.1),
         ({"sort": 0.04, "upper": 0.06, NULL: 0.9}, EVEN, 0.1),
         ({"sort": 1.0, NULL: 0.0}, {"sort": 1.0, NULL: 0.0}, 0.0),  # one expert alone
         (dict.fromkeys("abcdefgh", 0.125), dict.fromkeys("abcdefgh", 0.125), 0.05),
