@@ -48,6 +48,8 @@ def compare(
 
     with session.engine() as engine:
         compared: Compared = engine.call(request, show)
+    for note in dict.fromkeys(note for answer in compared.answers for note in answer.notes):
+        session.note(note)
     answers = []
     for text, answer in zip(voice, compared.answers, strict=True):
         values = plain(answer)

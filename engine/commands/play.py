@@ -67,6 +67,8 @@ def generate(
         answer: Generated = engine.call(request, show)
     values = plain(answer)
     values.pop("routing")
+    for note in answer.notes:
+        session.note(note)
     if session.json:
         session.result(values | ({"done": True} if stream else {}), "")
     else:

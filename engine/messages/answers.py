@@ -127,6 +127,7 @@ class Generated(Struct, frozen=True):
 
     ``tokens_per_second`` is the speed of this answer's own passes after the one that read the prompt: what
     others did in between does not count. ``first_token_seconds`` is what the person waited, others included.
+    ``notes`` are sentences about how the adapters sit on this base, where there is something to know.
     """
 
     text: str
@@ -136,6 +137,7 @@ class Generated(Struct, frozen=True):
     prompt_tokens: int = 0
     stopped: Literal["end", "length"] = "end"
     routing: Routing | None = None
+    notes: list[str] = []
 
 
 class RowDone(Struct, frozen=True):

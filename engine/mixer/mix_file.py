@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as to_bytes
 from torch import nn
@@ -69,12 +70,15 @@ def save_mix(
     return mix
 
 
-def load_mix(folder: str | Path, model: nn.Module, base: str | None = None) -> tuple[Bank, Router, Mix]:
+def load_mix(
+    folder: str | Path, model: nn.Module, base: str | None = None, dtype: torch.dtype | None = None
+) -> tuple[Bank, Router, Mix]:
     """Attach the mix in ``folder`` to ``model``: its bank (silent as yet), its router and its card.
 
     The mix plays under ``bank.gates = bank.new_gates({e: 1.0 for e in mix.experts}, router=router)``.
-    StudioError when files have changed since it was saved, or when it was trained on another base: another
-    name than ``base`` where one is given, or projections of other sizes.
+    ``dtype`` is what the experts are computed in (see ``attach``). StudioError when files have changed since
+    it was saved, or when it was trained on another base: another name than ``base`` where one is given, or
+    projections of other sizes.
     """
     folder = Path(folder)
     mix = read_mix(folder)
@@ -83,7 +87,7 @@ def load_mix(folder: str | Path, model: nn.Module, base: str | None = None) -> t
     adapters: dict[str, Adapter] = {
         name: read_adapter(path) for name, path in expert_folders(folder, mix).items()
     }
-    bank = attach(model, adapters)
+    bank = attach(model, adapters, dtype=dtype)
     layout = bank.layout()
     if set(layout) != set(mix.modules):
         bank.detach()

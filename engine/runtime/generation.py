@@ -79,7 +79,7 @@ class _Row:
         self.last = 0
         self._number = number
         self._base = base
-        self._experts = list(voice.experts)
+        self._voice = voice
         self._limit = min(request.max_new_tokens, _room(base, len(self.prompt)))
         self.open = self._limit > 0
         self._choose = _chooser(request.temperature, request.seed)
@@ -118,6 +118,7 @@ class _Row:
             prompt_tokens=len(self.prompt),
             stopped="end" if self._ended else "length",
             routing=self._routing(self._tape, self._text.ids) if self._tape else None,
+            notes=self._voice.notes,
         )
 
     def _routing(self, tape: Tape, ids: list[int]) -> Routing:
@@ -127,7 +128,7 @@ class _Row:
         return Routing(
             tokens=token_texts(self._base.tokenizer, self.prompt + ids),
             modules=tape.modules,
-            experts=self._experts,
+            experts=list(self._voice.experts),
             gates=rows.tolist(),
             row=self._number,
         )

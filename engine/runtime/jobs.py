@@ -75,6 +75,7 @@ class JobRun:
         yield
         task = make_task(self._base, spec, order.paths)
         try:
+            reports.note = " ".join(task.bank.notes)
             yield
             settings = settings_of(spec, len(task.examples))
             checkpoints = Checkpoints(self._folder, epoch=order.epoch, job_hash=job_hash(order))
@@ -101,7 +102,7 @@ class JobRun:
         found = checkpoints.newest(Path(self._order.checkpoint))
         if checkpoints.complaints:
             again = f"Went on from step {found.step}." if found else "Began again from the first step."
-            reports.note = " ".join([*checkpoints.complaints, again])
+            reports.note = " ".join([*checkpoints.complaints, again, reports.note]).strip()
         if found is None and self._order.keep:
             raise StudioError(
                 "failed",

@@ -1,7 +1,7 @@
 """Voices: the bank and the gates that a request is answered with, kept ready for the next one.
 
-A bank is read from disk and attached once for each set of adapters (or mix) and kept while it is used; a
-changed file makes a new one. Gates are made for every request: they are small.
+A bank is read from disk and attached once for each set of adapters (or mix), in the base's own number format,
+and kept while it is used; a changed file makes a new one. Gates are made for every request: they are small.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ class Voice:
     bank: Bank | None
     gates: Gates | None
     experts: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know about how the adapters sit on the base."""
+        return list(self.bank.notes) if self.bank is not None else []
 
     def playing(self) -> AbstractContextManager[None]:
         """Around one forward pass."""
@@ -113,10 +118,10 @@ class Voices:
 
     def _attach(self, folders: Mapping[str, Path]) -> _Kept:
         adapters = {name.removeprefix("adapter:"): read_adapter(folder) for name, folder in folders.items()}
-        return _Kept(attach(self.base.model, adapters), None)
+        return _Kept(attach(self.base.model, adapters, dtype=self.base.model.dtype), None)
 
     def _attach_mix(self, folder: Path) -> _Kept:
-        bank, router, _ = load_mix(folder, self.base.model, self.base.name)
+        bank, router, _ = load_mix(folder, self.base.model, self.base.name, self.base.model.dtype)
         return _Kept(bank, router)
 
     def _make_room(self) -> None:
