@@ -1,4 +1,4 @@
-"""Who spoke here, and how sure: a heat map of token x layer x projection that grows while tokens stream.
+"""Who spoke here, how sure: a heat map of token x layer x projection that grows while tokens stream.
 
 One column per token, one row per layer (or per layer and projection). A cell wears the hue of its loudest
 expert; its opacity is that expert's gate, from chance (all experts alike) to certainty: undecided cells fade.
@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
-    QFocusEvent,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -26,7 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
 from widgets.gate_grid import EACH, GateGrid
-from widgets.map_layout import HEAD, HIGHEST, MapLayout
+from widgets.map_layout import HEAD, MapLayout
 from widgets.map_painter import MapPainter, coloured
 from widgets.painting import focus_ring
 from widgets.theme import theme
@@ -82,7 +81,7 @@ class RoutingMap(QAbstractScrollArea):
         ``start`` is the first token of the answer; those before it were read, not written.
         ValueError when the shapes do not agree.
         """
-        is_same_prompt = start == self._start and list(tokens[:start]) == self._grid.tokens[:start]
+        is_same_prompt = 0 < start == self._start and list(tokens[:start]) == self._grid.tokens[:start]
         self._grid = GateGrid(tokens, layers, projections, experts, gates)
         self._grid.look(self._view)
         self._hues, self._start = list(hues), start
@@ -99,10 +98,6 @@ class RoutingMap(QAbstractScrollArea):
         if is_at_end:
             across.setValue(across.maximum())
         self._redraw()
-
-    def clear(self) -> None:
-        self.set_routing([], [], [], [], [], np.zeros((0, 0, 0), np.float32))
-        self._say("")
 
     def set_silent(self, experts: set[str]) -> None:
         """Dim the cells led by experts that are muted now."""
@@ -121,7 +116,7 @@ class RoutingMap(QAbstractScrollArea):
     def set_token(self, index: int) -> None:
         """Move the cursor to a token, as when it was selected in the text."""
         if 0 <= index < len(self._grid.tokens) and index != self._cursor[0]:
-            self._move(index, self._cursor[1], announce=False)
+            self._move(index, self._cursor[1], quiet=True)
 
     @property
     def projections(self) -> list[str]:
@@ -145,14 +140,12 @@ class RoutingMap(QAbstractScrollArea):
         token, row = self._wanted
         return min(token, max(0, len(self._grid.tokens) - 1)), min(row, max(0, len(self._grid.rows) - 1))
 
-    # from gates to pixels
+    # from gates to pixels, and back
 
     def _measure(self, *, keep: bool = False) -> None:
         """``keep`` leaves columns where they are."""
-        grid = self._grid
-        self._layout.measure(
-            grid.tokens, grid.rows, self._start, self._view, self.viewport().size(), keep=keep
-        )
+        grid, size = self._grid, self.viewport().size()
+        self._layout.measure(grid.tokens, grid.rows, self._start, self._view, size, keep=keep)
         self._update_bars()
 
     def _redraw(self) -> None:
@@ -164,15 +157,11 @@ class RoutingMap(QAbstractScrollArea):
         self._say(self._grid.read(*(self._hover or self._cursor), self._silent))
         self.viewport().update()
 
-    # geometry
-
     def _update_bars(self) -> None:
-        view = self.viewport().size()
-        wide = self._layout.left + self._layout.edges[-1]
-        high = HEAD + self._layout.tops[-1]
+        view, layout = self.viewport().size(), self._layout
         for bar, page, whole in (
-            (self.horizontalScrollBar(), view.width(), wide),
-            (self.verticalScrollBar(), view.height(), high),
+            (self.horizontalScrollBar(), view.width(), layout.left + layout.edges[-1]),
+            (self.verticalScrollBar(), view.height(), HEAD + layout.tops[-1]),
         ):
             bar.setPageStep(page)
             bar.setSingleStep(20)
@@ -188,11 +177,9 @@ class RoutingMap(QAbstractScrollArea):
         return self._layout.cell(token, row).translated(self._origin())
 
     def cell_at(self, point: QPoint) -> tuple[int, int] | None:
-        column = self._column_at(point.x())
-        row = self._layout.row_at(point.y() - self._origin().y())
-        if column is None or point.y() < HEAD or not 0 <= row < len(self._grid.rows):
-            return None
-        return column, row
+        column, row = self._column_at(point.x()), self._layout.row_at(point.y() - self._origin().y())
+        is_cell = column is not None and point.y() >= HEAD and 0 <= row < len(self._grid.rows)
+        return (column, row) if is_cell else None
 
     def _column_at(self, x: float) -> int | None:
         if x < self._layout.left:
@@ -208,7 +195,7 @@ class RoutingMap(QAbstractScrollArea):
             self.setAccessibleDescription(text)
             self.cell_changed.emit(text)
 
-    def _move(self, token: int, row: int, *, announce: bool = True) -> None:
+    def _move(self, token: int, row: int, *, quiet: bool = False) -> None:
         if not self._grid.tokens or not self._grid.rows:
             return
         token = max(0, min(token, len(self._grid.tokens) - 1))
@@ -219,7 +206,7 @@ class RoutingMap(QAbstractScrollArea):
         self._reveal()
         self._say(self.cell_text)
         self.viewport().update()
-        if announce:
+        if not quiet:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self._said))
             if is_other:
                 self.token_selected.emit(token)
@@ -264,10 +251,7 @@ class RoutingMap(QAbstractScrollArea):
         if cell is None and point.y() < HEAD and (token := self._column_at(point.x())) is not None:
             cell = (token, self._cursor[1])
         if cell is not None and event.button() == Qt.MouseButton.LeftButton:
-            is_other = cell[0] != self._cursor[0]
-            self._move(*cell, announce=False)
-            if is_other:
-                self.token_selected.emit(cell[0])
+            self._move(*cell)
             self.opened.emit(cell[0])
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -288,16 +272,10 @@ class RoutingMap(QAbstractScrollArea):
         super().resizeEvent(event)
         self._measure()
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.viewport().update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.viewport().update()
-
-    def sizeHint(self) -> QSize:
-        return QSize(420, HEAD + 8 * round(HIGHEST))
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self.viewport().update()
+        return super().event(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())

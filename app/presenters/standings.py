@@ -103,23 +103,22 @@ class Standings:
 
     def _against_others(self, ours: ArmScore) -> str:
         rivals = [arm for arm in self.scored if arm.arm not in (*OURS, ORACLE)]
-        if not rivals:
-            return ""
         better = [arm for arm in rivals if self._is_ahead(arm.interval, ours.interval)]
         words = [f"{self._named(arm)} does better" for arm in better]
-        for name in self.sets:
-            ahead = [arm for arm in rivals if arm not in better and self._is_ahead_on(name, arm, ours)]
-            if ahead:
-                words.append(
-                    f"{listed([arm.label for arm in ahead])} {'does' if len(ahead) == 1 else 'do'} "
-                    f"better on {short(name)}"
-                )
-        if words:
-            return "; " + "; ".join(words)
-        close = [arm for arm in rivals if not self._is_ahead(ours.interval, arm.interval)]
-        if close:
-            return f"; {listed([arm.label for arm in close])} cannot be told apart from it"
-        return "; every other arm stays behind it"
+        for arm in rivals:
+            sets = [short(name) for name in self.sets if self._is_ahead_on(name, arm, ours)]
+            # An expert on its own set is what the oracle is made of: that has been said.
+            is_said = arm in better or (arm.arm == "experts" and self.oracle is not None)
+            if sets and not is_said:
+                words.append(f"{arm.label} does better on {listed(sets)}")
+        close = [
+            arm for arm in rivals if not self._is_ahead(ours.interval, arm.interval) and arm not in better
+        ]
+        if close and not words:
+            words.append(f"{listed([arm.label for arm in close])} cannot be told apart from it")
+        if rivals and not words:
+            words.append("every other arm stays behind it")
+        return "".join(f"; {each}" for each in words)
 
     def _is_ahead_on(self, name: str, one: ArmScore, other: ArmScore) -> bool:
         if name not in one.sets or name not in other.sets:

@@ -248,6 +248,20 @@ def test_apart_is_better_or_worse_and_each_set_is_looked_at():
     assert beaten.sentence == "Soft (0.90) was scored without the oracle; one LoRA (0.99) does better."
 
 
+def test_an_expert_on_its_own_set_is_what_the_oracle_says_already():
+    own = {"reverse.heldout": 1.0, "blend.heldout": 0.0}
+    expert = arm("experts", 0.5, name="expert:reverse", label="reverse alone", sets=own)
+    ours = arm("soft", 0.7, sets={"reverse.heldout": 0.9, "blend.heldout": 0.5})
+    with_oracle = standings(arm("oracle", 0.9), ours, expert)
+    assert (
+        with_oracle.sentence == "Soft (0.70) stays behind the oracle (0.90); every other arm stays behind it."
+    )
+    without = standings(ours, expert)
+    assert without.sentence == (
+        "Soft (0.70) was scored without the oracle; reverse alone does better on reverse."
+    )
+
+
 def test_touching_but_off_is_neither_within_nor_apart():
     found = standings(arm("oracle", 0.97, spread=0.02), arm("topk", 0.94, spread=0.02))
     assert found.sentence == "Topk (0.94) cannot be told apart from the oracle (0.97)."

@@ -12,6 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import views
 from driver import ROOT, Window, screen
 
 SIZES = [(1280, 800), (1920, 1080)]
@@ -36,6 +37,7 @@ def photograph(folder: Path) -> None:
                 window.look(f"shell.go({page!r}) is not None")
                 in_every_dress(window, folder, page)
             window.look("shell.go('mixer') is not None")
+            views.photograph(window, lambda name: in_every_dress(window, folder, name))
             shape(window, folder)
             leave(window, folder)
             train_together(window, folder)

@@ -126,11 +126,34 @@ def test_long_texts_scroll_and_the_cursor_stays_in_sight(routing):
     assert 0 < cell.left() < cell.right() <= routing.viewport().width() + 1
 
 
-def test_clear_leaves_nothing_to_say(routing):
-    routing.clear()
+def test_without_tokens_there_is_nothing_to_say(routing):
+    routing.set_routing([], [], [], [], [], np.zeros((0, 0, 0), np.float32))
     assert routing.cell_text == ""
-    walk(routing, Qt.Key.Key_Right)
+    walk(routing, Qt.Key.Key_Right, Qt.Key.Key_Return)
     assert routing.accessibleDescription() == ""
+
+
+def test_enter_and_clicks_open_a_token_and_moves_only_select_it(routing):
+    opened, chosen = [], []
+    routing.opened.connect(opened.append)
+    routing.token_selected.connect(chosen.append)
+    walk(routing, Qt.Key.Key_Right, Qt.Key.Key_Down)
+    assert (opened, chosen) == ([], [1])
+    walk(routing, Qt.Key.Key_Return)
+    cell = routing.cell_rect(4, 1).center().toPoint()
+    QTest.mouseClick(routing.viewport(), Qt.MouseButton.LeftButton, pos=cell)
+    assert (opened, chosen) == ([1, 4], [1, 4])
+    routing.set_token(2)
+    assert (opened, chosen) == ([1, 4], [1, 4]), "what was chosen elsewhere is not said again"
+
+
+def test_another_prompt_gets_columns_of_its_own_width(routing):
+    start = (LAYERS, PROJECTIONS, EXPERTS, [0, 1, NULL_HUE])
+    routing.set_routing(TOKENS, *start, gates())
+    wide = routing.cell_rect(4, 0).width()
+    many = np.repeat(gates(), 5, axis=0)
+    routing.set_routing(TOKENS * 5, *start, many)
+    assert routing.cell_rect(4, 0).width() < wide
 
 
 def test_columns_do_not_move_while_the_answer_grows(routing):

@@ -102,7 +102,7 @@ class ResultPanel(QWidget):
         split.setChildrenCollapsible(False)
         split.addWidget(picture)
         split.addWidget(self.table)
-        split.setSizes([360, 260])
+        split.setSizes([380, 260])
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
@@ -124,7 +124,6 @@ class ResultPanel(QWidget):
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(26)
         table.horizontalHeader().setHighlightSections(False)
-        table.horizontalHeader().setMinimumSectionSize(92)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
 
     def _connect(self) -> None:
