@@ -15,6 +15,7 @@ from engine.messages import Arm, ArmScore, CopyMix, Done, ExportMix, ScoreMix
 
 __all__ = ["export", "score"]
 
+ARMS: tuple[Arm, ...] = get_args(Arm)
 Mix = Annotated[str, typer.Argument(help="A mix of the library.")]
 Sets = Annotated[
     list[str] | None, typer.Option("--data", help="[NAME=]DATA, a file or a starter set; may be repeated.")
@@ -28,7 +29,8 @@ def score(
         str | None, typer.Option("--train", help="What alternatives that learn may learn from.")
     ] = None,
     arm: Annotated[
-        list[Arm] | None, typer.Option("--arm", help="May be repeated; default: all that can be had.")
+        list[str] | None,
+        typer.Option("--arm", help=f"{', '.join(ARMS)}; may be repeated. Default: all that can be had."),
     ] = None,
     metric: Annotated[Literal["exact", "loss"], typer.Option("--metric")] = "exact",
     top_k: Annotated[int, typer.Option("--top-k", min=1)] = 3,
@@ -39,7 +41,10 @@ def score(
     seed: Seed = 0,
 ) -> None:
     """Score a mix beside its base, its experts, and every other way to use them, on the same rows."""
-    arms: tuple[Arm, ...] = tuple(arm) if arm else get_args(Arm)
+    unknown = [each for each in arm or () if each not in ARMS]
+    if unknown:
+        raise StudioError("usage", f"There is no arm {unknown[0]}.", f"There are {', '.join(ARMS)}.")
+    arms = tuple(each for each in ARMS if not arm or each in arm)
     if not arm and not train:
         arms = tuple(each for each in arms if each not in ("learned", "xlora", "lora"))
         session.note("Alternatives that learn are left out; give them data with --train.")

@@ -146,7 +146,7 @@ def half(tmp_path_factory, tiny_base_folder):
 
 
 def test_a_half_precision_base_plays_its_experts_in_its_own_format(half):
-    """No product is cast up: what experts and router add is bfloat16, as all of the base but its positions."""
+    """No product is cast up: what experts add is bfloat16, as all of the base but its positions is."""
     voices, paths = half
     assert voices.base.model.dtype == torch.bfloat16
     with voices.hold([], None, paths) as silence:
