@@ -72,9 +72,15 @@ class Playing:
 
     @property
     def silent(self) -> set[str]:
-        """Voices that are not heard now: switched off, faded out, blank, or not on the desk at all."""
-        weights = self.desk.weights()
-        return {name for name in self.voices if name != NULL and weights.get(name, 0.0) == 0.0}
+        """Voices that are not heard now: switched off, faded out, not on the desk, or yet to be trained."""
+        return {name for name in self.voices if name != NULL and not self.is_heard(name)}
+
+    def is_heard(self, name: str) -> bool:
+        """Whether an expert can be heard; a blank one is as soon as a router learns with it."""
+        strip = self.desk.strip(name)
+        if strip is None or name not in self.voices or (strip.blank and not self.has_router):
+            return False
+        return strip.fader > 0 and name not in self.desk.muted
 
     @property
     def title(self) -> tuple[str, str]:
@@ -91,7 +97,7 @@ class Playing:
         if not self.desk.strips:
             return ""
         if self.router is None:
-            return "Static faders: all experts speak at once. Train the router to let them take turns."
+            return "Static faders: all experts speak at once. Train a router to let them take turns."
         if self.strangers:
             return f"{self.router.name} was trained without {listed(self.strangers)}: static faders play."
         if self.absent:

@@ -161,6 +161,20 @@ def test_stages_are_said_and_curves_kept_by_domain(client, mixer):
     assert "sort has 95% of the load" in mixer.collapse
 
 
+def test_a_new_expert_is_heard_while_it_learns(client, mixer):
+    mixer.set_lesson("joint")
+    mixer.lay_blank("morse")
+    mixer.stock._files["morse.jsonl"] = data_set("morse")
+    mixer.choose_data_for("morse", "morse.jsonl")
+    assert not mixer.playing.is_heard("morse")
+    job = submitted(client, mixer)
+    client.measure(progress(job, 3, loss=2.0))
+    assert mixer.playing.title[0] == "mix, still training"
+    assert mixer.playing.is_heard("morse")
+    mixer.mute("morse", True)
+    assert mixer.playing.silent == {"morse"}
+
+
 def test_new_experts_are_blank_no_longer_once_the_mix_is_there(client, mixer):
     mixer.set_lesson("joint")
     mixer.lay_blank("morse")

@@ -46,7 +46,6 @@ class Strips(QWidget):
         desk = self._mixer.desk
         for name in [name for name in self.strips if desk.strip(name) is None]:
             self._take_away(name)
-        weights = desk.weights()
         for place, strip in enumerate(desk.strips):
             widget = self.strips.get(strip.adapter)
             if widget is None or widget.hue != strip.hue:
@@ -63,7 +62,7 @@ class Strips(QWidget):
                 muted=strip.muted,
                 soloed=strip.soloed,
                 locked=strip.locked,
-                heard=weights[strip.adapter] > 0,
+                heard=self._mixer.playing.is_heard(strip.adapter),
             )
         self._show_null()
         on_shelf = [card for card in self._mixer.stock.adapters.values() if not desk.strip(card.name)]
