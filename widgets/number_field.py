@@ -11,10 +11,11 @@ __all__ = ["decimal_field", "whole_field"]
 INSET = 6
 
 
-def whole_field(name: str, words: str, least: int, most: int) -> QSpinBox:
+def whole_field(name: str, words: str, least: int, most: int, step: int = 1) -> QSpinBox:
     """A whole number of ``least`` to ``most``; ``name`` is the widget's, ``words`` what readers say."""
     field = QSpinBox(objectName=name, accessibleName=words)
     field.setRange(least, most)
+    field.setSingleStep(step)
     field.lineEdit().setTextMargins(INSET, 0, 0, 0)  # the style sheet has no say over what is inside the box
     return still(field)
 

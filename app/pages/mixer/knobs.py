@@ -15,11 +15,13 @@ __all__ = ["SETTINGS", "Setting"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One ``field`` of RouterSettings, or of JointSettings where it is ``of`` these; ``lesson`` is the one
-    that it means something to. ``range`` is (least, most, step, decimals) of a number; ``options`` are words
-    by value; with neither it is a yes or no."""
+    """One field (``key``) of RouterSettings, or of JointSettings where it is ``of`` these.
 
-    field: str
+    ``lesson`` is the one that it means something to. ``range`` is (least, most, step, decimals) of a number;
+    ``options`` are words by value; with neither it is a yes or no.
+    """
+
+    key: str
     name: str
     words: str
     described: str
@@ -41,7 +43,8 @@ class Setting:
         elif self.range[3]:
             made = decimal_field(name, self.described, *self.range)
         else:
-            made = whole_field(name, self.described, int(self.range[0]), int(self.range[1]))
+            least, most, step, _ = self.range
+            made = whole_field(name, self.described, int(least), int(most), int(step))
         made.setToolTip(self.tip)
         return made
 

@@ -29,7 +29,7 @@ class Settings(QWidget):
         self._grid.setColumnStretch(0, 1)
         for setting in SETTINGS:
             self._add(setting)
-            if setting.field == "entropy_weight":
+            if setting.key == "entropy_weight":
                 self._grid.addWidget(self._sign, self._grid.rowCount(), 0, 1, 2)
         mixer.desk_changed.connect(self._show)
         self._show()
@@ -56,20 +56,20 @@ class Settings(QWidget):
         if isinstance(value, float) and setting.range is not None:
             value = round(value, setting.range[3])
         change = self._mixer.set_joint if setting.of == "joint" else self._mixer.set_router
-        change(**{setting.field: value})
+        change(**{setting.key: value})
 
     def _show(self) -> None:
         desk = self._mixer.desk
         reasons = barred(desk.router) if desk.lesson == "router" else {}
         for setting, label, field in self._rows:
             is_offered = setting.lesson in ("both", desk.lesson)
-            reason = reasons.get(setting.field, "") if setting.of == "router" else ""
+            reason = reasons.get(setting.key, "") if setting.of == "router" else ""
             for part in (label, field):
                 part.setVisible(is_offered)
                 part.setEnabled(not reason)
                 part.setToolTip(reason or setting.tip)
             field.setAccessibleDescription(reason or setting.tip)
-            _put(field, getattr(desk.joint if setting.of == "joint" else desk.router, setting.field))
+            _put(field, getattr(desk.joint if setting.of == "joint" else desk.router, setting.key))
         entropy = desk.router.entropy_weight
         self._sign.setText("" if "entropy_weight" in reasons else SIGNS[(entropy > 0) - (entropy < 0)])
         self._sign.setVisible(bool(self._sign.text()))
