@@ -18,7 +18,7 @@ from torch import nn
 
 from engine.formats.errors import AdapterError, StudioError
 from engine.lora.adapter import Adapter, Factors
-from engine.lora.gates import Gates, Router
+from engine.lora.gates import Gates
 from engine.lora.hooks import Playing, replacement_hook, site_hook
 from engine.lora.landing import embeddings, land, land_replaced, linears
 from engine.lora.notes import take_notes
@@ -27,6 +27,7 @@ from engine.lora.probe import probe
 from engine.lora.replaced import Added, Swapped, Twin, owned, way
 from engine.lora.rows import Rows
 from engine.lora.stack import Stack, stack
+from engine.lora.voice import Router
 
 __all__ = ["Bank", "attach"]
 

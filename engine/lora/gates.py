@@ -12,58 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
 from engine.formats.errors import StudioError
+from engine.lora.packed import Packed, pack
 from engine.lora.prefix import Prefix
 from engine.lora.stack import Group, Site, Stack, formed
 from engine.lora.tape import Tape
+from engine.lora.voice import Router, Voice
 
-__all__ = ["Gates", "Router", "Voice"]
-
-
-class Voice(Protocol):
-    """A router's say on one group: extra rows for the group's product, and what they mean."""
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """How many rows in each of the parts that the products come in."""
-        ...
-
-    def rows(self) -> Tensor:
-        """[sum of sizes, d_in], stacked under A_cat so that the logits ride in the same product."""
-        ...
-
-    def __call__(self, logits: Sequence[Tensor], prefix: Prefix | None, shape: tuple[int, int]) -> Tensor:
-        """From the extra products, one [B*T, size] for each of ``sizes``, one weight per (module, expert):
-        [B*T, modules * experts], float32.
-
-        ``prefix`` is what the router remembers of the text (None if it does not), ``shape`` is (B, T).
-        """
-        ...
-
-
-class Router(Protocol):
-    """Anything that weighs experts by token. ``experts`` names its columns; names no bank has weigh
-    nothing. One that has a ``begin()`` is told when a forward pass begins."""
-
-    @property
-    def experts(self) -> Sequence[str]: ...
-    @property
-    def remembers(self) -> bool: ...
-
-    def voice(self, modules: Sequence[str]) -> Voice:
-        """The say on a group of projections that read one input."""
-        ...
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        """What the rows are made of; always the same tuple."""
-        ...
+__all__ = ["Gates", "read_table"]
 
 
 class Gates:
@@ -92,6 +53,7 @@ class Gates:
         self._cells: dict[str, list[tuple[Tensor, float, Tensor | None]]] = {}
         self._doras: dict[str, list[Site]] = {}
         self._levels = [self._new_levels(group) for group in stack.groups]
+        self._packed: list[Packed | None] | None = None
         self._forms: dict[Site, tuple[Tensor, Tensor | None]] = {}
         self.routed = router is not None
         self.remembers = router is not None and router.remembers
@@ -137,7 +99,7 @@ class Gates:
         self._stack.check(expert, rank)
         if not (isinstance(weight, Real) and math.isfinite(weight)):
             raise StudioError("usage", f"The weight of {expert} is not a finite number.", "Give another one.")
-        self.weights[expert], self.ranks[expert] = float(weight), rank
+        self.weights[expert], self.ranks[expert], self._packed = float(weight), rank, None
         self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
         for levels, scale, unit in self._cells[expert]:
             cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])
@@ -197,13 +159,19 @@ class Gates:
         if self.tape is not None and whole:
             self.tape.close()
 
-    def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
-        """g * (A_cat x) for each module of ``group``: tensors [B*T, R_site]. ``x`` is [..., d_in]."""
+    def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[tuple[Tensor, Tensor]]:
+        """(g * (A_cat x), B) for each module of ``group``: [B*T, R_site] and [R_site, d_out]. ``x`` is
+        [..., d_in]."""
         index, dtype, size = group.index, group.dtype, x.shape
         flat = x.reshape(-1, size[-1])
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
+            if self._packed is None:
+                self._packed = self._pack()
+            packed = self._packed[index]
+            if packed is not None:
+                return packed(flat)
             t = torch.mm(flat, group.A.t())
             h = (t if group.ones is None else t + group.ones) * self._levels[index]
         else:
@@ -218,7 +186,7 @@ class Gates:
                 t = t + group.ones
             shape = (size[0], size[1]) if len(size) == 3 else self._shape(len(flat))
             h = t * self.spread(group, logits, prefix, shape)
-        return (h,) if group.alone else h.split_with_sizes(group.sizes, 1)
+        return group.with_B(h)
 
     def looked_up(self, group: Group, ids: Tensor, vectors: Tensor, prefix: Prefix | None) -> Tensor:
         """g * A_cat[:, ids] of an embedding, [B*T, R]. A router reads the base's own ``vectors``."""
@@ -230,6 +198,12 @@ class Gates:
         logits = torch.mm(flat, voice.rows().to(group.A).t()).split_with_sizes(voice.sizes, 1)
         shape = (ids.shape[0], ids.shape[1]) if ids.dim() == 2 else self._shape(len(t))
         return t * self.spread(group, logits, prefix, shape)
+
+    def _pack(self) -> list[Packed | None]:
+        """The groups without what is silent; what is trained changes too often."""
+        if self._stack.trainable:
+            return [None] * len(self._levels)
+        return [pack(*pair) for pair in zip(self._stack.groups, self._levels, strict=True)]
 
     def levels(self, group: Group) -> Tensor:
         """[1, R], how loud each column is; under a router [modules * experts, R], to spread its weights."""

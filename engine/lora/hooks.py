@@ -46,19 +46,20 @@ def _linear_hook(playing: Playing, group: Group, site: Site) -> Hook:
             return None
         x = args[0]
         if group.x is x:
-            h = group.h
+            columns = group.h
         else:
-            h = gates.columns(group, x, playing.prefix)
+            columns = gates.columns(group, x, playing.prefix)
             if not alone and (playing.inside or _recomputing()):
-                group.x, group.h = x, h
+                group.x, group.h = x, columns
         if last:
             group.x, group.h = None, ()
+        h, B = columns[place]
         flat = output.reshape(-1, d_out)
         if flat.dtype != dtype:
-            return torch.addmm(flat.to(dtype), h[place], site.B).to(output.dtype).view(output.shape)
+            return torch.addmm(flat.to(dtype), h, B).to(output.dtype).view(output.shape)
         if torch.is_grad_enabled() or len(hooks) > 1 or not output.is_contiguous():
-            return torch.addmm(flat, h[place], site.B).view(output.shape)
-        flat.addmm_(h[place], site.B)  # nobody else has seen the output: add to it in place
+            return torch.addmm(flat, h, B).view(output.shape)
+        flat.addmm_(h, B)  # nobody else has seen the output: add to it in place
         return None
 
     return hook
@@ -74,14 +75,18 @@ def _dora_hook(playing: Playing, group: Group, site: Site) -> Hook:
             return None
         x = args[0]
         if group.x is not x:
-            h = gates.columns(group, x, playing.prefix)
+            columns = gates.columns(group, x, playing.prefix)
             if playing.inside or _recomputing():
-                group.x, group.h = x, h
+                group.x, group.h = x, columns
         else:
-            h = group.h
+            columns = group.h
         if group.sites[-1] is site:
             group.x, group.h = None, ()
-        return _scaled(gates, site, h[place], output.reshape(-1, d_out)).to(output.dtype).view(output.shape)
+        return (
+            _scaled(gates, site, columns[place][0], output.reshape(-1, d_out))
+            .to(output.dtype)
+            .view(output.shape)
+        )
 
     return hook
 

@@ -86,8 +86,8 @@ class Rows:
             weights = weights.repeat_interleave(self._shape[1])
         return weights.view(-1, *[1] * (output.dim() - 1))
 
-    def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[Tensor]:
-        """As of ``Gates``: tensors [B*T, R_site], each row gated by its own."""
+    def columns(self, group: Group, x: Tensor, prefix: Prefix | None) -> Sequence[tuple[Tensor, Tensor]]:
+        """As of ``Gates``, each row gated by its own."""
         flat = x.reshape(-1, x.shape[-1])
         if flat.dtype != group.dtype:
             flat = flat.to(group.dtype)
@@ -95,8 +95,7 @@ class Rows:
         if group.ones is not None:
             t = t + group.ones
         shape = self._checked((x.shape[0], x.shape[1])) if x.dim() == 3 else self._folded(len(flat))
-        h = self._gated(group, t, lambda: flat, prefix, shape)
-        return (h,) if group.alone else h.split_with_sizes(group.sizes, 1)
+        return group.with_B(self._gated(group, t, lambda: flat, prefix, shape))
 
     def looked_up(self, group: Group, ids: Tensor, vectors: Tensor, prefix: Prefix | None) -> Tensor:
         """As of ``Gates``, each row gated by its own. Positions come in one row for all: it is repeated."""

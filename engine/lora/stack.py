@@ -77,17 +77,24 @@ class Group:
     dtype: torch.dtype = field(init=False)
     product: Tensor = field(init=False, repr=False)
     x: Tensor | None = field(default=None, repr=False)
-    h: Sequence[Tensor] = field(default=(), repr=False)
+    h: Sequence[tuple[Tensor, Tensor]] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         self.sizes = [len(site.B) for site in self.sites]
         self.alone, self.dtype = len(self.sites) == 1, self.A.dtype
         self.embedding = isinstance(self.sites[0].module, nn.Embedding)
         self.product = self.A.detach().t()
+        self._B = tuple(site.B for site in self.sites)
 
     @property
     def modules(self) -> tuple[str, ...]:
         return tuple(site.path for site in self.sites)
+
+    def with_B(self, h: Tensor) -> Sequence[tuple[Tensor, Tensor]]:
+        """``h`` [B*T, R] by module, each with its B."""
+        if self.alone:
+            return ((h, self.sites[0].B),)
+        return tuple(zip(h.split_with_sizes(self.sizes, 1), self._B, strict=True))
 
     def seat(self, rows: Tensor) -> None:
         """Put a router's ``rows`` [n, d_in] beside A, so that one product serves both."""

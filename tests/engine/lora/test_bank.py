@@ -73,6 +73,24 @@ def test_a_fader_raised_from_zero_is_heard(llama, ids):
     assert not torch.equal(llama(ids).logits, expected)
 
 
+def test_the_few_that_speak_are_as_if_alone(llama, ids):
+    """Static gates play without what they silence; a fader moved later is heard all the same."""
+    experts = {f"e{seed}": loud(new_adapter(llama, 4, seed=seed)) for seed in range(4)}
+    for weights in ({"e1": 0.7}, {"e1": 0.7, "e3": -0.5}):
+        bank = attach(llama, {name: experts[name] for name in weights})
+        bank.activate(weights)
+        expected = llama(ids).logits
+        bank.detach()
+        bank = attach(llama, experts)
+        bank.activate({"e0": 1.0, "e1": 0.7})
+        llama(ids)
+        bank.gates.set_weight("e0", 0.0)
+        bank.gates.set_weight("e3", weights.get("e3", 0.0))
+        assert torch.allclose(llama(ids).logits, expected, atol=1e-5)
+        assert all(packed is not None for packed in bank.gates._packed)
+        bank.detach()
+
+
 def test_rank_takes_effect_in_place(llama, ids):
     adapter = svd_order(loud(new_adapter(llama, 6)))
     bank = attach(llama, {"a": adapter})
