@@ -42,10 +42,11 @@ __all__ = ["Scores"]
 
 class Scores(QObject):
     """``changed``: the plan, the job or the results. ``noticed(Notice)``: a wish was refused; of a data file
-    that cannot be read the stock says so."""
+    that cannot be read the stock says so. ``announced(sentence)``: a run that was watched has ended."""
 
     changed = Signal()
     noticed = Signal(object)
+    announced = Signal(str)
 
     def __init__(
         self,
@@ -289,6 +290,9 @@ class Scores(QObject):
         if job.state == "failed" and job.error is not None and (before is None or before.state != "failed"):
             self._failed(job.error)
         self.changed.emit()
+        found = Standings.of(job) if job.state == "done" else None
+        if found is not None and before is not None and before.state in OPEN_STATES:
+            self.announced.emit(found.sentence)
 
     def _failed(self, error: Error) -> None:
         if error.code != "cancelled":

@@ -8,18 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.presenters.playing import NULL, listed
-from engine.messages import RouterInput, Routing
+from engine.messages import MixCard, RouterInput, RouterShare, Routing, TrainJoint, TrainRouter
 
-__all__ = ["READS", "Why", "places"]
+__all__ = ["Why", "places", "read_by"]
 
 LAYER = re.compile(r"\.(\d+)\.")
 MOST_LAYERS = 3
 # A lead counts as clear where the leader has so much more than the next one.
 CLEAR = 0.1
-READS: dict[RouterInput, str] = {
-    "context": "Each gate reads this token's vector at that projection and the mean of the text up to it.",
-    "local": "Each gate reads this token's vector at that projection, and nothing of the text before it.",
+READER: dict[RouterShare, str] = {
+    "projection": "Each projection's gate reads this token's vector there",
+    "group": "Projections of one input (q, k and v; gate and up) share a gate; it reads this token's vector",
+    "layer": "One gate serves a whole layer; it reads this token's vector where the layer begins",
 }
+READS: dict[RouterInput, str] = {
+    "context": " and the mean of the text up to it.",
+    "local": ", and nothing of the text before it.",
+}
+
+
+def read_by(router: MixCard | TrainRouter | TrainJoint | None) -> str:
+    """What the gates of a mix, or of one in training, look at; "" where that is not known."""
+    return READER[router.router_share] + READS[router.router_input] if router is not None else ""
 
 
 def places(modules: Sequence[str]) -> list[tuple[int, str]]:

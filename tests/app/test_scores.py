@@ -187,6 +187,16 @@ def test_progress_pause_and_cancel(client, scores):
     assert scores.why_not == ""
 
 
+def test_who_wins_is_announced_when_a_watched_run_ends(client, scores):
+    said = []
+    scores.announced.connect(said.append)
+    job = submitted(client, scores)
+    ended = msgspec.structs.replace(job, state="done", result=result(arm("base", 0.1), arm("soft", 0.9)))
+    client.tell(JobChanged(job=ended))
+    client.tell(JobChanged(job=ended))
+    assert said == [scores.standings.sentence]
+
+
 def test_a_run_that_outlived_its_window_is_found_again(client, mixer):
     again = of(client, mixer, [job_of(SPEC), job_of(msgspec.structs.replace(SPEC, mix="mix-2"), id="2")])
     assert again.job.id == "1"

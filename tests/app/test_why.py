@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from app.presenters.why import Why, places
+from app.presenters.why import Why, places, read_by
 from engine.messages import Routing
+from tests.app.scripted_client import mix
 
 MODULES = [f"model.layers.{layer}.self_attn.{name}_proj" for layer in range(4) for name in "qkvo"]
 EXPERTS = ["reverse", "sort", "null"]
@@ -50,3 +51,14 @@ def test_without_a_null_expert_nothing_is_said_of_it():
 def test_a_token_that_is_not_there_has_no_reasons():
     assert Why.of(routing([R] * 16), 1) is None
     assert Why.of(msgspec.structs.replace(routing(), gates=[]), 0) is None
+
+
+def test_what_a_gate_reads_depends_on_the_router():
+    card = mix("mix-1", EXPERTS)
+    assert read_by(card) == (
+        "Each projection's gate reads this token's vector there and the mean of the text up to it."
+    )
+    shared = msgspec.structs.replace(card, router_share="layer", router_input="local")
+    assert read_by(shared).startswith("One gate serves a whole layer")
+    assert read_by(shared).endswith("nothing of the text before it.")
+    assert read_by(None) == ""

@@ -64,7 +64,7 @@ class PromptsView(View):
         self._read = QLabel(objectName="mixer.prompts.read", wordWrap=True)
         self._read.setProperty("role", "tiny")
         self._read.setMinimumHeight(32)
-        self.why = WhyPane("mixer.prompts.why", mixer.hue)
+        self.why = WhyPane("mixer.prompts.why", mixer)
         self._explained = (-1, 0)
         self._compose()
         self._connect()
@@ -238,11 +238,9 @@ class PromptsView(View):
 
     def _explain(self, place: int, token: int) -> None:
         routing = self.prompts.slots[place].routing
-        card = self._mixer.stock.mixes.get(self._mixer.desk.mix)
         if routing is not None:
             self._explained = (place, token)
-            reads = card.router_input if card else "context"
-            self.why.show_token(routing, token, reads, f", prompt {place + 1}")
+            self.why.show_token(routing, token, f", prompt {place + 1}")
             self._aside.show()
 
     def _explain_on(self, place: int, token: int) -> None:

@@ -29,7 +29,7 @@ class Score(QWidget):
         self.setObjectName("mixer.score")
         self.prompt = Prompt(mixer)
         self.speakers = Speakers(mixer)
-        self.why = WhyPane("mixer.why", mixer.hue)
+        self.why = WhyPane("mixer.why", mixer)
         self._aside = QWidget()
         self._sizes: list[int] = []
         self.answers: dict[str, AnswerColumn] = {}
@@ -161,8 +161,7 @@ class Score(QWidget):
         routing = self._mixer.routing
         if routing is None:
             return
-        card = self._mixer.stock.mixes.get(self._mixer.desk.mix)
-        self.why.show_token(routing, token, card.router_input if card else "context")
+        self.why.show_token(routing, token)
         split = self.parentWidget()
         if not self._aside.isVisible() and isinstance(split, QSplitter):
             self._sizes = split.sizes()

@@ -12,6 +12,7 @@ from app.pages.mixer.scores_result import ResultPanel
 from app.pages.mixer.view import View
 from app.presenters.mixer import Mixer
 from app.presenters.scores import Scores
+from engine.messages import MixCard
 from widgets.empty import Empty
 
 __all__ = ["ScoresView"]
@@ -26,6 +27,7 @@ class ScoresView(View):
         self._mixer = mixer
         self.scores = Scores(mixer.client, mixer.stock, self._desk, self)
         self.scores.noticed.connect(mixer.noticed)
+        self.scores.announced.connect(mixer.announced)
         self.plan = PlanPanel(mixer, self.scores)
         self.result = ResultPanel(self.scores)
         self._compose()
@@ -44,9 +46,9 @@ class ScoresView(View):
             ("Add a test file", "", self.plan.choose_file),
         ]
 
-    def _desk(self) -> tuple[object, int, str]:
+    def _desk(self) -> tuple[MixCard | None, int, str]:
         desk = self._mixer.desk
-        return self._mixer.stock.mixes.get(desk.mix), desk.router.top_k, desk.data
+        return self._mixer.mix, desk.router.top_k, desk.data
 
     def _compose(self) -> None:
         self._empty = Empty("mixer", "", "", "", "mixer.scores.empty", self)

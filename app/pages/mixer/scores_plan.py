@@ -191,10 +191,13 @@ class PlanPanel(QWidget):
         fill(self.train, [(NO_TRAIN, ""), *items, (FILE, FILE)], chosen.path if chosen else "")
         learning = self._scores.plan.learning
         self.train.setVisible(bool(learning))
+        are = "is" if len(learning) == 1 else "are"
         self._cost.setText(
-            f"{listed(learning)} {'is' if len(learning) == 1 else 'are'} trained first, on:"
-            if learning
-            else "Tick one to train it first on data of your choice; that takes the longest."
+            "Tick one to train it first on data of your choice; that takes the longest."
+            if not learning
+            else f"{listed(learning)} {are} trained first, on:"
+            if chosen is not None
+            else f"{listed(learning)} {are} left out without data to learn from:"
         )
 
     # files

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.pages.mixer.fields import fill, narrow
-from app.presenters.why import READS, Why
-from engine.messages import RouterInput, Routing
+from app.presenters.mixer import Mixer
+from app.presenters.why import Why, read_by
+from engine.messages import Routing
 from widgets.gate_grid import EACH, MEAN, GateGrid, visible
 from widgets.icon_button import IconButton
 from widgets.share_rows import ShareRows
@@ -20,13 +19,13 @@ __all__ = ["WhyPane"]
 
 
 class WhyPane(QWidget):
-    """``hue(expert)`` is the palette place of an expert. ``closed``: a person has put the pane away."""
+    """``closed``: a person has put the pane away."""
 
     closed = Signal()
 
-    def __init__(self, name: str, hue: Callable[[str], int], parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._hue = hue
+        self._mixer = mixer
         self._why: Why | None = None
         self._token = 0
         self.setObjectName(name)
@@ -74,7 +73,7 @@ class WhyPane(QWidget):
         whole.addWidget(area, 1)
         self.setMinimumSize(240, 150)
 
-    def show_token(self, routing: Routing, token: int, reads: RouterInput, of: str = "") -> None:
+    def show_token(self, routing: Routing, token: int, of: str = "") -> None:
         """Explain one token of a text (``of`` says of which); nothing changes where it has no such token."""
         why = Why.of(routing, token)
         if why is None:
@@ -82,7 +81,9 @@ class WhyPane(QWidget):
         self._why, self._token = why, token
         self._title.setText(f"Why at '{visible(why.token)}'{of}")
         self._words.setText("\n".join(why.sentences))
-        self._reads.setText(READS[reads])
+        mixer = self._mixer
+        is_learning = mixer.playing.router is not None and bool(mixer.playing.router.job)
+        self._reads.setText(read_by(mixer.training.spec if is_learning else mixer.mix))
         projections = dict.fromkeys(projection for _, projection in why.rows)
         views = [("Mean of each layer", MEAN), ("Each projection", EACH), *((p, p) for p in projections)]
         chosen = str(self.view.currentData() or MEAN)
@@ -105,7 +106,7 @@ class WhyPane(QWidget):
             grid.rows,
             [""],
             why.experts,
-            [self._hue(name) for name in why.experts],
+            [self._mixer.hue(name) for name in why.experts],
             grid.shown.transpose(1, 0, 2),
             notes=[f"{name} {share:.2f}" for name, share in winners],
         )
