@@ -1,13 +1,17 @@
-"""A tiny base with three experts of different ranks and targets."""
+"""A tiny base with three experts of different ranks and targets; a trained pair of experts for two tasks."""
 
 from __future__ import annotations
+
+import random
 
 import pytest
 import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from engine.formats.dataset import Row
 from engine.lora import Adapter, new_adapter
+from engine.training import LoraTask, Settings, train
 
 torch.set_num_threads(1)
 
@@ -41,3 +45,23 @@ def experts(llama: nn.Module) -> dict[str, Adapter]:
 @pytest.fixture
 def ids() -> Tensor:
     return torch.randint(1, 64, (2, 9), generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture(scope="session")
+def setting(tiny_base_folder, tiny_tokenizer):
+    """A base, two tasks that the first character tells apart, and an expert for each."""
+    model = LlamaForCausalLM.from_pretrained(tiny_base_folder)
+    chance = random.Random(0)
+    words = ["".join(chance.choices("abcdefgh", k=3)) for _ in range(40)]
+    tasks = {
+        "first": [Row(f"1{word}:", word[0] * 2) for word in words],
+        "last": [Row(f"2{word}:", word[-1] * 3) for word in words],
+    }
+    experts = {}
+    for name, rows in tasks.items():
+        task = LoraTask(model, tiny_tokenizer, rows, rank=6, batch_size=20, name=name)
+        for _ in train(task, Settings(steps=150, learning_rate=0.02)):
+            pass
+        experts[name] = task.bank.read(name)
+        task.close()
+    return model, tasks, experts

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.formats.dataset import Row
 from engine.formats.errors import StudioError
 from engine.lora import Tape, attach, read_adapter
 from engine.mixer import load_mix
 from engine.mixer.own_gate import GATE, Gate, GateTask, read_gate, router_of_gates
 from engine.mixer.training import RouterTask
-from engine.training import LoraTask, Settings, StepDone, train
-
-torch.set_num_threads(1)
+from engine.training import Settings, StepDone, train
 
 
 @pytest.fixture(scope="module")
-def home(tiny_base_folder, tiny_tokenizer, tmp_path_factory):
-    """A base, two tasks, and for each a folder with an expert and its gate."""
-    from transformers import LlamaForCausalLM
-
-    model = LlamaForCausalLM.from_pretrained(tiny_base_folder)
-    chance = random.Random(0)
-    words = ["".join(chance.choices("abcdefgh", k=3)) for _ in range(40)]
-    tasks = {
-        "first": [Row(f"1{word}:", word[0] * 2) for word in words],
-        "last": [Row(f"2{word}:", word[-1] * 3) for word in words],
-    }
+def home(setting, tiny_tokenizer, tmp_path_factory):
+    """A base, two tasks, for each a folder with an expert and its gate, and the gates' losses."""
+    model, tasks, experts = setting
     folder, losses = tmp_path_factory.mktemp("gates"), {}
     for name, rows in tasks.items():
-        task = LoraTask(model, tiny_tokenizer, rows, rank=6, batch_size=20, name=name)
-        for _ in train(task, Settings(steps=150, learning_rate=0.02)):
-            pass
-        adapter = task.bank.read(name)
-        task.close()
-        gate = GateTask(model, tiny_tokenizer, rows, adapter, batch_size=20, name=name, base="tiny")
+        task = GateTask(model, tiny_tokenizer, rows, experts[name], batch_size=20, name=name, base="tiny")
         settings = Settings(steps=60, learning_rate=0.02)
-        losses[name] = [e.metrics["loss"] for e in train(gate, settings) if isinstance(e, StepDone)]
-        assert gate.save(folder / name)["gate_parameters"] == gate.router.size
-        gate.close()
+        losses[name] = [e.metrics["loss"] for e in train(task, settings) if isinstance(e, StepDone)]
+        assert task.save(folder / name)["gate_parameters"] == task.router.size
+        task.close()
     return model, tasks, folder, losses
 
 

@@ -9,32 +9,7 @@ from engine.formats.mix_file import read_mix_card
 from engine.lora import new_adapter
 from engine.mixer import load_mix
 from engine.mixer.training import RouterTask
-from engine.training import LoraTask, Settings, StepDone, train
-
-
-@pytest.fixture(scope="module")
-def setting(tiny_base_folder, tiny_tokenizer):
-    """A base, two tasks that the first character tells apart, and an expert for each."""
-    import random
-
-    from transformers import LlamaForCausalLM
-
-    torch.set_num_threads(1)
-    model = LlamaForCausalLM.from_pretrained(tiny_base_folder)
-    chance = random.Random(0)
-    words = ["".join(chance.choices("abcdefgh", k=3)) for _ in range(40)]
-    tasks = {
-        "first": [Row(f"1{word}:", word[0] * 2) for word in words],
-        "last": [Row(f"2{word}:", word[-1] * 3) for word in words],
-    }
-    experts = {}
-    for name, rows in tasks.items():
-        task = LoraTask(model, tiny_tokenizer, rows, rank=6, batch_size=20, name=name)
-        for _ in train(task, Settings(steps=150, learning_rate=0.02)):
-            pass
-        experts[name] = task.bank.read(name)
-        task.close()
-    return model, tasks, experts
+from engine.training import Settings, StepDone, train
 
 
 def metrics(task, steps):
