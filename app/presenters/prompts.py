@@ -117,6 +117,11 @@ class Prompts(QObject):
     def apart(self) -> Apart | None:
         return Apart.of(self.slots)
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether a hand is still on the desk, so that prompts will be routed anew in a moment."""
+        return self._settle.isActive()
+
     def suggest(self, prompts: list[str]) -> None:
         """Fill empty prompts, so that there is something to see; what a person wrote stays."""
         for place, (slot, text) in enumerate(zip(self.slots, prompts, strict=False)):

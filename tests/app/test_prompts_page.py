@@ -148,6 +148,18 @@ def test_a_prompt_that_cannot_be_read_says_why_in_its_place(compared, qtbot):
     assert compared.columns[0].map.isVisible()
 
 
+def test_behind_another_view_nothing_is_routed(compared, shell, client, qtbot):
+    qtbot.waitUntil(lambda: not compared.prompts.is_settling)
+    page = shell.go("mixer")
+    page.show_view("desk")
+    before = len(client.requests(Route))
+    compared._mixer.set_fader("sort", 0.4)
+    qtbot.wait(250)
+    assert len(client.requests(Route)) == before
+    page.show_view("prompts")
+    qtbot.waitUntil(lambda: len(client.requests(Route)) == before + 2)
+
+
 def test_why_at_a_token_of_a_prompt(compared, qtbot):
     pane = widget(compared, "mixer.prompts.why")
     routing_map = compared.columns[1].map

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -69,7 +70,6 @@ class PromptsView(View):
         self._compose()
         self._connect()
         self._lay()
-        self._desk_changed()
 
     def regions(self) -> list[QWidget]:
         return [*self.columns, self.way, self.apart.bands, self.why]
@@ -170,7 +170,14 @@ class PromptsView(View):
         sets = sorted(mixer.stock.sets, key=lambda data: not data.name.endswith(HELD_OUT))
         return sets if mixer.data is None or mixer.data in sets else [*sets, mixer.data]
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._desk_changed()
+
     def _desk_changed(self) -> None:
+        """Follow the desk while this can be seen: nobody waits for maps behind another view."""
+        if not self.isVisible():
+            return
         mixer = self._mixer
         self._front.setCurrentIndex(1 if mixer.playing.has_router else 0)
         if mixer.playing.has_router:
