@@ -111,7 +111,7 @@ ROUTER_ONLY = (
         "Starts from",
         "What the router starts from",
         "Zero: all experts equally loud. Prototypes: directions taken from the experts themselves. "
-        "Own gates: the gate that each expert brings with it",
+        "Own gates: the gate that each expert brings with it; a strip's menu trains one",
         options={"zero": "Zero", "prototypes": "Prototypes", "gates": "Own gates"},
         lesson="router",
     ),
