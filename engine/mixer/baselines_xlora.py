@@ -30,6 +30,9 @@ def xlora(model: PreTrainedModel, adapters: Mapping[str, Adapter], seed: int = 0
     """
     from peft import XLoraConfig, get_peft_model
 
+    for name, adapter in adapters.items():
+        if any(factors.magnitude is not None for factors in adapter.factors.values()):
+            raise StudioError("adapter", f"PEFT's X-LoRA does not take DoRA, and {name} is one.")
     copied = twin(model)
     copied.config.use_cache = False
     with tempfile.TemporaryDirectory() as folder, Randomness(seed).drawn():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from engine.formats.errors import StudioError
 from engine.lora import Adapter, attach, new_adapter, write_adapter
 from engine.mixer.baselines import LearnedWeights, RowsTask, matched_size
 from engine.mixer.baselines_xlora import classifier, twin, xlora
@@ -111,6 +113,15 @@ def test_x_lora_with_an_idle_classifier_is_the_mean_of_the_experts(
     with torch.no_grad():
         torch.testing.assert_close(peft(input_ids=IDS, use_cache=False).logits, mean, rtol=1e-5, atol=1e-5)
     bank.detach()
+
+
+def test_x_lora_says_what_it_does_not_take(llama: nn.Module, alike: dict[str, Adapter]) -> None:
+    dora = {
+        path: replace(factors, magnitude=torch.ones(len(factors.B)))
+        for path, factors in alike["e1"].factors.items()
+    }
+    with pytest.raises(StudioError, match="DoRA, and e1 is one"):
+        xlora(llama, alike | {"e1": replace(alike["e1"], factors=dora)})
 
 
 def test_x_lora_starts_from_its_seed_and_leaves_chance_alone(
