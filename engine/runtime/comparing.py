@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,7 +21,7 @@ from engine.formats.files import sha256_file, write_file
 from engine.formats.mix_file import MIXER
 from engine.messages import ArmScore, ScoreMix
 from engine.mixer import load_mix
-from engine.runtime.arms import Bench, Entry, Ready, entries
+from engine.runtime.arms import LEARNING, Bench, Entry, Ready, entries
 from engine.runtime.base import Base
 from engine.runtime.intervals import bootstrap_mean, wilson
 from engine.runtime.scoring import Measured, Metric, measure, read_examples
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 PARTS = 1000
 """Progress is told in thousandths of an arm."""
+
+LEARNING_SHARE = 0.8
+"""About how much of its time an arm that learns spends on learning."""
 
 
 def score_mix(
@@ -93,7 +97,7 @@ def _sign(spec: ScoreMix, paths: Mapping[str, str]) -> str:
 
 
 class _Comparison:
-    """The arms one after the other; ``found`` holds the rows of those that are done."""
+    """The arms one after the other; those that are done have a score and their rows."""
 
     def __init__(
         self, bench: Bench, tests: Mapping[str, Sequence[Example]], folder: Path, sign: str, say: Say
@@ -132,32 +136,40 @@ class _Comparison:
         def tell(part: float, doing: str) -> None:
             self._say(int(PARTS * (number + part)), PARTS * len(self._plan), f"{entry.label}: {doing}.")
 
+        def learning(step: int, steps: int) -> None:
+            tell(first * step / steps, f"learning, step {step} of {steps}")
+
+        def scoring(place: int, name: str, part: float) -> None:
+            tell(first + (1 - first) * (place + part) / len(self._tests), f"scoring {name}")
+
+        first = LEARNING_SHARE if entry.arm in LEARNING else 0.0
         began = time.monotonic()
         found: Rows = {}
         with ExitStack() as stack:
             try:
-                ready = yield from self._bench.ready(
-                    entry,
-                    stack,
-                    lambda step, steps: tell(0.8 * step / steps, f"learning, step {step} of {steps}"),
-                )
-                for place, (name, examples) in enumerate(self._tests.items()):
-                    tell(0.8 + 0.2 * place / len(self._tests), f"scoring {name}")
-                    found[name] = yield from self._measured(ready, examples)
+                ready = yield from self._bench.ready(entry, stack, learning)
+                for place, name in enumerate(self._tests):
+                    found[name] = yield from self._measured(ready, name, partial(scoring, place, name))
             except StudioError as error:
                 self._scores[entry.name] = _missing(entry, f"{error.message} {error.hint}".strip())
                 return
         score = _summary(entry, found, self._spec.metric, ready, time.monotonic() - began)
         self._keep(entry, score, found)
 
-    def _measured(self, ready: Ready, examples: Sequence[Example]) -> Generator[None, None, Measured]:
+    def _measured(
+        self, ready: Ready, name: str, tell: Callable[[float], None]
+    ) -> Generator[None, None, Measured]:
+        examples = self._tests[name]
         steps = measure(self._bench.base, ready.speaker, examples, self._spec.metric, self._spec.batch_size)
+        tell(0.0)
         while True:
             try:
-                next(steps)
+                seen = next(steps)
             except StopIteration as end:
                 measured: Measured = end.value
                 return measured
+            if seen:
+                tell(len(seen.totals) / len(examples))
             yield
 
     def _oracle(self, entry: Entry, experts: Sequence[Rows]) -> ArmScore:
