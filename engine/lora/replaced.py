@@ -6,6 +6,7 @@ y = base + w (own - base)        w: the owner's static fader, never a router
 from __future__ import annotations
 
 import copy
+import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -88,17 +89,18 @@ def _twin(module: nn.Module, own: Mapping[str, Tensor]) -> nn.Module:
 
 class Swapped:
     """A module whose parameters the base reads without calling it (a Mamba's convolution): for the time of a
-    forward pass it calls other tensors its own."""
+    forward pass it calls other tensors its own. Those of several banks add up."""
 
     def __init__(self, replacement: Replacement) -> None:
         self.owner = replacement.owner
-        self._own = replacement.own
         self._module = replacement.module
-        self._base: dict[str, nn.Parameter | None] = {}
+        with torch.inference_mode(False), torch.no_grad():
+            base = replacement.module._parameters
+            self.more = {name: own - _there(base[name]) for name, own in replacement.own.items()}
 
     def put(self, fader: Fader) -> None:
         """A forward pass begins. StudioError where its rows want different weights."""
-        weights = fader(self.owner, next(iter(self._own.values())).detach())
+        weights = fader(self.owner, next(iter(self.more.values())))
         if isinstance(weights, Tensor):
             if not bool((weights == weights.flatten()[0]).all()):
                 raise StudioError(
@@ -107,21 +109,49 @@ class Swapped:
                     "Ask for its answer alone.",
                 )
             weights = float(weights.flatten()[0])
-        if weights == 0.0:
-            return
-        with torch.no_grad():
-            for name, own in self._own.items():
-                base = self._base[name] = self._module._parameters[name]
-                assert base is not None
-                blend = (
-                    own if weights == 1.0 else nn.Parameter(base + weights * (own - base), own.requires_grad)
-                )
-                self._module._parameters[name] = blend
+        if weights:
+            _loans.setdefault(self._module, _Loan(self._module)).change(self, weights)
 
     def take_back(self) -> None:
         """The forward pass is over, or has failed."""
-        self._module._parameters.update(self._base)
-        self._base = {}
+        loan = _loans.get(self._module)
+        if loan is not None:
+            loan.change(self, 0.0)
+            if not loan.shares:
+                del _loans[self._module]
+
+
+class _Loan:
+    """The parameters that a module has for now, and its own, which it gets back in the end."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.shares: dict[Swapped, float] = {}
+        self._module = weakref.ref(module)
+        self._own = dict(module._parameters)
+
+    def change(self, swapped: Swapped, weight: float) -> None:
+        module = self._module()
+        assert module is not None
+        if weight:
+            self.shares[swapped] = weight
+        else:
+            self.shares.pop(swapped, None)
+        with torch.no_grad():
+            for name in swapped.more:
+                sums = [
+                    share * other.more[name] for other, share in self.shares.items() if name in other.more
+                ]
+                own = self._own[name]
+                lent = nn.Parameter(_there(own) + sum(sums), requires_grad=False) if sums else own
+                module._parameters[name] = lent
+
+
+_loans: weakref.WeakKeyDictionary[nn.Module, _Loan] = weakref.WeakKeyDictionary()
+
+
+def _there(parameter: nn.Parameter | None) -> nn.Parameter:
+    assert parameter is not None
+    return parameter
 
 
 def owned(replaced: Mapping[str, Mapping[Place, Tensor]]) -> list[Replacement]:
@@ -146,8 +176,7 @@ def owned(replaced: Mapping[str, Mapping[Place, Tensor]]) -> list[Replacement]:
                     f"{name} replaces {place.path}, which belongs to no plain layer.",
                     "Train it without that module in modules_to_save.",
                 )
-            base = module._parameters[place.name]
-            assert base is not None
+            base = _there(module._parameters[place.name])
             if not modules[module]:
                 found.append(Replacement(name, path, module, modules[module]))
             with torch.inference_mode(False), torch.no_grad():
