@@ -222,9 +222,9 @@ class JointTask:
         return balance + self.band_weight * entropy_band_loss(seen) if self.band_weight else balance
 
     def _moved(self) -> Tensor:
-        """sum_e ||theta_e - theta_e0||^2."""
+        """sum_e ||theta_e - theta_e0||^2, summed in the bank's order: a checkpoint keeps none."""
         now = self.bank.named_parameters()
-        return torch.stack([(now[name] - was).square().sum() for name, was in self.anchor.items()]).sum()
+        return torch.stack([(theta - self.anchor[name]).square().sum() for name, theta in now.items()]).sum()
 
 
 def _hard_steps(steps: int, share: float) -> int:
