@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 __all__ = ["Point", "picture"]
 
-WIDTH, HEIGHT = 720, 380
-LEFT, RIGHT, TOP, BOTTOM = 56, 210, 24, 48
+WIDTH, HEIGHT = 780, 380
+LEFT, RIGHT, TOP, BOTTOM = 56, 250, 24, 48
 COLOURS = ("#2f7dd1", "#7aa9dd", "#d1762f")
 GREY = "#888888"
 
@@ -79,4 +79,4 @@ def _line(
     for x, point in places:
         yield _stroke(f"M{x:.1f} {_y(point.low):.1f}V{_y(point.high):.1f}", colour, 1.4)
         yield f'<circle cx="{x:.1f}" cy="{_y(point.value):.1f}" r="3.6" fill="{colour}"/>'
-    yield _text(WIDTH - RIGHT + 10, TOP + 8 + 18 * number, f"{label} {points[-1].value:.2f}", colour)
+    yield _text(WIDTH - RIGHT + 10, TOP - 4 + 16 * number, f"{label} {points[-1].value:.2f}", colour)
