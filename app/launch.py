@@ -42,7 +42,7 @@ class EngineProcess:
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (logs / START_LOG).open("wb") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "engine.supervisor", *self._options()],
+                [sys.executable, "-P", "-m", "engine.supervisor", *self._options()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -59,7 +59,7 @@ def start_engine(home: Home, *, detach: bool = False, parent: int | None = None)
     """
     if running := find_engine(home):
         return running
-    command = [sys.executable, "-m", "engine.supervisor", "--home", str(home.root)]
+    command = [sys.executable, "-P", "-m", "engine.supervisor", "--home", str(home.root)]
     command += ["--detach"] if detach else []
     command += ["--parent", str(parent)] if parent else []
     process = subprocess.Popen(

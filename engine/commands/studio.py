@@ -24,7 +24,7 @@ def window() -> None:
         session.note("There is no display to open a window on, so here is the demo instead.")
         demo()
         return
-    status = subprocess.call([sys.executable, "-m", "app", "--home", str(session.home.root)])
+    status = subprocess.call([sys.executable, "-P", "-m", "app", "--home", str(session.home.root)])
     if status == -signal.SIGABRT:
         raise StudioError(
             "failed",

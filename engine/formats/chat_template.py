@@ -52,7 +52,7 @@ def render(
 def _in_child(work: dict[str, Any], seconds: float) -> list[tuple[str, str]]:
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "engine.formats.chat_template"],
+            [sys.executable, "-P", "-m", "engine.formats.chat_template"],
             input=json.dumps(work).encode(),
             capture_output=True,
             timeout=seconds,

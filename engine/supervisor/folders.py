@@ -139,7 +139,7 @@ async def export_at_rank(source: Path, target: Path, rank: int) -> None:
     """Ordering an adapter's columns needs torch, which this process does without: a child does it."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "engine.lora.export", str(source), str(target), str(rank)),
+        *("-P", "-m", "engine.lora.export", str(source), str(target), str(rank)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

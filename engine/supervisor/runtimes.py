@@ -42,7 +42,7 @@ __all__ = ["RUNTIME", "Runtime", "Runtimes"]
 
 log = logging.getLogger(__name__)
 
-RUNTIME = (sys.executable, "-m", "engine.runtime")
+RUNTIME = (sys.executable, "-P", "-m", "engine.runtime")
 
 SILENCE = 120.0
 """Seconds without a heartbeat after which a runtime counts as hung."""

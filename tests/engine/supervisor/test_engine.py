@@ -49,6 +49,19 @@ def test_imports_no_torch_and_no_window():
     assert shown.stdout.strip() == "[]"
 
 
+def test_runs_nothing_from_the_folder_it_is_started_in(home, tmp_path, monkeypatch):
+    trap = tmp_path / "downloads"
+    trap.mkdir()
+    for name in ("msgspec", "torch", "colorsys"):
+        (trap / f"{name}.py").write_text("import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()")
+    monkeypatch.chdir(trap)
+    with Client(start_engine(home)) as client:
+        client.call(m.WarmUp(base="starter-llama"))
+        client.call(m.Shutdown())
+        assert wait_for_end(client.pid, 20)
+    assert not list(trap.glob("*.ran"))
+
+
 def test_a_second_engine_is_refused_by_name(home):
     first = start_engine(home, detach=True)
     second = subprocess.run(
