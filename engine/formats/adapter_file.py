@@ -17,6 +17,7 @@ from engine.formats.safetensors_file import read_header
 
 __all__ = [
     "CONFIG",
+    "GATE",
     "STUDIO",
     "WEIGHTS",
     "AdapterFile",
@@ -29,6 +30,7 @@ __all__ = [
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 STUDIO = "studio.json"
+GATE = "gate.safetensors"
 MAX_JSON = 1 << 20
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -96,9 +98,9 @@ def inspect_folder(path: Path) -> messages.Inspection:
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 in hex over what decides an adapter's output: config, weights and studio.json."""
+    """SHA-256 in hex over what decides an adapter's output: config, weights, studio.json and its own gate."""
     digest = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS, STUDIO):
+    for name in (CONFIG, WEIGHTS, STUDIO, GATE):
         if (folder / name).exists():
             with (folder / name).open("rb") as file:
                 digest.update(f"{name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())

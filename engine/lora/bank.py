@@ -50,8 +50,7 @@ def attach(
     replace the same module of it; when one changes nothing at all (unless ``trainable``); and when
     ``trainable`` is asked of more than plain factors.
     """
-    if not adapters:
-        raise AdapterError("There is no adapter to attach.", "Give at least one.")
+    _check_asked(model, adapters)
     replaced = {name: land_replaced(name, adapter, model) for name, adapter in adapters.items()}
     landed = {name: land(name, adapter, model) for name, adapter in adapters.items()}
     places = linears(model) | embeddings(model)
@@ -76,6 +75,21 @@ def attach(
         bank.detach()
         raise
     return bank
+
+
+def _check_asked(model: nn.Module, adapters: Mapping[str, Adapter]) -> None:
+    if not adapters:
+        raise AdapterError("There is no adapter to attach.", "Give at least one.")
+    for name, adapter in adapters.items():
+        if not isinstance(adapter, Adapter):
+            raise AdapterError(
+                f"{name} is no adapter, but {type(adapter).__name__}.", "Give read_adapter(folder)."
+            )
+    if any(tensor.is_meta for tensor in model.parameters()):
+        raise AdapterError(
+            "This base has no numbers yet: its weights are on the meta device.",
+            "Load its weights, then attach.",
+        )
 
 
 class Bank:

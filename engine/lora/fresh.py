@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from engine.formats.adapter_config import AdapterConfig
 from engine.formats.errors import AdapterError
 from engine.lora.adapter import Adapter, Factors
 from engine.lora.landing import linear_shape, linears
+from engine.lora.probe import probe
 
 __all__ = ["new_adapter"]
 
@@ -27,8 +28,9 @@ def new_adapter(
 ) -> Adapter:
     """A fresh LoRA for ``model`` that changes nothing yet: A uniform in +-1/sqrt(d_in) as PEFT's, B zero.
 
-    ``targets`` are names or ends of paths as in PEFT; empty means every linear projection of the blocks (not
-    the output head). ``alpha`` defaults to ``rank``. AdapterError when nothing matches.
+    ``targets`` are names or ends of paths as in PEFT; empty means every linear projection of the blocks that
+    is heard and that PEFT loads (not the output head, and of a Mamba neither dt_proj nor out_proj). ``alpha``
+    defaults to ``rank``. AdapterError when nothing matches.
     """
     chosen = _choose(model, targets)
     generator = torch.Generator().manual_seed(seed)
@@ -54,11 +56,26 @@ def _choose(model: nn.Module, targets: Sequence[str]) -> dict[str, nn.Module]:
     if targets:
         wanted = {p: m for p, m in places.items() if any(p == t or p.endswith(f".{t}") for t in targets)}
     else:
-        numbered = {p: m for p, m in places.items() if any(part.isdecimal() for part in p.split("."))}
-        wanted = numbered or places
+        wanted = _heard(model, places)
     if not wanted:
         raise AdapterError(
             f"No linear projection of this base is called {', '.join(targets) or 'anything'}.",
             f"It has: {', '.join(sorted({path.rpartition('.')[2] for path in places}))}.",
         )
     return wanted
+
+
+def _heard(model: nn.Module, places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """The projections of the blocks (of a model without blocks all) that answers depend on, PEFT's taboos
+    left out."""
+    blocks = {p: m for p, m in places.items() if any(part.isdecimal() for part in p.split("."))} or places
+    seen = probe(model, blocks)
+    deaf = seen.bypassed | seen.ignored
+    kind = getattr(getattr(model, "config", None), "model_type", "")
+    taboo = _TABOO if kind in _STATE_SPACE else ""
+    return {p: m for p, m in blocks.items() if p not in deaf and p.rpartition(".")[2] != taboo}
+
+
+_TABOO = "out_proj"
+_STATE_SPACE = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+"""Kinds of models on whose out_proj PEFT takes no LoRA, neither to make one nor to load it."""

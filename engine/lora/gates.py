@@ -99,7 +99,8 @@ class Gates:
         self._stack.check(expert, rank)
         if not (isinstance(weight, Real) and math.isfinite(weight)):
             raise StudioError("usage", f"The weight of {expert} is not a finite number.", "Give another one.")
-        self.weights[expert], self.ranks[expert], self._packed = float(weight), rank, None
+        weight = float(weight)
+        self.weights[expert], self.ranks[expert], self._packed = weight, rank, None
         self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
         for levels, scale, unit in self._cells[expert]:
             cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])

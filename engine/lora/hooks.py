@@ -1,4 +1,8 @@
-"""What happens at each module of a forward pass: the hooks of the bank, chosen once, at attach."""
+"""What happens at each module of a forward pass: the hooks of the bank, chosen once, at attach.
+
+Several banks that play on one model add up: each adds what it makes of the base's own output, which goes
+along with what the banks before it have answered.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +33,14 @@ class Playing:
 
 
 def site_hook(playing: Playing, group: Group, site: Site) -> Hook:
-    """The hook of one adapted module. A plain projection, by far the most, pays for nothing else."""
-    if group.embedding:
-        return _embedding_hook(playing, group, site)
-    return _linear_hook(playing, group, site) if site.C is None else _dora_hook(playing, group, site)
+    """The hook of one adapted module."""
+    return (_embedding_hook if group.embedding else _linear_hook)(playing, group, site)
 
 
 def _linear_hook(playing: Playing, group: Group, site: Site) -> Hook:
-    """y0 + h B"""
+    """y0 + h B, of a DoRA y0 + h B + y0 * (h C). A plain projection, by far the most, pays for no more."""
     place, alone, last = group.sites.index(site), group.alone, not group.alone and group.sites[-1] is site
-    d_out, dtype, hooks = site.d_out, site.B.dtype, site.module._forward_hooks
+    d_out, dtype, plain, hooks = site.d_out, site.B.dtype, site.C is None, site.module._forward_hooks
 
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
         gates = playing.gates
@@ -54,39 +56,15 @@ def _linear_hook(playing: Playing, group: Group, site: Site) -> Hook:
         if last:
             group.x, group.h = None, ()
         h, B = columns[place]
+        if not plain:
+            return _changed(module, gates, site, h, output, _said(output))
         flat = output.reshape(-1, d_out)
         if flat.dtype != dtype:
-            return torch.addmm(flat.to(dtype), h, B).to(output.dtype).view(output.shape)
-        if torch.is_grad_enabled() or len(hooks) > 1 or not output.is_contiguous():
-            return torch.addmm(flat, h, B).view(output.shape)
-        flat.addmm_(h, B)  # nobody else has seen the output: add to it in place
-        return None
-
-    return hook
-
-
-def _dora_hook(playing: Playing, group: Group, site: Site) -> Hook:
-    """y0 + h B + y0 * (h C)"""
-    place, d_out = group.sites.index(site), site.d_out
-
-    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-        gates = playing.gates
-        if gates is None or gates.silent:
+            flat = flat.to(dtype)
+        elif len(hooks) == 1 and output.is_contiguous() and not torch.is_grad_enabled():
+            flat.addmm_(h, B)  # nobody else has seen the output: add to it in place
             return None
-        x = args[0]
-        if group.x is not x:
-            columns = gates.columns(group, x, playing.prefix)
-            if playing.inside or _recomputing():
-                group.x, group.h = x, columns
-        else:
-            columns = group.h
-        if group.sites[-1] is site:
-            group.x, group.h = None, ()
-        return (
-            _scaled(gates, site, columns[place][0], output.reshape(-1, d_out))
-            .to(output.dtype)
-            .view(output.shape)
-        )
+        return _answer(module, output, torch.addmm(flat, h, B).view(output.shape))
 
     return hook
 
@@ -98,19 +76,44 @@ def _embedding_hook(playing: Playing, group: Group, site: Site) -> Hook:
         gates = playing.gates
         if gates is None or gates.silent:
             return None
-        h = gates.looked_up(group, args[0], output, playing.prefix)
-        if len(h) * site.d_out != output.numel():  # positions: one row, played differently in each
-            output = output.expand(len(h) * site.d_out // output.numel(), *output.shape[1:])
-        return _scaled(gates, site, h, output.reshape(-1, site.d_out)).to(output.dtype).view(output.shape)
+        said = _said(output)
+        h = gates.looked_up(group, args[0], said, playing.prefix)
+        if len(h) * site.d_out != said.numel():  # positions: one row, played differently in each
+            said = said.expand(len(h) * site.d_out // said.numel(), *said.shape[1:])
+        return _changed(module, gates, site, h, output, said)
 
     return hook
 
 
-def _scaled(gates: Gates | Rows, site: Site, h: Tensor, flat: Tensor) -> Tensor:
+def _changed(
+    module: nn.Module, gates: Gates | Rows, site: Site, h: Tensor, output: Tensor, said: Tensor
+) -> Tensor:
+    """``output`` and what the bank adds to what the base has ``said``."""
     B, C = gates.form(site)
-    flat = flat.to(B.dtype)
-    out = torch.addmm(flat, h, B)
-    return out if C is None else torch.addcmul(out, flat, torch.mm(h[:, -len(C) :], C))
+    flat = said.reshape(-1, site.d_out).to(B.dtype)
+    own = torch.addmm(flat, h, B)
+    if C is not None:
+        own = torch.addcmul(own, flat, torch.mm(h[:, -len(C) :], C))
+    if _said(output) is not output:
+        return _answer(module, output, output + (own - flat).view(said.shape))
+    return _answer(module, output, own.view(said.shape))
+
+
+_SAID = "adapter_studio_said"
+
+
+def _said(output: Tensor) -> Tensor:
+    """What the base itself has said, where other banks have answered before."""
+    said: Tensor = getattr(output, _SAID, output)
+    return said
+
+
+def _answer(module: nn.Module, output: Tensor, own: Tensor) -> Tensor:
+    """``own`` in the place of ``output``, and with it what the base has said, for banks that come later."""
+    own = own.to(output.dtype)
+    if len(module._forward_hooks) > 1:
+        setattr(own, _SAID, _said(output))
+    return own
 
 
 def replacement_hook(playing: Playing, replacement: Added | Twin) -> Callable[..., Tensor | None]:
@@ -120,7 +123,8 @@ def replacement_hook(playing: Playing, replacement: Added | Twin) -> Callable[..
         gates = playing.gates
         if gates is None or gates.silent:
             return None
-        return replacement(args, kwargs, output, gates.fader)
+        own = replacement(args, kwargs, output, _said(output), gates.fader)
+        return None if own is None else _answer(module, output, own)
 
     return hook
 

@@ -48,14 +48,14 @@ class Added:
         self._more = more["bias"] if set(more) == {"bias"} else _twin(replacement.module, {**rest, **more})
 
     def __call__(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, fader: Fader
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, said: Tensor, fader: Fader
     ) -> Tensor | None:
-        """The output as the owner's fader has it; None where that is silent."""
+        """``output`` as the owner's fader has it; None where that is silent. ``said`` is the base's own."""
         weight = fader(self.owner, output)
         if isinstance(weight, float) and weight == 0.0:
             return None
         more = self._more if isinstance(self._more, Tensor) else self._more(*args, **kwargs)
-        return (output + weight * more).to(output.dtype)
+        return output + weight * more
 
 
 class Twin:
@@ -66,15 +66,15 @@ class Twin:
         self._twin = _twin(replacement.module, replacement.own)
 
     def __call__(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, fader: Fader
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor, said: Tensor, fader: Fader
     ) -> Tensor | None:
-        """The output as the owner's fader has it; None where that is silent."""
+        """``output`` as the owner's fader has it; None where that is silent. ``said`` is the base's own."""
         weight = fader(self.owner, output)
         if isinstance(weight, float) and weight == 0.0:
             return None
         own: Tensor = self._twin(*args, **kwargs)
-        whole = isinstance(weight, float) and weight == 1.0
-        return own if whole else (output + weight * (own - output)).to(output.dtype)
+        whole = isinstance(weight, float) and weight == 1.0 and said is output
+        return own if whole else output + weight * (own - said)
 
 
 def _twin(module: nn.Module, own: Mapping[str, Tensor]) -> nn.Module:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Protocol
 
 import torch
@@ -147,7 +148,7 @@ class Stack:
             raise StudioError(
                 "usage", f"There is no expert {expert} here.", f"There are: {', '.join(self.experts)}."
             )
-        if rank is not None and (type(rank) is not int or rank < 0):
+        if rank is not None and (not isinstance(rank, Integral) or rank < 0):
             raise StudioError("usage", f"The rank of {expert} cannot be {rank}.", "Give a rank of 0 or more.")
 
 

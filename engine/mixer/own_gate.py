@@ -20,6 +20,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from engine.formats.adapter_file import GATE
 from engine.formats.dataset import Row
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GATE", "Gate", "GateTask", "read_gate", "router_of_gates"]
 
-GATE = "gate.safetensors"
 SPREAD_EXAMPLES = 64
 
 
@@ -81,7 +81,7 @@ class GateTask:
         self.base = base
         self.batch_size = batch_size
         self.examples = encode(tokenizer, rows, max_length)
-        self.bank = attach(model, {name: adapter})
+        self.bank = attach(model, {name: adapter}, dtype=model.dtype)
         self.router = Router(self.bank.layout(), (name,), router_input, null=False, activation="sigmoid")
         self.router.to(model.device)
         self.gates = self.bank.new_gates({name: 1.0}, router=self.router)

@@ -77,7 +77,10 @@ def test_an_ordinary_adapter(tmp_path):
     assert len(fingerprint(folder)) == 64
     before = fingerprint(folder)
     put(folder, config(lora_alpha=9))
-    assert fingerprint(folder) != before
+    again = fingerprint(folder)
+    assert again != before
+    (folder / "gate.safetensors").write_bytes(b"a gate of its own")
+    assert fingerprint(folder) != again
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
@@ -238,8 +240,23 @@ def test_wrong_names_and_numbers_are_refused(llama):
         attach(llama, {"a": Adapter("a", new_adapter(llama, 4).config, {})})
     with pytest.raises(AdapterError, match="no adapter"):
         attach(llama, {})
+    with pytest.raises(AdapterError, match="no adapter"):
+        attach(llama, {"a": "a folder"})
+    with pytest.raises(AdapterError, match="meta"):
+        attach(copy.deepcopy(llama).to("meta"), {"a": loud(new_adapter(llama, 4))})
     with pytest.raises(AdapterError, match="It has: down_proj"):
         new_adapter(llama, 4, targets=["query"])
+
+
+def test_numbers_of_other_libraries_are_numbers(llama, ids):
+    bank = attach(llama, {"a": loud(new_adapter(llama, 4))})
+    with torch.no_grad():
+        bank.activate({"a": 0.5})
+        bank.set_rank("a", 2)
+        expected = llama(ids).logits
+        bank.activate({"a": np.float32(0.5)})
+        bank.set_rank("a", np.int64(2))
+        assert torch.equal(llama(ids).logits, expected)
 
 
 def test_trained_factors_come_back(llama, ids):

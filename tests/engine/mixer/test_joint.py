@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import random
 import shutil
 
 import pytest
 import torch
+from peft import PeftModel
 
 from engine.formats.dataset import Row
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.mix_file import read_mix, read_mix_card
-from engine.lora import new_adapter
+from engine.lora import attach, new_adapter, read_adapter
 from engine.mixer import load_mix
 from engine.mixer.joint import JointTask
 from engine.training import Checkpoints, Mailbox, Settings, StepDone, train
@@ -64,6 +66,7 @@ def curve(task, steps, rate=0.02):
 @pytest.mark.parametrize(
     ("base", "share", "input"), [("llama", "layer", "context"), ("mamba", "projection", "context")]
 )
+@pytest.mark.filterwarnings("ignore::FutureWarning:transformers")
 def test_both_stages_learn_and_the_mix_is_an_ordinary_one(
     request, rows, tiny_tokenizer, tmp_path, base, share, input
 ):
@@ -73,7 +76,7 @@ def test_both_stages_learn_and_the_mix_is_an_ordinary_one(
         model,
         tiny_tokenizer,
         rows,
-        rank=6,
+        rank=12,
         steps=120,
         hard_share=0.5,
         learning_rate=0.02,
@@ -111,6 +114,12 @@ def test_both_stages_learn_and_the_mix_is_an_ordinary_one(
         logits = model(input_ids=batch.ids).logits
     assert float(completion_loss(logits, batch)) == pytest.approx(expected, rel=1e-5)
     bank.detach()
+    folder = tmp_path / "elsewhere" / "pair" / "experts" / "first"
+    theirs = PeftModel.from_pretrained(copy.deepcopy(model), folder).eval()
+    alone = attach(model, {"first": read_adapter(folder)})
+    with torch.no_grad(), play(alone, alone.new_gates({"first": 1.0})):
+        ours = model(input_ids=batch.ids).logits
+    torch.testing.assert_close(ours, theirs(input_ids=batch.ids).logits, rtol=1e-4, atol=1e-5)
 
 
 def small(model, tokenizer, rows, **options):
