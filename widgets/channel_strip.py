@@ -33,7 +33,7 @@ from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
-NARROWEST, WIDEST = 64, 84
+NARROWEST, WIDEST = 66, 84
 BAR = 4
 MUTE = (
     "Mute (M): out of the router's choice, and the others share its part. "
@@ -81,12 +81,14 @@ class ChannelStrip(QWidget):
         self._title = QLabel()
         self._value = QLabel()
         self._rank = QLabel()
-        self._data = QLabel()
+        self._data = QLabel(visible=False)
         self._usage = QLabel("–")
         self._compose()
         self._connect()
         self._dress()
         self._show_value(self.fader.level)
+        self.fader.setAccessibleName(f"Fader of {name}")
+        self.meter.setAccessibleName(f"Usage of {name}")
 
     def set_state(self, *, fader: float, muted: bool, soloed: bool, locked: bool, heard: bool) -> None:
         """Show what the desk says; ``heard`` is False when muted, faded out or silenced by another's solo."""
@@ -202,14 +204,9 @@ class ChannelStrip(QWidget):
             self.update()
 
     def _show_value(self, level: float) -> None:
-        if self.hue == NULL_HUE:
-            self._value.setText("silence")
-            self.setAccessibleName("Null expert, says nothing")
-            return
-        self._value.setText(f"{level:.2f}")
-        self.setAccessibleName(f"{self.name}, {level:.2f}")
-        self.fader.setAccessibleName(f"Fader of {self.name}")
-        self.meter.setAccessibleName(f"Usage of {self.name}")
+        is_null = self.hue == NULL_HUE
+        self._value.setText("silence" if is_null else f"{level:.2f}")
+        self.setAccessibleName("Null expert, says nothing" if is_null else f"{self.name}, {level:.2f}")
 
     # keyboard and mouse on the strip itself
 

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from widgets.painting import hue_colour
@@ -30,6 +30,7 @@ SMOOTHING = 0.6
 # Plots that stand together keep different time, so that the event loop never paints all of them at once.
 REPAINT_MS = (67, 79, 97)
 RAW_ALPHA = 0.25
+HEAD_GAP = 4
 
 _beats = cycle(REPAINT_MS)
 
@@ -154,8 +155,9 @@ class CurvePlot(QWidget):
         self.log.toggled.connect(self._set_log)
         self.log.setFixedHeight(20)
         head = QHBoxLayout()
-        head.setSpacing(4)
-        self._head.setMinimumWidth(1)  # the unit gives way where it is narrow
+        head.setSpacing(HEAD_GAP)
+        self._head.setMinimumWidth(1)
+        self._head.setToolTip(self.accessibleName())
         head.addWidget(self._head, 1)
         head.addWidget(self._latest)
         head.addWidget(self.log)
@@ -249,8 +251,6 @@ class CurvePlot(QWidget):
             f"QToolButton {{ font-size: {tokens.tiny}px; padding: 0 4px; color: {tokens.text_dim} }}"
             f"QToolButton:checked {{ color: {tokens.accent}; border-color: {tokens.accent} }}"
         )
-        unit = f'<span style="color:{tokens.text_dim}">{self._unit}</span>'
-        self._head.setText(f'<span style="font-weight:600">{self._title}</span> {unit}')
         if self._plot is not None:
             self._plot.setBackground(theme.colour("surface", 0.0))
             for side in ("left", "bottom"):
@@ -262,6 +262,18 @@ class CurvePlot(QWidget):
                 self._ink(name)
         self._write_legend()
         self.update()
+
+    def _fit_head(self) -> None:
+        """The title, and the unit where there is room for all of it."""
+        tokens = theme.tokens
+        others = [part for part in (self._latest, self.log) if not part.isHidden()]
+        room = self.width() - sum(part.sizeHint().width() + HEAD_GAP for part in others)
+        metrics = QFontMetrics(theme.font(tokens.tiny, strong=True))
+        words = f'<span style="font-weight:600">{self._title}</span>'
+        if metrics.horizontalAdvance(f"{self._title} {self._unit}") <= room:
+            words += f' <span style="color:{tokens.text_dim}">{self._unit}</span>'
+        if words != self._head.text():
+            self._head.setText(words)
 
     def _write_legend(self) -> None:
         is_many = self._has_legend and len(self._series) > 1
@@ -275,8 +287,13 @@ class CurvePlot(QWidget):
         main = self._series.get(self._title.lower()) or next(iter(self._series.values()), None)
         is_one = len(self._series) == 1 or self._title.lower() in self._series
         self._latest.setText(f"{main.points[2, -1]:.3f}" if main is not None and is_one else "")
+        self._fit_head()
         latest = ", ".join(f"{name} {series.points[2, -1]:.3g}" for name, series in self._series.items())
         self.setAccessibleDescription(latest)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_head()
 
     def sizeHint(self) -> QSize:
         return QSize(260, 150)

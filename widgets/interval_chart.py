@@ -28,7 +28,7 @@ from widgets.theme import theme
 
 __all__ = ["IntervalChart", "IntervalRow"]
 
-ROW = 21
+ROW = 20
 HEAD = 22
 FOOT = 6
 DOT, SMALL = 4.5, 2.5

@@ -9,7 +9,7 @@ from app.presenters.playing import Router, listed
 from app.presenters.stock import Stock
 from engine.messages import DataSet, Domain, TrainJoint, TrainRouter
 
-__all__ = ["Lesson", "barred"]
+__all__ = ["OWN_SET", "Lesson", "barred"]
 
 OWN_SET = ".train"
 

@@ -11,7 +11,7 @@ from app.presenters.export import Export
 from app.presenters.gates import GATED, Gates
 from app.presenters.lesson import Lesson
 from app.presenters.notice import Notice
-from app.presenters.player import Player
+from app.presenters.player import Player, as_trained
 from app.presenters.playing import experts_of, listed
 from app.words import count
 from engine.messages import (
@@ -220,7 +220,8 @@ class Mixer(Player):
             return
         if set(self.desk.experts) == set(experts_of(card)):
             strips = tuple(replace(strip, blank=False) for strip in self.desk.strips)
-            self.change(replace(self.desk, strips=strips, mix=name), f"Take up {name}")
+            router = as_trained(self.desk.router, card)
+            self.change(replace(self.desk, strips=strips, mix=name, router=router), f"Take up {name}")
             self._show_usage_of(card)
         self.announced.emit(f"{name} is ready")
 

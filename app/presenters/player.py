@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QSettings, Signal
 
 from app.client import Client
 from app.presenters.answers import MIX, Answers
-from app.presenters.desk import Desk
+from app.presenters.desk import Desk, RouterSettings
 from app.presenters.hands import Hands
 from app.presenters.notice import Notice
 from app.presenters.playing import Playing, Router, experts_of
@@ -17,7 +17,7 @@ from app.presenters.training import LOAD, Training
 from app.words import count
 from engine.messages import Body, DropExpert, MixCard, RemoveMix, RestoreMix, Routing
 
-__all__ = ["Player"]
+__all__ = ["Player", "as_trained"]
 
 LONGEST = 64
 
@@ -73,7 +73,7 @@ class Player(Hands):
         desk = replace(self.desk, strips=(), base="")
         for expert in experts_of(card):
             desk = desk.dropped(expert, len(desk.strips), card.base)
-        self.change(replace(desk, mix=name), f"Open {name}")
+        self.change(replace(desk, mix=name, router=as_trained(desk.router, card)), f"Open {name}")
         self._show_usage_of(card)
         self._warm_up(card.base)
 
@@ -168,3 +168,10 @@ class Player(Hands):
     def _measure(self, usage: dict[str, float], of: str) -> None:
         self.usage, self.usage_of = usage, of
         self.usage_changed.emit()
+
+
+def as_trained(router: RouterSettings, card: MixCard) -> RouterSettings:
+    """With gates that play a mix as it learned: hard where they were hard, and only there."""
+    if card.gates == "hard":
+        return replace(router, mode="hard")
+    return replace(router, mode="soft") if router.mode == "hard" else router

@@ -15,7 +15,7 @@ __all__ = ["ARMS", "LEARNING", "MOST_EXAMPLES", "Plan", "named"]
 ARMS: dict[Arm, tuple[str, str]] = {
     "base": ("Base", "The experts' gain is measured from here"),
     "experts": ("Every expert", "Each one alone, on every test set"),
-    "oracle": ("Oracle", "Each set by the expert that is best on it"),
+    "oracle": ("Oracle", "The best expert of each set"),
     "uniform": ("Uniform sum", "All at once, equally loud, without a router"),
     "learned": ("Learned weights", "One fixed weight per expert, learned"),
     "arrow": ("Arrow", "Routing by directions, without training"),

@@ -94,6 +94,7 @@ def read_mix_card(folder: Path) -> messages.MixCard:
         activation=mix.activation,
         null_expert=mix.null_expert,
         made=mix.made,
+        gates="hard" if mix.trained.get("gates") == "hard" else "soft",
         warning=mix.warning,
     )
 

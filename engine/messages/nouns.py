@@ -135,8 +135,8 @@ class BaseCard(Struct, frozen=True):
 class MixCard(Struct, frozen=True):
     """A mix: which experts, on which base, with which router.
 
-    ``made`` says how it came to be (trained, joint, extended, dropped, prototypes, gates); ``warning`` is a
-    sentence where its routing has collapsed.
+    ``made`` says how it came to be (trained, joint, extended, dropped, prototypes, gates), ``gates`` how it
+    was played while it learned; ``warning`` is a sentence where its routing has collapsed.
     """
 
     name: str
@@ -150,6 +150,7 @@ class MixCard(Struct, frozen=True):
     activation: Activation = "softmax"
     null_expert: bool = True
     made: str = ""
+    gates: Literal["soft", "hard"] = "soft"
     warning: str = ""
     missing: bool = False
 

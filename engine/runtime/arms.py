@@ -61,7 +61,7 @@ def entries(arms: Sequence[Arm], top_k: int, experts: Sequence[str]) -> list[Ent
     """The lines of ``arms``, in their order, each once."""
     labels: dict[Arm, str] = {
         "base": "base alone",
-        "oracle": "best expert of each set",
+        "oracle": "oracle",
         "uniform": "plain sum of the experts",
         "learned": "learned static weights (CAT)",
         "arrow": f"Arrow, top {min(top_k, len(experts))}",

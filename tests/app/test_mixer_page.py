@@ -363,6 +363,50 @@ def test_joining_and_leaving_are_offered_where_desk_and_mix_differ(mixed):
     assert without.isVisible()
 
 
+def test_the_null_strip_stands_level_with_the_others(mixed):
+    null, sort = widget(mixed, "mixer.desk.strip.null"), widget(mixed, "mixer.desk.strip.sort")
+    QApplication.processEvents()
+    assert null.fader.geometry().top() == sort.fader.geometry().top()
+
+
+def test_a_router_made_without_training_has_no_empty_axes(page, client, qtbot):
+    curves, empty = page.view.curves, widget(page, "mixer.curves.empty")
+    assert empty.text() == "Loss, entropy and load are drawn here while the router learns."
+    client.silent.add(SubmitJob)
+    for name in NAMES:
+        page.mixer.drop(name)
+    page.mixer.set_router(start="prototypes", with_data=False)
+    QTest.mouseClick(widget(page, "mixer.router.train"), Qt.MouseButton.LeftButton)
+    call = client.last(SubmitJob)
+    job = Job(
+        id=call.body.id,
+        kind="router",
+        name="mix-2",
+        state="running",
+        step=0,
+        steps=0,
+        message="",
+        spec=call.body.spec,
+    )
+    client.answer(call, job)
+    assert empty.isVisible()
+    assert empty.text() == "This router was made without training, so there are no curves."
+    assert not curves.loss.isVisible()
+
+
+def test_more_settings_are_in_sight_however_many_experts_are_trained_together(page, shell, qtbot):
+    shell.resize(1280, 800)
+    for name in (*NAMES, "upper"):
+        page.mixer.drop(name)
+    page.mixer.set_lesson("joint")
+    QApplication.processEvents()
+    more = widget(page, "mixer.router.more")
+    assert not more.visibleRegion().isEmpty()
+    QTest.mouseClick(more, Qt.MouseButton.LeftButton)
+    steps = widget(page, "mixer.router.steps")
+    qtbot.waitUntil(lambda: not steps.visibleRegion().isEmpty())
+
+
 def test_top_k_alone_has_a_k(mixed):
     k = widget(mixed, "mixer.router.k")
     assert not k.isVisible()

@@ -178,3 +178,18 @@ def test_the_warning_of_a_mix_is_said_while_it_plays(client):
     mixer.train_evener()
     spec = client.last(SubmitJob).body.spec
     assert spec.balance_weight == 0.05
+
+
+def test_a_mix_is_opened_as_it_was_trained(client):
+    hard = msgspec.structs.replace(mix("firm", NAMES), gates="hard")
+    mixer = connected(client, mixes=[hard, mix("mix-1", NAMES)])
+    mixer.open_mix("firm")
+    assert mixer.desk.router.mode == "hard"
+    mixer.open_mix("mix-1")
+    assert mixer.desk.router.mode == "soft", "it learned with all experts at once"
+    mixer.set_router(mode="topk")
+    mixer.open_mix("mix-1")
+    assert mixer.desk.router.mode == "topk", "a person's choice among the soft ones"
+    mixer.undo()
+    mixer.undo()
+    assert (mixer.desk.mix, mixer.desk.router.mode) == ("firm", "hard"), "one step with the mix"

@@ -68,6 +68,7 @@ def test_a_token_opens_the_pane_and_escape_closes_it(mixed, qtbot):
     QTest.keyClick(text, Qt.Key.Key_Return)
     assert pane.isVisible()
     assert pane._title.text() == "Why at 'b'"
+    assert not mixed.view.shelf.isVisible(), "it lends its room"
     words = widget(mixed, "mixer.why.words").text()
     assert words.startswith(
         "reverse leads in 1 of 2 projections, most in layer 0; it leads nothing in layer 1"
@@ -78,7 +79,11 @@ def test_a_token_opens_the_pane_and_escape_closes_it(mixed, qtbot):
     QTest.keyClick(widget(mixed, "mixer.why.bands"), Qt.Key.Key_Escape)
     assert not pane.isVisible()
     qtbot.waitUntil(routing_map.hasFocus)
-    assert score.parentWidget().sizes() == sizes, "the desk has its room again"
+    assert score.parentWidget().sizes() == sizes, "shelf and desk have their room again"
+    QTest.keyClick(text, Qt.Key.Key_Return)
+    QTest.keyClick(mixed, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(mixed.view.shelf.list.hasFocus)
+    assert not pane.isVisible()
 
 
 def test_a_click_on_a_cell_opens_it_and_another_question_closes_it(mixed, qtbot):

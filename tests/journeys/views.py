@@ -21,11 +21,11 @@ def photograph(window: Window, take: Callable[[str], None]) -> None:
 
 
 def explain(window: Window, take: Callable[[str], None]) -> None:
-    window.look(f"mixer.questions.ask({PROMPTS[0]!r})")
+    window.look(f"(named('mixer.prompt').setText({PROMPTS[0]!r}), mixer.questions.ask({PROMPTS[0]!r}))")
     window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)", 60)
     window.look("page.view.score._explain(4)")
     take("mixer-why")
-    window.look("page.view.score._close()")
+    window.look("page.view.score.close_why()")
 
 
 def compare(window: Window, take: Callable[[str], None]) -> None:

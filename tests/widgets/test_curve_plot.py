@@ -26,6 +26,17 @@ def test_series_is_the_newest_points_and_their_running_mean():
     assert series.points.base is not None, "a view, not a copy"
 
 
+def test_the_unit_gives_way_whole_where_it_is_narrow(qtbot):
+    plot = CurvePlot("Gate entropy", "nats by step")
+    qtbot.addWidget(plot)
+    plot.show()
+    plot.resize(320, 150)
+    assert "nats by step" in plot._head.text()
+    plot.resize(130, 150)
+    assert "nats by step" not in plot._head.text()
+    assert "nats by step" in plot._head.toolTip()
+
+
 def test_nothing_is_painted_until_something_is_new(qtbot):
     plot = CurvePlot("Loss", "nats")
     qtbot.addWidget(plot)

@@ -8,10 +8,13 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QWidget
 from app.presenters.mixer import Mixer
 from app.presenters.playing import NULL, experts_of
 from app.presenters.training import LOAD, OWN_LOSS
-from engine.messages import TrainJoint
+from engine.messages import TrainJoint, TrainRouter
 from widgets.curve_plot import CurvePlot
 
 __all__ = ["Curves"]
+
+AHEAD = "Loss, entropy and load are drawn here while the router learns."
+UNTRAINED = "This router was made without training, so there are no curves."
 
 
 class Curves(QWidget):
@@ -46,13 +49,12 @@ class Curves(QWidget):
         row.setSpacing(16)
         for plot in self._plots.values():
             row.addWidget(plot, 1)
-        empty = QLabel(
-            "Loss, entropy and load are drawn here while the router learns.",
-            alignment=Qt.AlignmentFlag.AlignCenter,
+        self._empty = QLabel(
+            objectName="mixer.curves.empty", wordWrap=True, alignment=Qt.AlignmentFlag.AlignCenter
         )
-        empty.setProperty("role", "dim")
+        self._empty.setProperty("role", "dim")
         self._stack = QStackedLayout(self)
-        self._stack.addWidget(empty)
+        self._stack.addWidget(self._empty)
         self._stack.addWidget(plots)
         self.setMinimumHeight(140)
 
@@ -82,7 +84,9 @@ class Curves(QWidget):
             for step, value in points:
                 self._append(name, step, value)
         self.held.setVisible(isinstance(training.spec, TrainJoint))
-        self._stack.setCurrentIndex(1 if training.job is not None else 0)
+        is_untrained = isinstance(training.spec, TrainRouter) and training.spec.steps == 0
+        self._empty.setText(UNTRAINED if is_untrained else AHEAD)
+        self._stack.setCurrentIndex(1 if training.curve else 0)
 
     def _show_hues(self) -> None:
         spec = self._mixer.training.spec

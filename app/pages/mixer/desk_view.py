@@ -28,10 +28,13 @@ class DeskView(View):
         self.router = RouterPanel(mixer)
         self.curves = Curves(mixer)
         self.score = Score(mixer)
+        self._split = QSplitter(Qt.Orientation.Horizontal, objectName="mixer.split")
+        self._sizes: list[int] = []
         self._compose()
         self.shelf.lifted.connect(self.desk.carry)
-        self.desk.carry_ended.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
-        self.desk.shelf_wanted.connect(lambda: self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason))
+        self.desk.carry_ended.connect(lambda: self._go_to_shelf(Qt.FocusReason.OtherFocusReason))
+        self.desk.shelf_wanted.connect(lambda: self._go_to_shelf(Qt.FocusReason.OtherFocusReason))
+        self.score.explaining.connect(self._lend)
 
     def regions(self) -> list[QWidget]:
         return [self.shelf, self.desk, self.router, self.score, self.score.speakers.map]
@@ -41,10 +44,26 @@ class DeskView(View):
         return [
             ("Train the router", "Ctrl+T", self.router.train),
             ("Write a prompt", "Ctrl+L", lambda: self.score.prompt.field.setFocus(by_key)),
-            ("Go to the shelf", "Ctrl+E", lambda: self.shelf.list.setFocus(by_key)),
+            ("Go to the shelf", "Ctrl+E", lambda: self._go_to_shelf(by_key)),
             ("Choose a data file", "", self.router.lesson.choose_file),
             ("Export the mix", "Ctrl+Shift+E", self.router.form.present),
         ]
+
+    def _go_to_shelf(self, reason: Qt.FocusReason) -> None:
+        """Put the keyboard on the shelf, which comes back where it has lent its room."""
+        self.score.close_why()
+        self.shelf.list.setFocus(reason)
+
+    def _lend(self, width: int) -> None:
+        """Give the score ``width`` more while it explains: first of the shelf's room, then of the desk's."""
+        if not width:
+            self.shelf.show()
+            self._split.setSizes(self._sizes)
+            return
+        self._sizes = self._split.sizes()
+        shelf, desk, score = self._sizes
+        self.shelf.hide()
+        self._split.setSizes([0, desk + shelf - width, score + width])
 
     def _compose(self) -> None:
         upper = QWidget()
@@ -61,13 +80,13 @@ class DeskView(View):
         desk.addWidget(self.curves)
         desk.setStretchFactor(0, 3)
         desk.setStretchFactor(1, 1)
-        split = QSplitter(Qt.Orientation.Horizontal, objectName="mixer.split")
+        split = self._split
         for part in (self.shelf, desk, self.score):
             split.addWidget(part)
         split.setStretchFactor(0, 0)
         split.setStretchFactor(1, 1)
         split.setStretchFactor(2, 2)
-        split.setSizes([144, 734, 344])
+        split.setSizes([138, 746, 338])
         desk.setSizes([520, 180])
         for splitter in (desk, split):
             splitter.setChildrenCollapsible(False)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.pages.mixer.fields import fill, narrow
 from app.presenters.desk import Strip
+from app.presenters.lesson import OWN_SET
 from app.presenters.mixer import Mixer
 from app.words import count
 
@@ -100,7 +101,7 @@ class Domains(QWidget):
             sets.append(chosen)
         # What bears the expert's name comes first.
         sets.sort(key=lambda data: not data.name.startswith(strip.adapter))
-        items = [(data.name, data.path) for data in sets]
+        items = [(data.name.removesuffix(OWN_SET), data.path) for data in sets]
         fill(box, [*items, (CHOOSE, CHOOSE)], chosen.path if chosen else "")
         words = f"Choose what {strip.adapter} learns from, or drop a file on its strip"
         if chosen is not None:

@@ -93,12 +93,13 @@ class ExportForm(QDialog):
         self.folder.setToolTip("A folder that does not exist yet")
 
     def _compose(self) -> None:
+        self._on = heading("")
         self._lora = QWidget()
         lora = QVBoxLayout(self._lora)
         lora.setContentsMargins(0, 0, 0, 0)
         lora.setSpacing(8)
         lora.addWidget(self.gates)
-        lora.addWidget(heading("Measured on"))
+        lora.addWidget(self._on)
         self.data.setFixedHeight(136)
         lora.addWidget(self.data)
         lora.addWidget(self.file, 0, Qt.AlignmentFlag.AlignLeft)
@@ -148,6 +149,7 @@ class ExportForm(QDialog):
         self.kind.choose(plan.kind)
         self.gates.choose(plan.gates)
         self._lora.setVisible(plan.kind == "lora")
+        self._on.setText("A LoRA for each of" if plan.gates == "domain" else "Measured on")
         with quietly(self.rank, self.distil):
             self.rank.setMaximum(export.full_rank or 1024)
             self.rank.setValue(plan.rank)

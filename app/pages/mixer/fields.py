@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QToolButton, QWidget
 
 from widgets.still import still
 
@@ -73,27 +73,21 @@ def quietly(*widgets: QWidget) -> Iterator[None]:
         widget.blockSignals(False)
 
 
-class Fold(QWidget):
-    """A line that unfolds ``inside``. ``unfolded``: it was opened and has its place."""
+class Fold(QToolButton):
+    """A button that unfolds ``inside``, wherever that stands. ``unfolded``: it has its place."""
 
     unfolded = Signal()
 
     def __init__(self, name: str, words: str, described: str, inside: QWidget) -> None:
-        super().__init__()
+        super().__init__(objectName=name, text=words, checkable=True, accessibleName=described)
         self.inside = inside
-        self.button = QToolButton(objectName=name, text=words, checkable=True, accessibleName=described)
-        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.button.setArrowType(Qt.ArrowType.RightArrow)
-        self.button.toggled.connect(self._turn)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(self.button)
-        column.addWidget(inside)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setArrowType(Qt.ArrowType.RightArrow)
+        self.toggled.connect(self._turn)
         inside.hide()
 
     def _turn(self, on: bool) -> None:
         self.inside.setVisible(on)
-        self.button.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        self.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
         if on:
             QTimer.singleShot(0, self, self.unfolded.emit)

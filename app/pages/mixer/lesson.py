@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.pages.mixer.domains import CHOOSE, KINDS, Domains
 from app.pages.mixer.fields import Fold, fill, heading, narrow, tiny
@@ -48,8 +48,11 @@ class Lesson(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        column.addWidget(heading("Training"))
-        for part in (self.choice, self._stages, self.data, self.domains, self.name, self.fold):
+        head = QHBoxLayout()
+        head.addWidget(heading("Training"), 1)
+        head.addWidget(self.fold)
+        column.addLayout(head)
+        for part in (self.choice, self._stages, self.data, self.domains, self.name, self.fold.inside):
             column.addWidget(part)
 
     def _connect(self) -> None:

@@ -72,8 +72,8 @@ class Prompt(QWidget):
             return
         self._tried = prompts
         chips = []
-        for prompt in prompts:
-            chip = QPushButton(prompt)
+        for place, prompt in enumerate(prompts):
+            chip = QPushButton(prompt, objectName=f"mixer.try.{place}")
             chip.setStyleSheet(CHIP)
             chip.setAccessibleName(f"Ask: {prompt}")
             chip.clicked.connect(lambda _=False, prompt=prompt: self._try(prompt))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.pages.mixer.answer_column import AnswerColumn
@@ -17,11 +17,16 @@ from widgets.token_view import PLAIN
 
 __all__ = ["Score"]
 
-WHY = 300
+WHY = 272
 
 
 class Score(QWidget):
-    """``answers`` are the columns by pane, from left to right."""
+    """``answers`` are the columns by pane, from left to right.
+
+    ``explaining(width)``: the pane that says why has come and wants so much more room, or has gone (0).
+    """
+
+    explaining = Signal(int)
 
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,7 +36,6 @@ class Score(QWidget):
         self.speakers = Speakers(mixer)
         self.why = WhyPane("mixer.why", mixer)
         self._aside = QWidget()
-        self._sizes: list[int] = []
         self.answers: dict[str, AnswerColumn] = {}
         self._columns = QHBoxLayout()
         self._compose()
@@ -79,7 +83,7 @@ class Score(QWidget):
         mixer.answers.heard.connect(self._heard)
         self.speakers.token_selected.connect(self._map_chose)
         self.speakers.token_opened.connect(self._explain)
-        self.why.closed.connect(self._close)
+        self.why.closed.connect(self.close_why)
 
     # which answers stand here
 
@@ -157,31 +161,28 @@ class Score(QWidget):
         self._explain(token + self._mixer.answers.answer(MIX).prompt_tokens)
 
     def _explain(self, token: int) -> None:
-        """Open the pane beside the score, in room that the desk lends until it is closed."""
+        """Open the pane beside the score, or say in it why it was this token."""
         routing = self._mixer.routing
         if routing is None:
             return
         self.why.show_token(routing, token)
-        split = self.parentWidget()
-        if not self._aside.isVisible() and isinstance(split, QSplitter):
-            self._sizes = split.sizes()
+        if not self._aside.isVisible():
             self._aside.show()
-            *others, lender, own = self._sizes
-            split.setSizes([*others, lender - WHY, own + WHY])
+            self.explaining.emit(WHY)
 
     def _explain_on(self, token: int) -> None:
         if self._aside.isVisible():
             self._explain(token)
 
-    def _close(self) -> None:
-        split = self.parentWidget()
-        if self._aside.isVisible() and isinstance(split, QSplitter):
+    def close_why(self) -> None:
+        """Put the pane that says why away."""
+        if self._aside.isVisible():
             self._aside.hide()
-            split.setSizes(self._sizes)
+            self.explaining.emit(0)
             self.speakers.map.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _heard(self, pane: str) -> None:
         """Another question has other tokens: what was explained is no longer there."""
         routing = self._mixer.routing
         if pane == MIX and routing is not None and not self.why.is_of(routing):
-            self._close()
+            self.close_why()

@@ -74,6 +74,12 @@ class ScoresView(View):
                 "A score sets a mix beside the base, each expert and other ways of combining them. "
                 "Open a mix on the left, or train a router on the desk.",
             )
+        elif self.scores.job is not None and not has_result:
+            self._empty.say(
+                f"{self.scores.mix.name} is being scored",
+                "The table and the picture come when every arm has answered. Stop and keep shows those that "
+                "have answered by then.",
+            )
         elif not has_result:
             self._empty.say(
                 f"{self.scores.mix.name} has not been scored",

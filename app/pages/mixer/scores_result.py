@@ -38,8 +38,8 @@ CHIP = (
 )
 HOW_TO_READ = (
     "Dot: mean of the test sets, each weighing the same. Line: its 95 % interval. Hairline: the oracle, "
-    "picked on these very rows. All arms answered the same rows: where lines lie apart, arms differ; where "
-    "they overlap, this picture cannot tell."
+    "the best expert of each set, picked on these very rows. All arms answered the same rows: where lines "
+    "lie apart, arms differ; where they overlap, this picture cannot tell."
 )
 
 
@@ -83,7 +83,7 @@ class ResultPanel(QWidget):
             button = WordButton("copy", words, f"mixer.scores.{name}")
             button.clicked.connect(act)
             head.addWidget(button)
-        area = QScrollArea(widgetResizable=True)
+        area = self._area = QScrollArea(widgetResizable=True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(self.chart)
@@ -93,16 +93,19 @@ class ResultPanel(QWidget):
         upper = QVBoxLayout(picture)
         upper.setContentsMargins(0, 0, 0, 8)
         upper.setSpacing(4)
-        upper.addWidget(area, 1)
+        upper.addWidget(area, 100)
         upper.addWidget(self._read)
         upper.addLayout(self._legend)
         upper.addWidget(how)
+        upper.addStretch(1)
         self._compose_table()
         split = QSplitter(Qt.Orientation.Vertical, objectName="mixer.split.scores.result")
         split.setChildrenCollapsible(False)
         split.addWidget(picture)
         split.addWidget(self.table)
-        split.setSizes([380, 260])
+        split.setStretchFactor(0, 0)
+        split.setStretchFactor(1, 1)
+        split.setSizes([440, 150])
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(8)
@@ -166,6 +169,7 @@ class ResultPanel(QWidget):
         self.chart.set_rows(
             [_row(arm, standings.places) for arm in arms], oracle.value if oracle else None, most
         )
+        self._area.setMaximumHeight(self.chart.sizeHint().height())
         self.table.clearSpans()
         for row, arm in enumerate(arms):
             if arm.missing:

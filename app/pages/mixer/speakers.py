@@ -14,6 +14,7 @@ from engine.messages import Routing
 from widgets.gate_grid import EACH, MEAN
 from widgets.painting import fill_hue
 from widgets.routing_map import RoutingMap
+from widgets.theme import theme
 
 __all__ = ["Speakers"]
 
@@ -45,6 +46,7 @@ class Speakers(QWidget):
         self.map.token_selected.connect(self.token_selected)
         self._view.activated.connect(lambda _: self.map.set_view(str(self._view.currentData())))
         mixer.desk_changed.connect(self.show_desk)
+        theme.changed.connect(self._show_dot)
         mixer.answers.heard.connect(self._heard)
         self.show_desk()
 
@@ -114,6 +116,9 @@ class Speakers(QWidget):
 
     def _say(self, words: str) -> None:
         self._readout.setText(words)
+        self._show_dot()
+
+    def _show_dot(self) -> None:
         picture = QPixmap(DOT, DOT)
         picture.fill(Qt.GlobalColor.transparent)
         if self.map.cell_hue is not None:

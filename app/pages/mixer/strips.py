@@ -82,7 +82,7 @@ class Strips(QWidget):
     def _show_null(self) -> None:
         if self._mixer.playing.has_null and self._null is None:
             self._null = ChannelStrip(NULL, NULL_HUE)
-            self._null.setObjectName(f"mixer.desk.strip.{NULL}")
+            _call(self._null)
             self._row.insertWidget(len(self._mixer.desk.strips), self._null)
         elif not self._mixer.playing.has_null and self._null is not None:
             self._row.removeWidget(self._null)
@@ -104,9 +104,7 @@ class Strips(QWidget):
 
     def _add(self, name: str, hue: int) -> ChannelStrip:
         strip = ChannelStrip(name, hue)
-        strip.setObjectName(f"mixer.desk.strip.{name}")
-        for part in ("fader", "mute", "solo", "lock"):
-            getattr(strip, part).setObjectName(f"mixer.desk.strip.{name}.{part}")
+        _call(strip)
         mixer = self._mixer
         strip.fader_moved.connect(lambda level: mixer.set_fader(name, level))
         strip.fader_released.connect(mixer.release_fader)
@@ -143,3 +141,10 @@ class Strips(QWidget):
             self.strips[name].grab().scaledToHeight(160, Qt.TransformationMode.SmoothTransformation)
         )
         drag.exec(Qt.DropAction.CopyAction)
+
+
+def _call(strip: ChannelStrip) -> None:
+    """Give a strip and its parts their object names."""
+    strip.setObjectName(f"mixer.desk.strip.{strip.name}")
+    for part in ("fader", "mute", "solo", "lock"):
+        getattr(strip, part).setObjectName(f"{strip.objectName()}.{part}")
