@@ -148,7 +148,7 @@ class RowDone(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """The finished answers of a Compare, in the order of its voices."""
+    """The finished answers of a Compare, in the order of its voices; their routings came with RowDone."""
 
     answers: list[Generated]
 

@@ -20,6 +20,7 @@ from engine.messages.runtime import (
 )
 
 __all__ = [
+    "LARGEST_MESSAGE",
     "Call",
     "Cancel",
     "Downward",
@@ -103,6 +104,9 @@ Upward = (
     | JobEnded
 )
 Downward = Welcome | Progress | Result | Failure | Event | Gauge | Call | Cancel
+
+LARGEST_MESSAGE = 64 << 20
+"""Bytes of one frame; whoever sends more is cut off. The gates of a text of a few thousand tokens fit."""
 
 _encoder = msgspec.msgpack.Encoder()
 _upward = msgspec.msgpack.Decoder(Upward)

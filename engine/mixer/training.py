@@ -100,7 +100,7 @@ class RouterTask:
             "band weight": band_weight,
         }
         brought = {name: read_gate(folder) for name, folder in (gate_folders or {}).items()}
-        self.bank = attach(model, experts)
+        self.bank = attach(model, experts, dtype=model.dtype)
         try:
             self.router = _router(
                 self.bank,

@@ -145,12 +145,22 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
             f"The base {name} is of the kind {config.get('model_type')!r}, which is not supported.",
             f"Supported are {', '.join(sorted(ARCHITECTURES))}.",
         )
+    config = _floats(config)
     # These name kernels to fetch, or models inside the model; neither is needed.
     return {
         key: value
         for key, value in config.items()
         if not key.lstrip("_").startswith("attn_implementation") and not key.startswith("kernel")
     }
+
+
+def _floats(value: Any) -> Any:
+    """JSON has no word for infinity; transformers writes {"__float__": "Infinity"}."""
+    if isinstance(value, dict):
+        if value.keys() == {"__float__"} and value["__float__"] in ("Infinity", "-Infinity", "NaN"):
+            return float(value["__float__"])
+        return {key: _floats(each) for key, each in value.items()}
+    return [_floats(each) for each in value] if isinstance(value, list) else value
 
 
 def _mentions(value: object, key: str) -> bool:

@@ -56,7 +56,7 @@ def export_mix(
     same for each). A paused distillation goes on from its checkpoint in ``folder``. StudioError when the
     weights depend on the text and there is no data, AdapterError for experts that no LoRA can stand for.
     """
-    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, base.name)
+    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, base.name, base.model.dtype)
     try:
         kind: Gating = "static" if is_static(router) else spec.gates
         parts = read_parts(base, spec, paths, kind == "static")
@@ -182,7 +182,7 @@ class _Export:
         self, lora: Adapter, sets: Sequence[Part]
     ) -> Generator[None, None, dict[str, dict[str, Any]]]:
         """{set: how far ``lora`` is from the mix on its test rows}."""
-        bank = attach(self.base.model, {lora.name: lora})
+        bank = attach(self.base.model, {lora.name: lora}, dtype=self.base.model.dtype)
         playing = {
             "mix": partial(play, self.bank, self.gates),
             "lora": partial(play, bank, bank.new_gates({lora.name: 1.0})),

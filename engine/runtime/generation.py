@@ -48,7 +48,7 @@ def compare(
         for number, (voice, ask) in enumerate(zip(voices, request.voices, strict=True))
     ]
     yield from _speak(base, rows, together(voices), request)
-    return Compared(answers=[row.answer() for row in rows])
+    return Compared(answers=[row.answer(recorded=False) for row in rows])
 
 
 def _speak(
@@ -108,8 +108,8 @@ class _Row:
                 yield Token(index=len(self._text.ids) - 1, text=rest, row=self._number)
             yield RowDone(row=self._number, answer=self.answer())
 
-    def answer(self) -> Generated:
-        """All that has been said."""
+    def answer(self, recorded: bool = True) -> Generated:
+        """All that has been said, with what was ``recorded`` of it."""
         return Generated(
             text=self._text.whole,
             tokens=len(self._text.ids),
@@ -117,7 +117,7 @@ class _Row:
             first_token_seconds=self._first,
             prompt_tokens=len(self.prompt),
             stopped="end" if self._ended else "length",
-            routing=self._routing(self._tape, self._text.ids) if self._tape else None,
+            routing=self._routing(self._tape, self._text.ids) if self._tape and recorded else None,
             notes=self._voice.notes,
         )
 

@@ -14,10 +14,16 @@ import psutil
 import zmq
 
 from engine.messages import (
+    LARGEST_MESSAGE,
     Call,
     Cancel,
     Downward,
+    Error,
+    Failure,
     Heartbeat,
+    Progress,
+    Result,
+    RuntimeReady,
     Upward,
     decode_downward,
     encode,
@@ -82,12 +88,15 @@ class Wire:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._woken, zmq.POLLIN)
         due = time.monotonic()
+        introduced = False  # until then the supervisor does not know whose heart it is
         while True:
             ready = dict(poller.poll(max(0, round((due - time.monotonic()) * 1000))))
             if self._woken in ready:
                 self._woken.recv()
             while not self._outgoing.empty():
-                self._socket.send(encode(self._outgoing.get()))
+                message = self._outgoing.get()
+                self._socket.send(_frame(message))
+                introduced = introduced or isinstance(message, RuntimeReady)
             if self._closing.is_set():
                 break
             if self._socket in ready:
@@ -97,8 +106,9 @@ class Wire:
                 if os.getppid() != self._parent:
                     log.warning("the engine has gone; nothing is left to do here")
                     os._exit(0)
-                beat = Heartbeat(token=self._token, memory=process.memory_info().rss, busy=self.busy)
-                self._socket.send(encode(beat))
+                if introduced:
+                    beat = Heartbeat(token=self._token, memory=process.memory_info().rss, busy=self.busy)
+                    self._socket.send(encode(beat))
         self._woken.close()
         self._socket.close()
 
@@ -112,3 +122,16 @@ class Wire:
             self._incoming.put(message)
         else:
             log.error("a %s is nothing for a runtime", type(message).__name__)
+
+
+def _frame(message: Upward) -> bytes:
+    """The message as it is sent: instead of an answer larger than the supervisor takes, a failure."""
+    frame = encode(message)
+    if len(frame) <= LARGEST_MESSAGE or not isinstance(message, Result | Progress):
+        return frame
+    error = Error(
+        code="usage",
+        message=f"The answer has {len(frame) / 2**20:.0f} MiB, more than can be sent at once.",
+        hint="Ask with a shorter text, or without recording who speaks.",
+    )
+    return encode(Failure(id=message.id, error=error))

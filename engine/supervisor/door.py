@@ -18,6 +18,7 @@ from zmq.utils.monitor import recv_monitor_message
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error
 from engine.messages import (
+    LARGEST_MESSAGE,
     Body,
     Call,
     Cancel,
@@ -35,7 +36,6 @@ __all__ = ["Door"]
 
 log = logging.getLogger(__name__)
 
-LARGEST_MESSAGE = 16 << 20
 _CANCELLED = Error(code="cancelled", message="Cancelled.", hint="Ask again when you like.")
 
 
