@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.notice import from_error
-from app.presenters.scoring_plan import ARMS, MOST_EXAMPLES, Plan, named
+from app.presenters.scoring_plan import ARMS, Plan, named
 from app.presenters.standings import Standings
 from app.presenters.stock import HELD_OUT, Stock
 from app.presenters.training import OPEN_STATES
@@ -122,29 +122,26 @@ class Scores(QObject):
 
         def read(data: DataSet) -> None:
             if data.path not in self.plan.sets:
-                self._replan(sets=(*self.plan.sets, data.path))
+                self.set_plan(sets=(*self.plan.sets, data.path))
 
         self._stock.read(path, read)
 
     def remove_set(self, path: str) -> None:
-        self._replan(sets=tuple(other for other in self.plan.sets if other != path))
+        self.set_plan(sets=tuple(other for other in self.plan.sets if other != path))
 
     def choose_train(self, path: str) -> None:
         """What the arms that learn are trained on; "" for nothing."""
         if path:
-            self._stock.read(path, lambda data: self._replan(train=data.path))
+            self._stock.read(path, lambda data: self.set_plan(train=data.path))
         else:
-            self._replan(train="")
+            self.set_plan(train="")
 
     def set_arm(self, arm: Arm, on: bool) -> None:
         wanted = {*self.plan.arms, arm} if on else {*self.plan.arms} - {arm}
-        self._replan(arms=tuple(each for each in ARMS if each in wanted))
+        self.set_plan(arms=tuple(each for each in ARMS if each in wanted))
 
-    def set_limit(self, rows: int | None) -> None:
-        """Use at most ``rows`` of each set; None for all of them."""
-        self._replan(limit=rows)
-
-    def _replan(self, **changes: Any) -> None:
+    def set_plan(self, **changes: Any) -> None:
+        """Other fields of the Plan: ``limit``, ``metric``, ``examples``."""
         mix = self.mix
         if mix is not None:
             self._plans[mix.name] = replace(self.plan, **changes)
@@ -224,7 +221,8 @@ class Scores(QObject):
             arms=plan.arms,
             top_k=self._desk()[1],
             limit=plan.limit,
-            max_examples=MOST_EXAMPLES,
+            metric=plan.metric,
+            max_examples=plan.examples,
         )
         self._chosen = ""
         self._ask(SubmitJob(id=str(uuid.uuid4()), spec=spec))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from app.presenters.stock import HELD_OUT, Stock
 from app.words import count
 from engine.messages import Arm, DataSet, MixCard, ScoreMix
 
-__all__ = ["ARMS", "LEARNING", "MOST_EXAMPLES", "Plan", "named"]
+__all__ = ["ARMS", "LEARNING", "METRICS", "Metric", "Plan", "named"]
+
+Metric = Literal["exact", "loss"]
 
 # What can be scored, in the order in which it runs: words, and what it is.
 ARMS: dict[Arm, tuple[str, str]] = {
@@ -26,18 +29,27 @@ ARMS: dict[Arm, tuple[str, str]] = {
     "hard": ("Mix, hard", "Only the loudest at each token"),
 }
 LEARNING: tuple[Arm, ...] = ("learned", "xlora", "lora")
-MOST_EXAMPLES = 2000
+METRICS: dict[Metric, tuple[str, str]] = {
+    "exact": ("Exact answers", "Share of completions that are right to the last token"),
+    "loss": ("Loss", "Nats per token of the completion: for long ones, that nobody says word for word"),
+}
+EXAMPLES = 2000
 ROWS = 100
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the next scoring is of: test sets and training data by path, arms, ``limit`` rows of each set."""
+    """What the next scoring is of: test sets and training data by path, arms, ``limit`` rows of each set.
+
+    Arms that learn do so from at most ``examples`` rows of ``train``.
+    """
 
     sets: tuple[str, ...] = ()
     train: str = ""
     arms: tuple[Arm, ...] = tuple(arm for arm in ARMS if arm not in LEARNING)
     limit: int | None = ROWS
+    metric: Metric = "exact"
+    examples: int = EXAMPLES
 
     @staticmethod
     def suggested(mix: MixCard, sets: Sequence[DataSet], train: str) -> Plan:
@@ -50,7 +62,9 @@ class Plan:
         """As scored before, with the files that are still known: one's own is chosen anew after a restart."""
         known = tuple(path for path in spec.data.values() if stock.data(path) is not None)
         train = spec.train if stock.data(spec.train) is not None else ""
-        return Plan(known, train, spec.arms, spec.limit) if known else None
+        if not known:
+            return None
+        return Plan(known, train, spec.arms, spec.limit, spec.metric, spec.max_examples)
 
     @property
     def learning(self) -> list[str]:
@@ -58,11 +72,14 @@ class Plan:
         return [ARMS[arm][0] for arm in LEARNING if arm in self.arms]
 
     def is_of(self, spec: ScoreMix) -> bool:
-        """Whether ``spec`` asked for the same arms, sets and rows."""
-        return (set(spec.arms), spec.limit, set(spec.data.values())) == (
+        """Whether ``spec`` asked for as much work: the same arms, sets, rows, measure and lessons."""
+        lessons = (spec.train, spec.max_examples) if self.learning else ()
+        return (set(spec.arms), spec.limit, set(spec.data.values()), spec.metric, lessons) == (
             set(self.arms),
             self.limit,
             set(self.sets),
+            self.metric,
+            (self.train, self.examples) if self.learning else (),
         )
 
     def cost(self, mix: MixCard, sets: Sequence[DataSet], train: DataSet | None) -> str:
@@ -75,9 +92,10 @@ class Plan:
         if "oracle" in self.arms:
             # The oracle takes the experts' answers and gives none of its own.
             voices += -1 if "experts" in self.arms else experts - 1
-        words = f"{count(rows * voices, 'answer')}: {count(voices, 'voice')} on {count(rows, 'row')}."
+        what = "answer" if self.metric == "exact" else "reading"
+        words = f"{count(rows * voices, what)}: {count(voices, 'voice')} on {count(rows, 'row')}."
         if self.learning and train is not None:
-            examples = count(min(MOST_EXAMPLES, train.rows), "example")
+            examples = count(min(self.examples, train.rows), "example")
             words += f" {count(len(self.learning), 'arm')} to train first, on {examples}."
         return words
 

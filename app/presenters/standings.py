@@ -159,7 +159,8 @@ class Standings:
         head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in self.table]
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"{self.caption}\n\n{table}\n\n{self.sentence}\n"
+        notes = [self.sentence, *([ORACLE_IS] if self.oracle else [])]
+        return "\n\n".join([self.caption, table, *notes]) + "\n"
 
     @property
     def csv(self) -> str:
@@ -168,6 +169,7 @@ class Standings:
         return file.getvalue()
 
 
+ORACLE_IS = "Oracle: the best expert of each set, picked on these very rows."
 NOTHING = "No arm could be scored."
 NO_MIX = "Tick soft, top-k or hard to see the mix beside it."
 

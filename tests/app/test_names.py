@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, SignalInstance
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -132,3 +132,21 @@ def test_everything_that_can_be_touched_is_called_something(page, qtbot, name, f
     names = [part.objectName() for part in parts]
     assert [name for name in names if names.count(name) > 1] == [], "a name is one widget's"
     assert name != "desk" or view.findChildren(ShareRows), "the pane that says why was part of it"
+
+
+@pytest.mark.parametrize("name", ["desk", "prompts", "scores"])
+def test_no_part_is_called_as_something_that_qt_calls_itself(page, name):
+    """An attribute in the place of a virtual method, such as ``metric``, ends the process."""
+    view = page.show_view(name)
+    taken = [
+        f"{type(part).__name__}.{attribute}"
+        for part in [view, *view.findChildren(QWidget)]
+        for attribute, value in vars(part).items()
+        if hasattr(_qts(type(part)), attribute) and not isinstance(value, SignalInstance)
+    ]
+    assert taken == []
+
+
+def _qts(kind: type) -> type:
+    """The first of Qt's own classes that ``kind`` is made from."""
+    return next(each for each in kind.__mro__ if each.__module__.startswith("PySide6"))

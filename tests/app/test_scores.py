@@ -123,23 +123,30 @@ def test_sets_arms_and_rows_are_chosen(client, mixer, scores):
     scores.remove_set("data/sort.heldout.jsonl")
     scores.set_arm("xlora", True)
     scores.set_arm("base", False)
-    scores.set_limit(None)
+    scores.set_plan(limit=None)
     scores.choose_train("data/mixed.jsonl")
+    scores.set_plan(metric="loss")
+    scores.set_plan(examples=300)
     mixer.set_router(top_k=2)
     spec = submitted(client, scores).spec
     assert list(spec.data) == ["reverse.heldout", "plural.heldout", "blend.heldout"]
     assert spec.arms == ("experts", "oracle", "uniform", "arrow", "xlora", "soft", "topk", "hard")
     assert (spec.limit, spec.top_k, spec.train) == (None, 2, "data/mixed.jsonl")
+    assert (spec.metric, spec.max_examples) == ("loss", 300)
 
 
 def test_what_it_costs_is_said_before(client, scores):
-    scores.set_limit(50)
+    scores.set_plan(limit=50)
     assert scores.cost == "1,350 answers: 9 voices on 150 rows."
     scores.set_arm("experts", False)
     assert scores.cost.startswith("1,350 answers"), "the oracle asks the experts all the same"
     scores.set_arm("lora", True)
     scores.choose_train("data/mixed.jsonl")
     assert "1 arm to train first, on 2,000 examples." in scores.cost
+    scores.set_plan(examples=300)
+    assert "1 arm to train first, on 300 examples." in scores.cost
+    scores.set_plan(metric="loss")
+    assert scores.cost.startswith("1,500 readings: 10 voices on 150 rows.")
     for path in [data.path for data in scores.sets]:
         scores.remove_set(path)
     assert scores.cost == ""
@@ -229,6 +236,9 @@ def test_earlier_results_of_this_mix_are_back_at_once(client, mixer):
     assert [data.name for data in scores.sets] == ["sort.heldout"], "planned as it was scored last"
     assert scores.plan.limit == 40
     assert scores.cost.endswith("The last such run took 1:15.")
+    scores.set_plan(metric="loss")
+    assert "The last such run" not in scores.cost, "another measure takes another time"
+    scores.set_plan(metric="exact")
     client.tell(JobRemoved(id="old"))
     assert scores.standings.ours.value == 0.6
 

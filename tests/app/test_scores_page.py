@@ -139,6 +139,7 @@ def test_the_sentence_and_copies_say_the_same(scored):
     QTest.mouseClick(widget(scored, "mixer.scores.markdown"), Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert sentence in copied
+    assert "Oracle: the best expert of each set" in copied
     assert "| mix, soft | 0.90 |" in copied
     QTest.mouseClick(widget(scored, "mixer.scores.csv"), Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text().startswith("Arm,Mean,95 % low,95 % high,reverse,sort")
@@ -168,11 +169,15 @@ def test_sets_and_arms_are_chosen_and_the_run_takes_their_place(scored, client, 
     assert not widget(scored, "mixer.scores.train").isVisible()
     QTest.keyClick(widget(scored, "mixer.scores.arm.lora"), Qt.Key.Key_Space)
     assert widget(scored, "mixer.scores.train").isVisible()
+    widget(scored, "mixer.scores.examples").setValue(300)
+    QTest.mouseClick(widget(scored, "mixer.scores.metric.loss"), Qt.MouseButton.LeftButton)
     score = widget(scored, "mixer.scores.run")
     score.setFocus()
     QTest.keyClick(score, Qt.Key.Key_Space)
     qtbot.waitUntil(widget(scored, "mixer.scores.pause").isVisible)
-    assert client.requests(SubmitJob)[-1].spec.data == {"reverse.heldout": SETS["reverse.heldout"]}
+    spec = client.requests(SubmitJob)[-1].spec
+    assert spec.data == {"reverse.heldout": SETS["reverse.heldout"]}
+    assert (spec.metric, spec.max_examples) == ("loss", 300)
     assert widget(scored, "mixer.scores.doing").text() == "sort alone on reverse"
     assert widget(scored, "mixer.scores.progress").accessibleDescription().endswith("1:01 left")
     assert widget(scored, "mixer.scores.pause").hasFocus()

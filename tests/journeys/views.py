@@ -43,7 +43,7 @@ def compare(window: Window, take: Callable[[str], None]) -> None:
 
 def score(window: Window, take: Callable[[str], None]) -> None:
     take("scores-empty")
-    window.look(f"page.view.scores.set_limit({ROWS})")
+    window.look(f"page.view.scores.set_plan(limit={ROWS})")
     window.look("page.view.scores.add_set(page.view.scores.offered[-1].path)")
     window.look("page.view.scores.score()")
     window.until("page.view.scores.job is not None and page.view.scores.job.step > 0", 60)

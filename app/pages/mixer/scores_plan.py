@@ -19,11 +19,12 @@ from app.pages.mixer.scores_run import RunBox
 from app.presenters.mixer import Mixer
 from app.presenters.playing import listed
 from app.presenters.scores import Scores
-from app.presenters.scoring_plan import ARMS, LEARNING
+from app.presenters.scoring_plan import ARMS, LEARNING, METRICS
 from app.presenters.standings import short
 from app.presenters.stock import HELD_OUT
 from app.words import count
 from engine.messages import Arm, DataSet
+from widgets.choice import Choice
 from widgets.icon_button import IconButton
 from widgets.number_field import whole_field
 
@@ -53,6 +54,11 @@ class PlanPanel(QWidget):
         self.limit.setSpecialValueText("All")
         self.limit.setSingleStep(50)
         self.limit.setToolTip("At most so many rows of each set; more rows, narrower intervals. 0 is all")
+        self.measure = Choice("mixer.scores.metric", "Measure", METRICS)
+        self.examples = whole_field("mixer.scores.examples", "Training examples at most", 1, MOST_ROWS)
+        self.examples.setSingleStep(100)
+        self.examples.setToolTip("Every arm that learns is given the same rows, at most so many")
+        self._lessons = QWidget()
         self._cost = QLabel(wordWrap=True)
         self._cost.setProperty("role", "tiny")
         self.arms: dict[Arm, QCheckBox] = {}
@@ -76,6 +82,9 @@ class PlanPanel(QWidget):
         upper.addWidget(self.add)
         upper.addLayout(rows({"Rows of each set": self.limit}))
         upper.addSpacing(8)
+        upper.addWidget(heading("Measure"))
+        upper.addWidget(self.measure)
+        upper.addSpacing(8)
         upper.addWidget(heading("Arms"))
         for arm in ARMS:
             if arm not in LEARNING:
@@ -85,7 +94,12 @@ class PlanPanel(QWidget):
         for arm in LEARNING:
             upper.addLayout(self._arm(arm))
         upper.addWidget(self._cost)
-        upper.addWidget(self.train)
+        lessons = QVBoxLayout(self._lessons)
+        lessons.setContentsMargins(0, 0, 0, 0)
+        lessons.setSpacing(8)
+        lessons.addWidget(self.train)
+        lessons.addLayout(rows({"Examples at most": self.examples}))
+        upper.addWidget(self._lessons)
         upper.addStretch(1)
         area = QScrollArea(widgetResizable=True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -121,7 +135,9 @@ class PlanPanel(QWidget):
         self.mix.activated.connect(lambda _: self._mixer.open_mix(str(self.mix.currentData())))
         self.add.activated.connect(self._add)
         self.train.activated.connect(self._choose_train)
-        self.limit.valueChanged.connect(lambda rows: scores.set_limit(rows or None))
+        self.limit.valueChanged.connect(lambda rows: scores.set_plan(limit=rows or None))
+        self.measure.chosen.connect(lambda metric: scores.set_plan(metric=metric))
+        self.examples.valueChanged.connect(lambda most: scores.set_plan(examples=most))
         scores.changed.connect(self._show)
 
     # values in
@@ -133,11 +149,13 @@ class PlanPanel(QWidget):
         fill(self.mix, [(name, name) for name in names], scores.mix.name if scores.mix else "")
         self.mix.setPlaceholderText("Open a mix" if names else "There is no mix yet")
         has_mix = scores.mix is not None
-        with quietly(self.limit, *self.arms.values()):
+        with quietly(self.limit, self.examples, *self.arms.values()):
             self.limit.setValue(plan.limit or 0)
+            self.examples.setValue(plan.examples)
             for arm, box in self.arms.items():
                 box.setChecked(arm in plan.arms)
-        for part in (self.add, self.limit, self.train, *self.arms.values()):
+        self.measure.choose(plan.metric)
+        for part in (self.add, self.limit, self.measure, self._lessons, *self.arms.values()):
             part.setEnabled(has_mix)
         self._show_sets()
         self._show_train()
@@ -190,7 +208,7 @@ class PlanPanel(QWidget):
         items = [(f"{data.name}  ({data.rows:,})", data.path) for data in sets]
         fill(self.train, [(NO_TRAIN, ""), *items, (FILE, FILE)], chosen.path if chosen else "")
         learning = self._scores.plan.learning
-        self.train.setVisible(bool(learning))
+        self._lessons.setVisible(bool(learning))
         are = "is" if len(learning) == 1 else "are"
         self._cost.setText(
             "Tick one to train it first on data of your choice; that takes the longest."

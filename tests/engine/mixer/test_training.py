@@ -106,6 +106,7 @@ def test_every_kind_learns(setting, tiny_tokenizer, tmp_path, options):
     bank, router, mix = load_mix(tmp_path / "mix", model)
     bank.detach()
     assert mix.made == "trained" and mix.warning == ""
+    assert read_mix_card(tmp_path / "mix").gates == options.get("gates", "soft")
     assert (router.share, router.activation) == (task.router.share, task.router.activation)
     assert torch.equal(router.columns(0), task.router.columns(0))
 
