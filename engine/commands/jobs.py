@@ -9,7 +9,19 @@ import msgspec
 import typer
 
 from engine.commands.session import plain, session, table
-from engine.messages import CancelJob, Job, ListJobs, Log, PauseJob, ReadLog, RemoveJob, ResumeJob, ShowJob
+from engine.messages import (
+    CancelJob,
+    ExportMix,
+    Job,
+    ListJobs,
+    Log,
+    PauseJob,
+    ReadLog,
+    RemoveJob,
+    ResumeJob,
+    ScoreMix,
+    ShowJob,
+)
 
 __all__ = ["app"]
 
@@ -21,8 +33,8 @@ def list_jobs() -> None:
     """All jobs, the oldest first."""
     with session.engine() as engine:
         found: list[Job] = engine.call(ListJobs()).jobs
-    rows = [(job.id, job.kind, job.name, job.state, f"{job.step}/{job.steps}", job.message) for job in found]
-    text = table(("id", "kind", "name", "state", "step", ""), rows) or "There are no jobs."
+    rows = [(job.id, job.kind, job.name, job.state, _how_far(job), job.message) for job in found]
+    text = table(("id", "kind", "name", "state", "done", ""), rows) or "There are no jobs."
     session.result({"jobs": [plain(job) for job in found]}, text)
 
 
@@ -76,7 +88,14 @@ def remove(id: str) -> None:
 
 
 def _tell(job: Job) -> None:
-    text = f"{job.id}  {job.kind} {job.name}: {job.state}, step {job.step} of {job.steps}. {job.message}"
+    text = f"{job.id}  {job.kind} {job.name}: {job.state}, {_how_far(job)}. {job.message}"
     if job.error and job.error.hint:
         text += f"\n{job.error.hint}"
     session.result(plain(job), text)
+
+
+def _how_far(job: Job) -> str:
+    """Steps of a training; of other work, which counts in units of its own, a share."""
+    if not isinstance(job.spec, ScoreMix | ExportMix):
+        return f"{job.step}/{job.steps} steps" if job.steps else "-"
+    return f"{100 * job.step // job.steps} %" if job.steps else "-"

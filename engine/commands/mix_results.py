@@ -72,15 +72,27 @@ def _scores(result: dict[str, Any], sets: list[str]) -> str:
     rows = []
     for arm in arms:
         if arm.missing:
-            rows.append((arm.label, "-", "", *("-" for _ in sets), "-", "-"))
+            rows.append((arm.label, "-", "", "", *("-" for _ in sets), "-", "-"))
             continue
         low, high = arm.interval
         each = (f"{arm.sets[name][0]:.3f}" if name in arm.sets else "-" for name in sets)
         numbers = (f"{arm.parameters:,}", f"{arm.trained:,}")
-        rows.append((arm.label, f"{arm.value:.3f}", f"{low:.3f} to {high:.3f}", *each, *numbers))
-    head = ("", result["metric"], "95 % interval", *sets, "trained numbers", "on rows")
+        rows.append(
+            (arm.label, f"{arm.value:.3f}", f"{low:.3f} to {high:.3f}", _beside_mix(arm), *each, *numbers)
+        )
+    head = ("", result["metric"], "95 % interval", "minus the mix", *sets, "trained numbers", "on rows")
     text = table(head, rows) + f"\n\n{result['n']:,} rows in all; every set weighs the same."
+    if any(arm.beside_mix for arm in arms):
+        mix = next(arm for arm in arms if arm.beside_mix is None and not arm.missing)
+        text += f" Minus the mix: the difference to {mix.label}, row by row."
     return "\n".join([text, *(f"{arm.label}: {arm.missing}" for arm in arms if arm.missing)])
+
+
+def _beside_mix(arm: ArmScore) -> str:
+    if arm.beside_mix is None:
+        return ""
+    gap, low, high = arm.beside_mix
+    return f"{gap:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def export(
@@ -110,7 +122,7 @@ def export(
             )
         with session.engine() as engine:
             done: Done = engine.call(CopyMix(name=mix, folder=str(target)), session.show_progress)
-        values = {"path": done.path, "kind": "folder", "error": None}
+        values = {"path": done.path, "kind": "folder", "error": 0.0}
         session.result(values, f"{mix} was written to {done.path}, exactly as it is.")
         return
     spec = ExportMix(

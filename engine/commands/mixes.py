@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from engine.commands import mix_results, mix_training
 from engine.commands.play import route
 from engine.commands.session import plain, session, table
-from engine.messages import Done, DropExpert, ListMixes, MixCard, RemoveMix, RestoreMix
+from engine.messages import Done, DropExpert, ImportMix, ListMixes, MixCard, RemoveMix, RestoreMix
 
 __all__ = ["app"]
 
@@ -19,6 +20,23 @@ app.command("extend")(mix_training.extend)
 app.command("score")(mix_results.score)
 app.command("export")(mix_results.export)
 app.command("route")(route)
+
+
+@app.command("import")
+def import_mix(
+    path: Annotated[Path, typer.Argument(help="A folder that `mix export` wrote, here or elsewhere.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call it; default: the folder's name.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Its base, where that has another name here.")
+    ] = None,
+) -> None:
+    """Copy a mix's folder into the library."""
+    request = ImportMix(path=str(path.expanduser().absolute()), name=name, base=base)
+    with session.engine() as engine:
+        card: MixCard = engine.call(request)
+    session.result(plain(card), f"{card.name} is in the library: {', '.join(card.experts)} on {card.base}.")
 
 
 @app.command("list")

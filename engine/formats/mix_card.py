@@ -32,13 +32,9 @@ _MADE = {
 }
 
 
-def mix_readme(folder: Path, licenses: Mapping[str, str] | None = None) -> str:
-    """The card of the mix in ``folder``, from what lies there. ``licenses`` are the experts', where known.
-
-    StudioError as ``read_mix``.
-    """
+def mix_readme(folder: Path) -> str:
+    """The card of the mix in ``folder``, from what lies there. StudioError as ``read_mix``."""
     mix, card = read_mix(folder), read_mix_card(folder)
-    licenses = licenses or {}
     router = {
         "reads": "each token and the mean of the text so far"
         if mix.router_input == "context"
@@ -51,13 +47,13 @@ def mix_readme(folder: Path, licenses: Mapping[str, str] | None = None) -> str:
     }
     return "\n".join(
         [
-            *_front(mix.base, ["mixture-of-experts"], [licenses.get(name, "") for name in mix.experts]),
+            *_front(["mixture-of-experts"], mix),
             f"# {_text(mix.name)}",
             "",
             f"{len(mix.experts)} LoRA experts for {_base(mix)} and a router that decides, for every "
             f"token and projection, how loudly each of them speaks ({PAPER}). Made with Adapter Studio.",
             *([f"\n**{_text(mix.warning)}**"] if mix.warning else []),
-            *_section("Experts", _experts(folder, mix, licenses)),
+            *_section("Experts", _experts(folder, mix)),
             *_section("Router", _table(("", ""), router.items())),
             *_section("Scores", _scores(mix.scores)),
             *_section("Use", [_USE_MIX.format(expert=mix.experts[0])]),
@@ -74,7 +70,6 @@ def lora_readme(
     rank: int,
     full: int,
     errors: Mapping[str, Mapping[str, Any]],
-    licenses: Mapping[str, str] | None = None,
 ) -> str:
     """The card of a LoRA exported from ``mix``: how it was made, and how far it is from the mix.
 
@@ -94,10 +89,9 @@ def lora_readme(
         how["distilled"] = f"{spec.distill_steps} steps towards the mix's own answers"
     claim = _claim(gates, rank == full and not spec.distill_steps)
     how |= {f"SHA-256 of {each}": error["sha256"] for each, error in errors.items() if error.get("sha256")}
-    known = [(licenses or {}).get(expert, "") for expert in mix.experts]
     return "\n".join(
         [
-            *_front(mix.base, ["merge"], known),
+            *_front(["merge"], mix),
             f"# {_text(name)}",
             "",
             f"One plain LoRA that stands for the mix {_text(mix.name)} of {len(mix.experts)} experts on "
@@ -143,10 +137,12 @@ def _claim(gates: str, whole: bool) -> str:
     return "It is exact up to rounding." if whole else "**It is an approximation**: it was cut or distilled."
 
 
-def _front(base: str, tags: Sequence[str], licenses: Sequence[str]) -> list[str]:
-    lines = ["---", *([f"base_model: {json.dumps(base)}"] if base else []), "library_name: peft", "tags:"]
+def _front(tags: Sequence[str], mix: Mix) -> list[str]:
+    base = [f"base_model: {json.dumps(mix.base)}"] if mix.base else []
+    lines = ["---", *base, "library_name: peft", "tags:"]
     lines += [f"- {tag}" for tag in ("lora", *tags, "adapter-studio")]
-    if licenses and all(licenses):
+    licenses = [mix.licenses.get(name, "") for name in mix.experts]
+    if all(licenses):
         lines.append(f"license: {json.dumps(licenses[0]) if len(set(licenses)) == 1 else 'other'}")
     return [*lines, "---"]
 
@@ -155,13 +151,13 @@ def _base(mix: Mix) -> str:
     return _text(mix.base or "its base")
 
 
-def _experts(folder: Path, mix: Mix, licenses: Mapping[str, str]) -> list[str]:
+def _experts(folder: Path, mix: Mix) -> list[str]:
     rows: list[tuple[object, ...]] = []
     for name, path in expert_folders(folder, mix).items():
         found = inspect_folder(path)
         share = f"{mix.usage[name]:.1%}" if name in mix.usage else ""
         rows.append(
-            (name, found.rank, found.kind, ", ".join(found.targets), share, licenses.get(name, "unknown"))
+            (name, found.rank, found.kind, ", ".join(found.targets), share, mix.licenses.get(name, "unknown"))
         )
     if NULL in mix.usage:
         rows.append((NULL, "", "says nothing", "", f"{mix.usage[NULL]:.1%}", ""))
@@ -183,6 +179,8 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         for arm in arms
     ]
     what = f"{_text(scores.get('metric', ''))} on {_text(scores.get('n', ''))} rows, with 95 % intervals."
+    if any(arm.get("arm") == "oracle" for arm in arms):
+        what += " Oracle: the best expert of each set, picked on these very rows."
     return [what, "", *_table(("", "mean", *map(_text, sets)), rows)]
 
 

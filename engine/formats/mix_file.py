@@ -33,8 +33,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ``base`` is the name of the base and ``base_shape`` its fingerprint: {projection: [d_in, d_out]}. The
     router's file has a tensor per gate, under the name of the projection whose input it reads; with a
     ``router_share`` other than projection ``groups`` says which projections read one input. ``made`` and
-    ``warning`` are as in MixCard, ``scores`` is the result of a ScoreMix. Fields from ``trained`` on may be
-    absent.
+    ``warning`` are as in MixCard, ``scores`` is the result of a ScoreMix, ``licenses`` are what the experts'
+    own cards say. Fields from ``trained`` on may be absent.
     """
 
     format: Literal[1] = 1
@@ -56,6 +56,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     made: Made = ""
     warning: str = ""
     scores: dict[str, Any] = {}
+    licenses: dict[str, str] = {}
 
 
 def read_mix(folder: Path) -> Mix:

@@ -18,6 +18,7 @@ __all__ = [
     "ExportAdapter",
     "Generate",
     "ImportAdapter",
+    "ImportMix",
     "InspectAdapter",
     "ListAdapters",
     "ListBases",
@@ -132,6 +133,18 @@ class CopyMix(Struct, frozen=True):
 
     name: str
     folder: str
+
+
+class ImportMix(Struct, frozen=True):
+    """Copy a mix's folder into the library, checked file by file: what CopyMix wrote, here or elsewhere.
+
+    ``name`` is that of the folder unless given. ``base`` names the base that it is to be heard on, where
+    that is called otherwise here than where the mix was made.
+    """
+
+    path: str
+    name: str | None = None
+    base: str | None = None
 
 
 class ListData(Struct, frozen=True):
@@ -273,6 +286,7 @@ Request = (
     | RestoreMix
     | DropExpert
     | CopyMix
+    | ImportMix
     | ListData
     | CheckData
     | WarmUp

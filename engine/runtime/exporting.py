@@ -91,7 +91,7 @@ class _Export:
         self.folder = folder
         self.mailbox = mailbox
         self.say = say
-        self.done = self.total = 0
+        self.done = self.total = self.distilled = 0
 
     def run(self, sets: Sequence[Part], kind: Gating) -> Generator[None, None, dict[str, Any]]:
         """Write ``output``, whole or not at all; the result of the job."""
@@ -105,7 +105,8 @@ class _Export:
                 error = yield from self._measured(lora, part)
                 (output / label).mkdir(exist_ok=True)
                 save_adapter(lora, output / label)
-                card = lora_readme(self.mix, self.spec, kind, lora.name, lora.rank, full, error)
+                made = msgspec.structs.replace(self.spec, distill_steps=self.distilled)
+                card = lora_readme(self.mix, made, kind, lora.name, lora.rank, full, error)
                 (output / label / "README.md").write_text(card, encoding="utf-8")
                 errors |= error
                 rank = max(rank, lora.rank)
@@ -162,7 +163,8 @@ class _Export:
         task = Distillation(self.base.model, self.bank, self.gates, lora, examples, spec.batch_size)
         try:
             newest = checkpoints.newest()
-            self.done += newest.step if newest else 0
+            self.distilled = newest.step if newest else 0
+            self.done += self.distilled
             loop = train(task, settings, checkpoints, self.mailbox, newest.tensors if newest else None)
             while True:
                 try:
@@ -172,6 +174,7 @@ class _Export:
                         raise _Stopped(end.value) from None
                     return task.adapter()
                 if isinstance(event, StepDone):
+                    self.distilled = event.step
                     self.done += 1
                     self.say(self.done, self.total, "Distilling.")
                 yield

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import msgspec
 
 from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS, read_folder
 from engine.formats.errors import StudioError
-from engine.formats.files import atomic_folder, explain_os_error, sha256_file, sync_folder
+from engine.formats.files import atomic_folder, explain_os_error, sha256_file, sync_folder, write_file
 from engine.formats.mix_card import mix_readme
-from engine.formats.mix_file import MIXER, encode_mix, read_mix
+from engine.formats.mix_file import MIXER, encode_mix, expert_folders, read_mix
 from engine.messages import Verification
 from engine.supervisor.store import Entry
 
@@ -30,6 +31,7 @@ __all__ = [
     "hashes",
     "move",
     "read_readme",
+    "sign_mix",
     "verify_entry",
 ]
 
@@ -46,19 +48,33 @@ def copy_adapter(source: Path, target: Path, tmp: Path | None) -> None:
         read_folder(work)
 
 
-def copy_mix(source: Path, target: Path, scores: dict[str, Any]) -> None:
-    """Copy a mix with its experts, ``scores`` on its card where there are some, and a README of it all."""
+def copy_mix(source: Path, target: Path, tmp: Path | None, changes: Mapping[str, Any]) -> None:
+    """Copy a mix with its experts, ``changes`` on its card, and a README of it all; look at what arrived.
+
+    StudioError when it is not what it was when it was saved, or one of its experts cannot be read.
+    """
     mix, found = read_mix(source), hashes(source)
     if any(found.get(name) != digest for name, digest in mix.sha256.items()):
         raise StudioError(
             "failed", f"The mix {mix.name} has changed since it was saved.", "Restore it from a copy."
         )
-    with atomic_folder(target, doing="copying the mix") as work:
+    with atomic_folder(target, tmp=tmp, doing="copying the mix") as work:
         for name in mix.sha256:
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, work / name)
-        (work / MIXER).write_bytes(encode_mix(msgspec.structs.replace(mix, scores=scores or mix.scores)))
+        mix = msgspec.structs.replace(mix, **changes)
+        (work / MIXER).write_bytes(encode_mix(mix))
+        for folder in expert_folders(work, mix).values():
+            read_folder(folder)
         (work / "README.md").write_text(mix_readme(work), encoding="utf-8")
+
+
+def sign_mix(folder: Path, licenses: Mapping[str, str]) -> None:
+    """Note on the card of the mix in ``folder`` under which licences its experts came."""
+    mix = read_mix(folder)
+    known = {name: licenses[name] for name in mix.experts if licenses.get(name)}
+    if known != mix.licenses:
+        write_file(folder / MIXER, encode_mix(msgspec.structs.replace(mix, licenses=known)))
 
 
 def move(source: Path, target: Path, doing: str) -> None:

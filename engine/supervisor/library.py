@@ -7,8 +7,9 @@ import difflib
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from engine.formats.adapter_file import WEIGHTS, fingerprint, inspect_folder, read_folder
 from engine.formats.errors import StudioError
 from engine.formats.files import write_file
-from engine.formats.mix_file import MIXER, read_mix_card
+from engine.formats.mix_file import MIXER, read_mix, read_mix_card
 from engine.messages import AdapterCard, BaseCard, MixCard, Verification
 from engine.supervisor.bases import read_base
 from engine.supervisor.folders import (
@@ -28,6 +29,7 @@ from engine.supervisor.folders import (
     hashes,
     move,
     read_readme,
+    sign_mix,
     verify_entry,
 )
 from engine.supervisor.home import Home
@@ -147,7 +149,7 @@ class Library:
 
     async def import_adapter(self, path: str, name: str | None) -> AdapterCard:
         """Copy a PEFT folder into the home, look at the copy, and keep it if it is sound."""
-        source = _adapter_folder(path)
+        source = _given_folder(path, ADAPTER_FILES, "Give the folder that PEFT wrote the adapter to.")
         chosen = check_name(name) if name else _name_from(source)
         async with self._moving:
             self.check_free("adapters", chosen)
@@ -272,8 +274,30 @@ class Library:
         """Write a mix as a folder that any studio can play, with a README that shows its ``scores``."""
         source, target = Path(self.mix(name).path), Path(folder).expanduser().absolute()
         check_target(target, self._home.root)
-        await asyncio.to_thread(copy_mix, source, target, scores)
+        await asyncio.to_thread(copy_mix, source, target, None, {"scores": scores} if scores else {})
         return str(target)
+
+    async def import_mix(self, path: str, name: str | None, base: str | None) -> MixCard:
+        """Copy a mix's folder into the home. ``base`` is what the base that it was made on is called here."""
+        source = _given_folder(path, (MIXER,), "Give the folder that `mix export` wrote.")
+        chosen = check_name(name) if name else _name_from(source)
+        async with self._moving:
+            self.check_free("mixes", chosen)
+            mix = await asyncio.to_thread(read_mix, source)
+            known = {card.name for card in self.bases()}
+            if (base or mix.base) not in known:
+                raise StudioError(
+                    "base",
+                    f"The mix was made on {mix.base or 'a base without a name'}, and there is no base called "
+                    f"{base or mix.base or 'so'} here.",
+                    f"Add it with `adapter-studio bases add FOLDER --name {mix.base or 'NAME'}`, or say with "
+                    "--base what it is called here.",
+                )
+            changes = {"name": chosen, "base": base or mix.base}
+            target = self._home.mixes / chosen
+            await asyncio.to_thread(copy_mix, source, target, self._home.tmp, changes)
+            await self._register("mixes", target, "import")
+        return self.mix(chosen)
 
     # --- bases ---
 
@@ -301,13 +325,32 @@ class Library:
 
     # --- what jobs made ---
 
-    async def adopt(self, kind: Literal["adapters", "mixes"], folder: Path, name: str) -> None:
-        """Move a finished result into the library under ``name``; doing it twice is doing it once."""
+    async def adopt(
+        self,
+        kind: Literal["adapters", "mixes"],
+        folder: Path,
+        name: str,
+        licenses: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Move a finished result into the library under ``name``; doing it twice is doing it once.
+
+        ``licenses`` are those of a mix's experts, where known.
+        """
         target = self._room(kind) / name
         async with self._moving:
             if folder.exists():
+                if licenses:
+                    await asyncio.to_thread(sign_mix, folder, licenses)
                 await asyncio.to_thread(move, folder, target, f"saving {name}")
             await self._register(kind, target, "training")
+
+    def licenses(self, adapters: Mapping[str, str], mix: str = "") -> dict[str, str]:
+        """Under which licences the experts of a mix came: {expert: its adapter}, and the mix that it was
+        made of. What is not known, or not there any more, is left out."""
+        known = {card.name: card.license for card in self.adapters() if card.license}
+        found = {expert: known[adapter] for expert, adapter in adapters.items() if adapter in known}
+        older = [Path(card.path) for card in self.mixes() if card.name == mix and not card.missing]
+        return found | (read_mix(older[0]).licenses if older else {})
 
     async def _register(self, kind: Literal["adapters", "mixes"], folder: Path, source: str) -> None:
         card: AdapterCard | MixCard
@@ -386,12 +429,11 @@ def _name_from(folder: Path) -> str:
     return check_name(name)
 
 
-def _adapter_folder(path: str) -> Path:
+def _given_folder(path: str, files: Sequence[str], hint: str) -> Path:
+    """The folder that a person named, maybe by one of its ``files``."""
     folder = Path(path).expanduser().absolute()
-    if folder.is_file() and folder.name in ADAPTER_FILES:
+    if folder.is_file() and folder.name in files:
         folder = folder.parent
     if not folder.is_dir():
-        raise StudioError(
-            "missing", f"There is no folder {path}.", "Give the folder that PEFT wrote the adapter to."
-        )
+        raise StudioError("missing", f"There is no folder {path}.", hint)
     return folder

@@ -80,7 +80,8 @@ class Live:
         paths = {f"mix:{mix.name}": mix.path, "out": str(folder)}
         await self._ask(mix.base, Work(request=request, paths=paths), say)
         self._jobs.check_free("mixes", request.out)
-        await self._library.adopt("mixes", folder, request.out)
+        licenses = self._library.licenses({}, request.mix)
+        await self._library.adopt("mixes", folder, request.out, licenses)
         return self._library.mix(request.out)
 
     async def _ask(self, base: str, work: Work, say: Say) -> Body:

@@ -117,6 +117,8 @@ class Requests:
             case messages.CopyMix(name=name, folder=folder):
                 scores = self._jobs.scores_of(library.mix(name))
                 return messages.Done(path=await library.copy_mix(name, folder, scores))
+            case messages.ImportMix(path=path, name=name, base=base):
+                return await library.import_mix(path, name, base)
             case messages.ListData():
                 return messages.DataSets(sets=await asyncio.to_thread(library.starter.data_sets))
             case messages.CheckData(path=path):

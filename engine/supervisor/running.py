@@ -30,7 +30,7 @@ from engine.supervisor.folders import deliver
 from engine.supervisor.ledger import MIRROR, Ledger
 from engine.supervisor.library import Library
 from engine.supervisor.runtimes import Runtime, Runtimes
-from engine.supervisor.spec import room_of, title_of
+from engine.supervisor.spec import experts_of, room_of, title_of
 from engine.supervisor.store import Record
 
 __all__ = ["Running", "clear"]
@@ -246,7 +246,8 @@ class Running:
         job, room, output = record.job, room_of(record.job.spec), Path(record.output)
         try:
             if room is not None:
-                await self._library.adopt(room, output, job.name)
+                licenses = self._library.licenses(*experts_of(job.spec)) if room == "mixes" else {}
+                await self._library.adopt(room, output, job.name, licenses)
             elif isinstance(job.spec, ExportMix):
                 target = Path(job.spec.folder)
                 await asyncio.to_thread(deliver, output, target, f"saving {target.name}")
@@ -256,7 +257,7 @@ class Running:
             return
         self._over(record)
         record.output = ""
-        message = f"Done after {job.step} steps." if room else "Done."
+        message = f"Done after {job.step} steps." if room and job.step else "Done."
         if room and job.step < job.steps:
             message = f"Stopped at step {job.step} and kept."
         self._ledger.settle(record, "done", message)

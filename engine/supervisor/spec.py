@@ -15,6 +15,7 @@ __all__ = [
     "Room",
     "check_spec",
     "data_of",
+    "experts_of",
     "kind_of",
     "name_of",
     "parts_of",
@@ -124,6 +125,17 @@ def parts_of(spec: JobSpec) -> tuple[list[str], str]:
             return [adapter], ""
         case ScoreMix(mix=mix) | ExportMix(mix=mix):
             return [], mix
+
+
+def experts_of(spec: JobSpec) -> tuple[dict[str, str], str]:
+    """Whence the experts of a mix in training come: {expert: adapter of the library}, and the mix that is
+    extended ("" for none)."""
+    match spec:
+        case TrainRouter(experts=experts, extend=mix):
+            return {name: name for name in experts}, mix
+        case TrainJoint(domains=domains):
+            return {domain.expert: domain.adapter for domain in domains if domain.adapter}, ""
+    return {}, ""
 
 
 def planned_steps(spec: JobSpec, rows: Mapping[str, int]) -> int:

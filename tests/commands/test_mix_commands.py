@@ -135,11 +135,14 @@ def test_a_mix_is_scored_beside_its_alternatives(studio, mix, tmp_path):
     assert arms["learned"]["missing"] and arms["oracle"]["value"] >= arms["expert:sort"]["value"] > 0.4
     low, high = arms["oracle"]["interval"]
     assert 0 <= low <= arms["oracle"]["value"] <= high <= 1
+    assert arms["soft"]["beside_mix"] is None
+    gap, low, high = arms["oracle"]["beside_mix"]
+    assert gap == pytest.approx(arms["oracle"]["value"] - arms["soft"]["value"]) and low <= gap <= high
     words = studio.run("jobs", "show", scored["job"])
     assert "scores of pair" in words.stdout
     # The newest scores are on the card of a copy.
     copied = studio("mix", "export", mix, str(tmp_path / "copy"))
-    assert (copied["kind"], copied["error"]) == ("folder", None)
+    assert (copied["kind"], copied["error"]) == ("folder", 0.0)
     assert "sort.heldout" in (tmp_path / "copy" / "README.md").read_text()
     assert (tmp_path / "copy" / "experts" / "sort" / "adapter_model.safetensors").is_file()
 

@@ -67,7 +67,8 @@ def table(text, title):
 
 
 def test_the_card_of_a_mix(folder):
-    card = ModelCard(mix_readme(folder, {"left": "apache-2.0", "right": "apache-2.0"}))
+    edit(folder, licenses={"left": "apache-2.0", "right": "apache-2.0"})
+    card = ModelCard(mix_readme(folder))
     assert card.data.base_model == "tiny"
     assert card.data.license == "apache-2.0"
     assert card.data.library_name == "peft"
@@ -90,7 +91,8 @@ def test_the_card_of_a_mix(folder):
     [({}, None), ({"left": "mit"}, None), ({"left": "mit", "right": "apache-2.0"}, "other")],
 )
 def test_a_licence_is_said_only_when_all_are_known(folder, licenses, expected):
-    assert ModelCard(mix_readme(folder, licenses)).data.license == expected
+    edit(folder, licenses=licenses)
+    assert ModelCard(mix_readme(folder)).data.license == expected
 
 
 def test_scores_stand_on_the_card(folder):

@@ -1,4 +1,4 @@
-"""The runtime's end of the wire: it introduces itself before it beats, and sends nothing that is too large."""
+"""The runtime's end of the wire: introduced before its heart beats, and nothing sent that is too large."""
 
 import pytest
 import zmq

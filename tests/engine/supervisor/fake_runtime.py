@@ -62,8 +62,8 @@ class FakeRuntime:
                 text = prompt + "|" + ",".join(f"{key}={Path(path).name}" for key, path in paths.items())
                 rows = [m.Generated(text=text, tokens=1, tokens_per_second=1.0, first_token_seconds=0.1)]
                 self.send(m.Result(id=message.id, body=m.Compared(answers=rows * len(voices))))
-            case m.Work(request=m.DropExpert(expert=expert), paths=paths):
-                experts = read_mix(Path(paths["mix:both"])).experts
+            case m.Work(request=m.DropExpert(mix=mix, expert=expert), paths=paths):
+                experts = read_mix(Path(paths[f"mix:{mix}"])).experts
                 write_mix(Path(paths["out"]), "less", [name for name in experts if name != expert], "dropped")
                 self.send(m.Result(id=message.id, body=m.Done(path=paths["out"])))
             case m.Work(request=m.Generate(prompt=prompt), paths=paths):

@@ -116,7 +116,7 @@ def test_an_export_appears_whole_where_it_was_wanted(mixed, tmp_path):
         result / "adapter_model.safetensors"
     )
     assert [path.name for path in target.parent.iterdir()] == ["plain"]
-    assert not (mixed.home.jobs / "export" / "output").exists()
+    mixed.wait_until(lambda: not (mixed.home.jobs / "export" / "output").exists())
 
 
 def test_where_an_export_may_go(mixed, tmp_path):
@@ -313,6 +313,75 @@ def test_a_mix_is_copied_with_its_card_and_its_newest_scores(mixed, tmp_path):
     with pytest.raises(StudioError):
         mixed.ask(m.CopyMix(name="both", folder=str(tmp_path / "broken")))
     assert not (tmp_path / "broken").exists()
+
+
+@pytest.fixture
+def other(mixed, tmp_path):
+    """A second studio, which has the starter pack alone."""
+    (tmp_path / "elsewhere").mkdir()
+    rig = type(mixed)(tmp_path / "elsewhere", tmp_path / "elsewhere" / "home").start()
+    yield rig
+    rig.stop()
+
+
+def test_a_copied_mix_comes_into_another_library(mixed, other, tmp_path):
+    mixed.ask(m.CopyMix(name="both", folder=str(tmp_path / "copy")))
+    with pytest.raises(StudioError, match="no base called tiny here") as refused:
+        other.ask(m.ImportMix(path=str(tmp_path / "copy")))
+    assert "bases add FOLDER --name tiny" in refused.value.hint
+    card = other.ask(m.ImportMix(path=str(tmp_path / "copy"), name="theirs", base="starter-llama"))
+    assert (card.name, card.base, card.experts) == ("theirs", "starter-llama", ["reverse", "sort"])
+    arrived, left = other.home.mixes / "theirs", mixed.home.mixes / "both"
+    mix = read_mix(arrived)
+    assert mix.name == "theirs" and mix.sha256 == read_mix(left).sha256
+    for name, digest in mix.sha256.items():
+        assert sha256_file(arrived / name) == digest
+    assert other.ask(m.ListMixes()).mixes == [card]
+    with pytest.raises(StudioError, match="already is a mix called theirs"):
+        other.ask(m.ImportMix(path=str(tmp_path / "copy"), name="Theirs", base="starter-llama"))
+    other.kill()
+    other.start()
+    assert other.ask(m.ListMixes()).mixes == [card]
+
+
+def test_a_folder_that_is_no_whole_mix_does_not_come_in(mixed, tmp_path):
+    def bring(folder):
+        return mixed.ask(m.ImportMix(path=str(folder), name="new"))
+
+    with pytest.raises(StudioError, match="no folder"):
+        bring(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StudioError, match="is not a mix"):
+        bring(tmp_path / "empty")
+    for damage in ("router.safetensors", "experts/sort/adapter_model.safetensors"):
+        copy = tmp_path / damage.split("/")[0]
+        mixed.ask(m.CopyMix(name="both", folder=str(copy)))
+        (copy / damage).write_bytes((copy / damage).read_bytes()[:-4] + b"0000")
+        with pytest.raises(StudioError, match="has changed since it was saved"):
+            bring(copy)
+    # A card that forgets a file, and one that names a file elsewhere.
+    for change in ({"experts/sort/adapter_config.json": None}, {"../secret": "00"}):
+        copy = tmp_path / str(len(list(tmp_path.iterdir())))
+        mixed.ask(m.CopyMix(name="both", folder=str(copy)))
+        card = json.loads((copy / "mixer.json").read_text())
+        card["sha256"] = {k: v for k, v in (card["sha256"] | change).items() if v}
+        (copy / "mixer.json").write_text(json.dumps(card))
+        with pytest.raises(StudioError):
+            bring(copy)
+    assert [card.name for card in mixed.ask(m.ListMixes()).mixes] == ["both"]
+    assert sorted(path.name for path in mixed.home.mixes.iterdir()) == ["both"]
+    assert list(mixed.home.tmp.iterdir()) == []
+
+
+def test_a_mix_knows_under_which_licences_its_experts_came(mixed, tmp_path):
+    spec = router(mixed, base="starter-llama", experts=["reverse", "sort"], out="known", steps=5)
+    submit(mixed, "known", spec)
+    mixed.wait_for("known", "done")
+    assert read_mix(mixed.home.mixes / "known").licenses == dict.fromkeys(["reverse", "sort"], "apache-2.0")
+    mixed.ask(m.DropExpert(mix="known", expert="sort", out="less"))
+    assert read_mix(mixed.home.mixes / "less").licenses == {"reverse": "apache-2.0"}
+    mixed.ask(m.CopyMix(name="known", folder=str(tmp_path / "copy")))
+    assert 'license: "apache-2.0"' in (tmp_path / "copy" / "README.md").read_text()
 
 
 def test_voices_of_a_comparison_are_resolved_and_checked(mixed):
