@@ -33,7 +33,7 @@ from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
-NARROWEST, WIDEST = 66, 84
+NARROWEST, WIDEST = 64, 84
 BAR = 4
 MUTE = (
     "Mute (M): out of the router's choice, and the others share its part. "
@@ -176,7 +176,7 @@ class ChannelStrip(QWidget):
         tokens, room = theme.tokens, self.width() - 4
         fonts = [theme.font(tokens.small, strong=True), theme.font(tokens.tiny, strong=True)]
         fonts += [theme.font(tokens.tiny), theme.font(tokens.tiny)]
-        fonts[-1].setLetterSpacing(QFont.SpacingType.PercentageSpacing, 95)
+        fonts[-1].setLetterSpacing(QFont.SpacingType.PercentageSpacing, 90)
         fitting = (font for font in fonts if QFontMetrics(font).horizontalAdvance(self.name) <= room)
         font = next(fitting, fonts[-1])
         self._title.setFont(font)

@@ -85,7 +85,8 @@ class Standings:
         if ours is None:
             best = self._best(self.scored)
             return NOTHING if best is None else f"{_upper(self._named(best))} is ahead. {NO_MIX}"
-        return f"{_upper(self._named(ours))} {self._against_oracle(ours)}{self._against_others(ours)}."
+        who_wins = f"{self._named(ours)} {self._against_oracle(ours)}{self._against_others(ours)}."
+        return _upper(who_wins) + self._unlike(ours)
 
     def _against_oracle(self, ours: ArmScore) -> str:
         oracle = self.oracle
@@ -115,10 +116,20 @@ class Standings:
             arm for arm in rivals if not self._is_ahead(ours.interval, arm.interval) and arm not in better
         ]
         if close and not words:
-            words.append(f"{listed([arm.label for arm in close])} cannot be told apart from it")
+            words.append(f"{listed([arm.label for arm in close])} cannot be told apart from the mix")
         if rivals and not words:
-            words.append("every other arm stays behind it")
+            words.append("every other arm stays behind the mix")
         return "".join(f"; {each}" for each in words)
+
+    def _unlike(self, ours: ArmScore) -> str:
+        """What makes the comparison uneven: arms that learned from another number of rows than the mix."""
+        learned = [arm for arm in self.scored if arm.arm not in OURS and arm.trained]
+        others = [arm for arm in learned if ours.trained and arm.trained != ours.trained]
+        if not others:
+            return ""
+        names = _upper(listed([arm.label for arm in others]))
+        rows = listed([f"{number:,}" for number in dict.fromkeys(arm.trained for arm in others)])
+        return f" {names} learned from {rows} rows, the mix from {ours.trained:,}."
 
     def _is_ahead_on(self, name: str, one: ArmScore, other: ArmScore) -> bool:
         if name not in one.sets or name not in other.sets:

@@ -251,7 +251,7 @@ SURE = {"reverse.heldout": 0.98, "blend.heldout": 0.9}
 def test_overlapping_intervals_are_not_told_apart():
     found = standings(arm("oracle", 0.97), arm("soft", 0.96), arm("lora", 0.95, label="one LoRA"))
     assert found.sentence == (
-        "Soft (0.96) is within the interval of the oracle (0.97); one LoRA cannot be told apart from it."
+        "Soft (0.96) is within the interval of the oracle (0.97); one LoRA cannot be told apart from the mix."
     )
 
 
@@ -263,9 +263,20 @@ def test_apart_is_better_or_worse_and_each_set_is_looked_at():
         "Mix, soft (0.90) does better than the oracle (0.50); one LoRA does better on blend."
     )
     behind = standings(arm("oracle", 0.99), arm("soft", 0.9), arm("base", 0.0))
-    assert behind.sentence == ("Soft (0.90) stays behind the oracle (0.99); every other arm stays behind it.")
+    assert behind.sentence == (
+        "Soft (0.90) stays behind the oracle (0.99); every other arm stays behind the mix."
+    )
     beaten = standings(arm("soft", 0.9), arm("lora", 0.99, label="one LoRA"))
     assert beaten.sentence == "Soft (0.90) was scored without the oracle; one LoRA (0.99) does better."
+
+
+def test_a_comparison_of_unlike_lessons_says_so():
+    mix, lora = arm("soft", 0.9), arm("lora", 0.3, label="one LoRA")
+    learned = [msgspec.structs.replace(one, trained=rows) for one, rows in ((mix, 2000), (lora, 100))]
+    assert standings(*learned).sentence.endswith(". One LoRA learned from 100 rows, the mix from 2,000.")
+    alike = [msgspec.structs.replace(one, trained=2000) for one in (mix, lora)]
+    assert "learned from" not in standings(*alike).sentence
+    assert "learned from" not in standings(mix, learned[1]).sentence, "a mix from prototypes had no lessons"
 
 
 def test_an_expert_on_its_own_set_is_what_the_oracle_says_already():
@@ -274,7 +285,8 @@ def test_an_expert_on_its_own_set_is_what_the_oracle_says_already():
     ours = arm("soft", 0.7, sets={"reverse.heldout": 0.9, "blend.heldout": 0.5})
     with_oracle = standings(arm("oracle", 0.9), ours, expert)
     assert (
-        with_oracle.sentence == "Soft (0.70) stays behind the oracle (0.90); every other arm stays behind it."
+        with_oracle.sentence
+        == "Soft (0.70) stays behind the oracle (0.90); every other arm stays behind the mix."
     )
     without = standings(ours, expert)
     assert without.sentence == (
@@ -290,7 +302,7 @@ def test_touching_but_off_is_neither_within_nor_apart():
 def test_of_losses_the_lower_is_better():
     found = standings(arm("oracle", 0.5), arm("soft", 0.3), arm("hard", 0.9), arm("base", 2.0), metric="loss")
     assert found.sentence == (
-        "Soft (0.300) does better than the oracle (0.500); every other arm stays behind it."
+        "Soft (0.300) does better than the oracle (0.500); every other arm stays behind the mix."
     )
 
 

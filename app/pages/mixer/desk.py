@@ -73,7 +73,7 @@ class Desk(QWidget):
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         column = QVBoxLayout(self)
-        column.setContentsMargins(6, 16, 6, 8)
+        column.setContentsMargins(4, 16, 4, 8)
         column.setSpacing(4)
         column.addWidget(self._scroll, 1)
         column.addWidget(self._measured)

@@ -86,7 +86,7 @@ class DeskView(View):
         split.setStretchFactor(0, 0)
         split.setStretchFactor(1, 1)
         split.setStretchFactor(2, 2)
-        split.setSizes([138, 746, 338])
+        split.setSizes([144, 734, 344])
         desk.setSizes([520, 180])
         for splitter in (desk, split):
             splitter.setChildrenCollapsible(False)

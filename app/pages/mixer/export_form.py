@@ -124,7 +124,7 @@ class ExportForm(QDialog):
         column.addLayout(buttons)
         column.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
         self.folder.setMinimumWidth(WIDTH - 160)
-        self.loss.setFixedSize(WIDTH - 48, 68)
+        self.loss.setFixedSize(WIDTH - 48, 84)
         self.verdict.setFixedWidth(WIDTH - 48)
 
     def _connect(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -89,15 +89,14 @@ class ResultPanel(QWidget):
         area.setWidget(self.chart)
         how = QLabel(HOW_TO_READ, wordWrap=True)
         how.setProperty("role", "tiny")
-        picture = QWidget()
+        picture = self._picture = QWidget()
         upper = QVBoxLayout(picture)
         upper.setContentsMargins(0, 0, 0, 8)
         upper.setSpacing(4)
-        upper.addWidget(area, 100)
+        upper.addWidget(area, 1)
         upper.addWidget(self._read)
         upper.addLayout(self._legend)
         upper.addWidget(how)
-        upper.addStretch(1)
         self._compose_table()
         split = QSplitter(Qt.Orientation.Vertical, objectName="mixer.split.scores.result")
         split.setChildrenCollapsible(False)
@@ -169,11 +168,20 @@ class ResultPanel(QWidget):
         self.chart.set_rows(
             [_row(arm, standings.places) for arm in arms], oracle.value if oracle else None, most
         )
-        self._area.setMaximumHeight(self.chart.sizeHint().height())
+        self._bound_picture()
         self.table.clearSpans()
         for row, arm in enumerate(arms):
             if arm.missing:
                 self.table.setSpan(row, MEAN, 1, self._model.columnCount() - MEAN)
+
+    def _bound_picture(self) -> None:
+        """Let the picture be no higher than all of its rows and words; what is left is the table's."""
+        words = self._picture.layout().heightForWidth(self.width()) - self._area.sizeHint().height()
+        self._picture.setMaximumHeight(words + self.chart.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._bound_picture()
 
     def _offer_parts(self, names: list[str]) -> None:
         """A chip to a test set: its dots are brought out in every row while it is pressed."""
