@@ -72,8 +72,10 @@ def widget(view, name: str) -> QWidget:
 
 def test_without_a_router_it_says_what_this_is_for(view):
     assert widget(view, "mixer.prompts.empty").isVisible()
+    QTest.mouseClick(widget(view, "mixer.prompts.empty-button"), Qt.MouseButton.LeftButton)
+    assert not view.isVisible(), "the desk is in front"
     view._mixer.open_mix("mix-1")
-    assert not widget(view, "mixer.prompts.empty").isVisible()
+    assert not widget(view, "mixer.prompts.empty").isVisibleTo(view)
 
 
 def test_everything_the_keyboard_reaches_has_a_name(compared):

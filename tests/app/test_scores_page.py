@@ -91,6 +91,7 @@ def column(view, place):
 
 def test_without_a_mix_it_says_what_to_do_and_a_mix_is_opened_here(view, qtbot):
     assert widget(view, "mixer.scores.empty").isVisible()
+    assert widget(view, "mixer.scores.empty-button").isVisible()
     assert not widget(view, "mixer.scores.run").isEnabled()
     assert widget(view, "mixer.scores.cost").text() == "Open a mix first."
     box = widget(view, "mixer.scores.mix")

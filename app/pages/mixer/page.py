@@ -56,6 +56,7 @@ class MixerPage(Page):
         """Bring a view to the front, building it if it has not been visited yet."""
         if name not in self.views:
             view = self.views[name] = VIEWS[name][2](self.mixer)
+            view.desk_wanted.connect(lambda: self.show_view("desk"))
             self._stack.addWidget(view)
             for words, keys, act in view.acts():
                 self._offer(words, keys, lambda act=act: (self.show_view(name), act()))

@@ -123,7 +123,9 @@ class PromptsView(View):
         whole.addLayout(left, 1)
         whole.addWidget(self._aside)
         self._front = QStackedLayout(self)
-        self._front.addWidget(Empty("mixer", NO_ROUTER, WHAT_FOR, "", "mixer.prompts.empty"))
+        empty = Empty("mixer", NO_ROUTER, WHAT_FOR, "Go to the desk", "mixer.prompts.empty")
+        empty.pressed.connect(self.desk_wanted)
+        self._front.addWidget(empty)
         self._front.addWidget(comparison)
 
     def _connect(self) -> None:

@@ -55,7 +55,7 @@ class RouterPanel(QFrame):
         area.setWidget(settings)
         self.lesson.unfolded.connect(lambda: area.ensureWidgetVisible(self.lesson.fold.inside))
         foot = QVBoxLayout()
-        foot.setContentsMargins(16, 0, 16, 16)
+        foot.setContentsMargins(16, 8, 16, 16)
         foot.addWidget(self.box)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -51,7 +51,8 @@ class ScoresView(View):
         return self._mixer.mix, desk.router.top_k, desk.data
 
     def _compose(self) -> None:
-        self._empty = Empty("mixer", "", "", "", "mixer.scores.empty", self)
+        self._empty = Empty("mixer", "", "", "Go to the desk", "mixer.scores.empty", self)
+        self._empty.pressed.connect(self.desk_wanted)
         self._stack = QStackedWidget()
         self._stack.addWidget(self._empty)
         self._stack.addWidget(self.result)
@@ -68,6 +69,7 @@ class ScoresView(View):
     def _show(self) -> None:
         has_result = self.scores.standings is not None
         self._stack.setCurrentIndex(1 if has_result else 0)
+        self._empty.button.setVisible(self.scores.mix is None)
         if self.scores.mix is None:
             self._empty.say(
                 "No mix on the desk",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 __all__ = ["View"]
 
 
 class View(QWidget):
-    """One view of the mixer. It is built on its first visit, with the Mixer as its only argument."""
+    """One view of the mixer. It is built on its first visit, with the Mixer as its only argument.
+
+    ``desk_wanted``: what is missing here is made on the desk.
+    """
+
+    desk_wanted = Signal()
 
     def regions(self) -> list[QWidget]:
         """The widgets that F6 goes through, in reading order."""
