@@ -75,7 +75,9 @@ def test_without_a_router_it_says_what_this_is_for(view):
     QTest.mouseClick(widget(view, "mixer.prompts.empty-button"), Qt.MouseButton.LeftButton)
     assert not view.isVisible(), "the desk is in front"
     view._mixer.open_mix("mix-1")
-    assert not widget(view, "mixer.prompts.empty").isVisibleTo(view)
+    assert view.window().page().show_view("prompts") is view
+    assert not widget(view, "mixer.prompts.empty").isVisible()
+    assert widget(view, "mixer.prompts.add").isVisible()
 
 
 def test_everything_the_keyboard_reaches_has_a_name(compared):
