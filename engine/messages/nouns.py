@@ -66,6 +66,10 @@ class ArmScore(msgspec.Struct, frozen=True, kw_only=True):
     ``value`` is the mean over the test sets, each weighing the same; ``sets`` has (value, low, high) of each.
     ``trained`` says on how many rows it was trained (0: not at all), ``parameters`` how many numbers. An arm
     that could not be run says why in ``missing`` and has no numbers.
+
+    ``beside_mix`` is value minus the mix's value and the 95 % interval of that difference, paired on the
+    same rows: it may exclude 0 where the two intervals overlap. The mix is the first of soft, topk and hard
+    that was scored; that arm has None, and so has every arm where none was.
     """
 
     name: str
@@ -74,6 +78,7 @@ class ArmScore(msgspec.Struct, frozen=True, kw_only=True):
     value: float = 0.0
     interval: tuple[float, float] = (0.0, 0.0)
     sets: dict[str, tuple[float, float, float]] = {}
+    beside_mix: tuple[float, float, float] | None = None
     trained: int = 0
     parameters: int = 0
     seconds: float = 0.0

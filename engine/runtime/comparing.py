@@ -19,11 +19,11 @@ from engine.formats.dataset import Row, read_rows
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file, write_file
 from engine.formats.mix_file import MIXER
-from engine.messages import ArmScore, ScoreMix
+from engine.messages import Arm, ArmScore, ScoreMix
 from engine.mixer import load_mix
 from engine.runtime.arms import LEARNING, Bench, Entry, Ready, entries
 from engine.runtime.base import Base
-from engine.runtime.intervals import bootstrap_mean, wilson
+from engine.runtime.intervals import bootstrap_gap, bootstrap_mean, wilson
 from engine.runtime.scoring import Measured, Metric, measure, read_examples
 from engine.training import Mailbox
 from engine.training.text import Example
@@ -121,14 +121,20 @@ class _Comparison:
                 yield from self._one(entry, number)
 
     def result(self) -> dict[str, Any]:
+        for entry in self._entries:
+            if entry.arm == "oracle" and all(each.name in self._rows for each in self._experts):
+                rows = self._rows[entry.name] = self._oracle()
+                self._scores[entry.name] = _summary(entry, rows, self._spec.metric)
         arms = [msgspec.to_builtins(self._score(entry)) for entry in self._entries]
         n = sum(len(examples) for examples in self._tests.values())
         return {"metric": self._spec.metric, "n": n, "arms": arms}
 
     def _score(self, entry: Entry) -> ArmScore:
-        if entry.arm == "oracle" and all(each.name in self._rows for each in self._experts):
-            return self._oracle(entry, [self._rows[each.name] for each in self._experts])
-        return self._scores.get(entry.name) or _missing(entry, STOPPED)
+        score = self._scores.get(entry.name) or _missing(entry, STOPPED)
+        mix = next((name for name in MIX if name in self._rows), entry.name)
+        if score.missing or entry.name == mix:
+            return score
+        return msgspec.structs.replace(score, beside_mix=_beside(self._rows[entry.name], self._rows[mix]))
 
     def _one(self, entry: Entry, number: int) -> Generator[None, None, None]:
         """Make one arm ready, score it on every set, and write what came out."""
@@ -172,13 +178,13 @@ class _Comparison:
                 tell(len(seen.totals) / len(examples))
             yield
 
-    def _oracle(self, entry: Entry, experts: Sequence[Rows]) -> ArmScore:
-        """The expert that does best on each set, chosen on the very rows that it is scored on."""
+    def _oracle(self) -> Rows:
+        """Those of the expert that does best on each set, chosen on the very rows that it is scored on."""
         best = max if self._spec.metric == "exact" else min
-        rows = {
+        experts = [self._rows[each.name] for each in self._experts]
+        return {
             name: best((each[name] for each in experts), key=lambda one: one.value) for name in self._tests
         }
-        return _summary(entry, rows, self._spec.metric)
 
     def _keep(self, entry: Entry, score: ArmScore, rows: Rows) -> None:
         self._scores[entry.name], self._rows[entry.name] = score, rows
@@ -205,6 +211,9 @@ class _Comparison:
         return self._folder / f"{entry.name.replace(':', '-')}.json"
 
 
+MIX: tuple[Arm, ...] = ("soft", "topk", "hard")
+"""Ways to play the mix; the others are held against the first of them that was scored."""
+
 STOPPED = "The comparison was ended before its turn came."
 
 
@@ -228,6 +237,13 @@ def _summary(
         parameters=ready.parameters if ready else 0,
         seconds=round(seconds, 3),
     )
+
+
+def _beside(rows: Rows, mix: Rows) -> tuple[float, float, float]:
+    """How much greater the mean over the sets is than that of the mix, and its interval."""
+    pairs = [[(each.totals, each.counts) for each in some.values()] for some in (rows, mix)]
+    gap = sum(each.value - mix[name].value for name, each in rows.items()) / len(rows)
+    return gap, *bootstrap_gap(*pairs)
 
 
 def _mean_interval(sets: Sequence[Measured], metric: Metric) -> tuple[float, float]:

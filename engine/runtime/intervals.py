@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy
 from numpy.typing import NDArray
 
-__all__ = ["Numbers", "bootstrap_mean", "bootstrap_ratio", "wilson"]
+__all__ = ["Numbers", "bootstrap_gap", "bootstrap_mean", "bootstrap_ratio", "wilson"]
 
 Numbers = NDArray[numpy.float64]
+Pair = tuple[Numbers, Numbers]
 
 Z = 1.959964
 RESAMPLES = 1000
@@ -33,11 +34,26 @@ def bootstrap_ratio(totals: Numbers, counts: Numbers) -> tuple[float, float]:
     return bootstrap_mean([(totals, counts)])
 
 
-def bootstrap_mean(sets: Sequence[tuple[Numbers, Numbers]]) -> tuple[float, float]:
+def bootstrap_mean(sets: Sequence[Pair]) -> tuple[float, float]:
     """The same of the mean over ``sets`` of (totals, counts), each weighing the same whatever its size."""
-    drawn = [_redrawn(number, totals, counts) for number, (totals, counts) in enumerate(sets)]
-    low, high = numpy.percentile(numpy.mean(drawn, axis=0), [2.5, 97.5])
+    return _middle(_means(sets))
+
+
+def bootstrap_gap(sets: Sequence[Pair], others: Sequence[Pair]) -> tuple[float, float]:
+    """The same of how much greater that mean is than the one of ``others``, measured on the same rows."""
+    return _middle(_means(sets) - _means(others))
+
+
+def _middle(drawn: Numbers) -> tuple[float, float]:
+    low, high = numpy.percentile(drawn, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _means(sets: Sequence[Pair]) -> Numbers:
+    """[RESAMPLES] means over the sets."""
+    drawn = [_redrawn(number, totals, counts) for number, (totals, counts) in enumerate(sets)]
+    means: Numbers = numpy.mean(drawn, axis=0)
+    return means
 
 
 def _redrawn(number: int, totals: Numbers, counts: Numbers) -> Numbers:

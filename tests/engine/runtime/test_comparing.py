@@ -125,6 +125,32 @@ def test_every_value_is_that_of_answers_given_one_by_one(base, paths, tmp_path):
     assert [done for done, _, _ in said] == sorted(done for done, _, _ in said)
 
 
+def test_a_difference_to_the_mix_is_that_of_the_same_rows_drawn_again(base, paths, tmp_path):
+    spec = spec_of(arms=("oracle", "uniform", "hard", "topk"))
+    _, arms, _ = run(base, paths, tmp_path, spec)
+    assert arms["topk"].beside_mix is None, "the first of soft, topk and hard that was scored"
+
+    def hits(*names):
+        kept = [json.loads((tmp_path / "arms" / f"{name}.json").read_bytes())["rows"] for name in names]
+        return {test: max((each[test][0] for each in kept), key=sum) for test in SETS}
+
+    mix, chance = hits("topk"), random.Random(1)
+    others = {"hard": hits("hard"), "uniform": hits("uniform"), "oracle": hits("expert-first", "expert-last")}
+    for name, other in others.items():
+        gaps = {test: [a - b for a, b in zip(other[test], mix[test], strict=True)] for test in SETS}
+        drawn = sorted(
+            sum(sum(chance.choices(gap, k=len(gap))) / len(gap) for gap in gaps.values()) / 2
+            for _ in range(4000)
+        )
+        value, low, high = arms[name].beside_mix
+        assert value == pytest.approx(arms[name].value - arms["topk"].value)
+        assert value == pytest.approx(sum(sum(gap) / len(gap) for gap in gaps.values()) / 2)
+        assert (low, high) == pytest.approx((drawn[100], drawn[-101]), abs=0.026), "a row is 0.025"
+    assert any(gap != 0 for gap in gaps["first"] + gaps["last"])
+    _, alone, _ = run(base, paths, tmp_path / "without", spec_of(arms=("base", "uniform"), limit=2))
+    assert [arm.beside_mix for arm in alone.values()] == [None, None]
+
+
 def test_the_oracle_without_its_experts_beside_it(base, paths, tmp_path):
     spec = spec_of(arms=("oracle", "base"), limit=4)
     _, arms, said = run(base, paths, tmp_path, spec)
