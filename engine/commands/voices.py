@@ -108,6 +108,9 @@ def mixing_of(
         mode = "soft" if top_k is None and renormalise else "topk"
     if mode != "topk" and (top_k is not None or not renormalise):
         raise StudioError("usage", "--top-k and --no-renormalise are for --mode topk.", "Leave one out.")
+    both = sorted({*(mute or ())} & {*(lock or ())})
+    if both:
+        raise StudioError("usage", f"{both[0]} cannot be muted and locked at once.", "Leave one out.")
     return Mixing(
         name=mix or "",
         job=job or "",

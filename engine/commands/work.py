@@ -60,6 +60,9 @@ def _follow(engine: Client, key: str) -> Job:
                     if error is None:
                         raise StudioError("failed", job.message)
                     raise StudioError(error.code, error.message, error.hint, error.detail)
+                case "paused" if job.error is not None:  # a full disk: waiting would be for ever
+                    hint = f"{job.error.hint} Then go on with: adapter-studio jobs resume {key}"
+                    raise StudioError(job.error.code, job.error.message, hint.strip(), job.error.detail)
                 case "paused":
                     session.progress(f"{job.name} is paused. Continue with: adapter-studio jobs resume {key}")
                 case "queued":

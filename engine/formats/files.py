@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ __all__ = ["atomic_folder", "explain_os_error", "sha256_file", "sync_file", "syn
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK = 1 << 20
+PARTIAL = ".partial"
 
 
 def explain_os_error(error: OSError, doing: str) -> StudioError:
@@ -84,18 +86,49 @@ def atomic_folder(
     try:
         parent.mkdir(parents=True, exist_ok=True)
         (tmp or parent).mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=tmp or parent))
+        _sweep(tmp or parent, target.name)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=PARTIAL, dir=tmp or parent))
     except OSError as error:
         raise explain_os_error(error, doing) from error
     try:
-        yield work
-        _settle(work)
-        _move_in(work, target, replace)
+        with _held(work):
+            yield work
+            _settle(work)
+            _move_in(work, target, replace)
         sync_folder(parent)
     except OSError as error:
         raise explain_os_error(error, doing) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what earlier attempts at ``name`` that were killed have left behind."""
+    for left in folder.glob(f".{glob.escape(name)}.*{PARTIAL}"):
+        with contextlib.suppress(OSError), _held(left) as mine:  # its maker may just have ended
+            if mine:
+                shutil.rmtree(left)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Whether ``folder`` could be locked, as nobody else holds it; the lock ends with the block, and with the
+    process. Windows locks no folders, so there nothing is known to be left behind."""
+    if os.name == "nt":
+        yield False
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
 
 
 def _settle(work: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,12 @@ def check_target(folder: Path, home: Path) -> None:
     if folder.is_relative_to(home):
         raise StudioError("usage", f"{folder} lies within the studio's own folder.", "Choose another place.")
     there = next(parent for parent in folder.parents if parent.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise StudioError("usage", f"Nothing can be written to {there}.", "Choose another place.")
+    try:
+        Path(tempfile.mkdtemp(prefix=".", dir=there)).rmdir()  # being allowed to is not being able to
+    except OSError as error:
+        raise StudioError(
+            "usage", f"Nothing can be written to {there}.", "Choose another place.", str(error)
+        ) from error
 
 
 def deliver(source: Path, target: Path, doing: str) -> None:

@@ -1,6 +1,9 @@
 """Mixes by command, the real engine behind it: trained, extended, cut, scored, exported, compared."""
 
 import json
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +150,46 @@ def test_a_mix_is_scored_beside_its_alternatives(studio, mix, tmp_path):
     assert (tmp_path / "copy" / "experts" / "sort" / "adapter_model.safetensors").is_file()
 
 
+def test_a_mix_moves_into_another_home(studio, mix, tmp_path):
+    studio("mix", "export", mix, str(tmp_path / "copy"))
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    other = Studio(tmp_path / "elsewhere")
+    other("engine", "start", "--detach")
+    try:
+        made = other("mix", "import", str(tmp_path / "moved"), "--name", "theirs")
+        assert (made["name"], made["experts"]) == ("theirs", ["reverse", "sort"])
+        again = other("mix", "import", str(tmp_path / "moved"), "--name", "theirs", code=2)["error"]
+        assert "already is a mix called theirs" in again["message"]
+        route = ("mix", "route", "--prompt", "sort: planet", "--mix")
+        assert other(*route, "theirs") == studio(*route, mix)
+        ask = ("generate", *BASE, "--prompt", "sort: planet", "--mix")
+        assert other(*ask, "theirs")["text"] == studio(*ask, mix)["text"]
+    finally:
+        other("engine", "stop")
+
+
+def test_work_that_a_full_disk_stops_says_how_it_goes_on(studio, mix, tmp_path):
+    """The command ends with the sentence; the job waits, and nothing of it is lost."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine does not allow mounting a small tmpfs")
+    try:
+        export = ("mix", "export", mix, str(disk / "plain"), "--as", "lora")
+        stopped = studio(*export, "--data", "sort.heldout", "--max-examples", "8", code=1)["error"]
+        assert stopped["code"] == "disk" and "disk is full" in stopped["message"]
+        job = stopped["hint"].rpartition(" ")[2]
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        studio("jobs", "resume", job)
+        until = time.monotonic() + 60
+        while studio("jobs", "show", job)["state"] != "done" and time.monotonic() < until:
+            time.sleep(0.2)
+        assert [path.name for path in disk.iterdir()] == ["plain"]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
 def test_a_mix_leaves_as_a_plain_lora(studio, mix, tmp_path):
     options = ("--data", "sort.heldout", "--max-examples", "16", "--batch-size", "8")
     made = studio("mix", "export", mix, str(tmp_path / "plain"), "--as", "lora", "--rank", "6", *options)
@@ -185,6 +228,8 @@ def test_experts_are_muted_and_locked(studio, mix):
     assert all(module[place] == 0 for token in seen["gates"] for module in token)
     hard = studio(*route, "--mode", "hard")
     assert all(sorted(module)[-1] == 1 for token in hard["gates"] for module in token)
+    torn = studio(*ask, "--mute", "sort", "--lock", "sort", code=2)
+    assert "sort cannot be muted and locked" in torn["error"]["message"]
     unknown = studio(*ask, "--mute", "nobody", code=2)
     assert "does not know the expert nobody" in unknown["error"]["message"]
 

@@ -7,6 +7,8 @@ import hashlib
 import os
 import pickle
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +46,30 @@ def test_an_existing_folder_is_kept_or_replaced(tmp_path):
         (work / "new").write_text("new")
     assert [p.name for p in (tmp_path / "x").iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from engine.formats.files import atomic_folder
+with atomic_folder(Path(sys.argv[1])) as work:
+    (work / "half").write_text("written")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_attempt_left_goes_with_the_next_one(tmp_path):
+    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "x[1]")]).returncode == -9
+    (left,) = tmp_path.iterdir()
+    assert [p.name for p in left.iterdir()] == ["half"]
+    with atomic_folder(tmp_path / "x[1]") as first:
+        assert not left.exists()
+        with atomic_folder(tmp_path / "x[1]", replace=True):
+            assert first.exists()  # what is still being written is let alone
+        with atomic_folder(tmp_path / "other"):
+            assert first.exists()
+        (tmp_path / "x[1]").rmdir()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "x[1]"]
 
 
 def test_a_link_has_no_place(tmp_path):
