@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from engine.lora.gates import Gates
 from engine.lora.prefix import Prefix
@@ -41,6 +42,7 @@ def _linear_hook(playing: Playing, group: Group, site: Site) -> Hook:
     """y0 + h B, of a DoRA y0 + h B + y0 * (h C). A plain projection, by far the most, pays for no more."""
     place, alone, last = group.sites.index(site), group.alone, not group.alone and group.sites[-1] is site
     d_out, dtype, plain, hooks = site.d_out, site.B.dtype, site.C is None, site.module._forward_hooks
+    bare = type(site.module) is nn.Linear  # whose own gradient does not need its output
 
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
         gates = playing.gates
@@ -61,12 +63,39 @@ def _linear_hook(playing: Playing, group: Group, site: Site) -> Hook:
         flat = output.reshape(-1, d_out)
         if flat.dtype != dtype:
             flat = flat.to(dtype)
-        elif len(hooks) == 1 and output.is_contiguous() and not torch.is_grad_enabled():
-            flat.addmm_(h, B)  # nobody else has seen the output: add to it in place
-            return None
+        elif len(hooks) == 1 and output.is_contiguous():  # nobody else has seen it: add to it in place
+            if not torch.is_grad_enabled():
+                flat.addmm_(h, B)
+                return None
+            if bare and not output._is_view():
+                added: Tensor = _Plus.apply(output, h, B)  # type: ignore[no-untyped-call]
+                return added
         return _answer(module, output, torch.addmm(flat, h, B).view(output.shape))
 
     return hook
+
+
+class _Plus(torch.autograd.Function):
+    """output [..., d_out] + h B, in place: a training step spends no pass over the output on a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, h: Tensor, B: Tensor) -> Tensor:
+        ctx.mark_dirty(output)
+        ctx.save_for_backward(h, B)
+        output.view(-1, output.shape[-1]).addmm_(h, B)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        h, B = ctx.saved_tensors
+        flat = slope.reshape(-1, slope.shape[-1])
+        wanted = ctx.needs_input_grad
+        return (
+            slope if wanted[0] else None,
+            torch.mm(flat, B.t()) if wanted[1] else None,
+            torch.mm(h.t(), flat) if wanted[2] else None,
+        )
 
 
 def _embedding_hook(playing: Playing, group: Group, site: Site) -> Hook:

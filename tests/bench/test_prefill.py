@@ -57,7 +57,7 @@ def test_reading_a_prompt(width, router, device, kind, tmp_path, compare):
         f"mix, {router} router": reading(model, gates),
         "PEFT, four": reading(other),
     }
-    timing = compare(arms, device, repeats=11)
+    timing = compare(arms, device, repeats=21)
     bank.gates = gates
     floor = counted(model, bank)
     added = timing.ratio(f"mix, {router} router") - 1

@@ -78,7 +78,7 @@ def test_a_step_of_a_router(model, ids, device, kind, tmp_path, compare):
         "context router, whole step": routed("context"),
         "base, forward alone": lambda: forward,
     }
-    timing = compare(arms, device, repeats=5, warmups=1)
+    timing = compare(arms, device, repeats=9, warmups=1)
     print(timing.table(f"a step of a router, 1024 wide, {ROWS} rows of {TOKENS} tokens, {device}"))
     assert timing.ratio("context router, whole step") <= 0.5
 
