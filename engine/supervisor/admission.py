@@ -13,7 +13,8 @@ from engine.messages import ExportMix, Job, JobSpec, MixCard, SubmitJob, TrainJo
 from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
-from engine.supervisor.library import Library, check_name
+from engine.supervisor.library import Library
+from engine.supervisor.shelf import check_name
 from engine.supervisor.spec import (
     Room,
     check_spec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import msgspec
 
 from engine.formats.errors import AdapterError, StudioError
-from engine.formats.safetensors_file import read_header
+from engine.formats.safetensors_file import TensorInfo, read_header
 from engine.messages import BaseCard
 
-__all__ = ["read_base"]
+__all__ = ["has_projections", "read_base"]
 
 LARGEST_CONFIG = 1 << 20
 HINT = "Choose the folder of a transformers model: config.json, a tokenizer and .safetensors weights."
@@ -50,6 +51,19 @@ def read_base(folder: Path, name: str, source: str = "import") -> BaseCard:
     )
 
 
+def has_projections(folder: Path, shapes: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether the weights in ``folder`` look like those of the base that has ``shapes``, {projection: [d_in,
+    d_out]}: some of these projections are there, and none in another size."""
+    headers = [_header(file) for file in folder.glob("*.safetensors")]
+    stored = {name: info.shape for header in headers for name, info in header.items()}
+    found = []
+    for path, shape in shapes.items():
+        # A file may leave out the first part of a path, which is the model's own name.
+        names = (f"{path}.weight", f"{path.partition('.')[2]}.weight")
+        found += [sorted(stored[name]) == sorted(shape) for name in names if name in stored]
+    return bool(found) and all(found)
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StudioError("base", f"There is no config.json in {path.parent}.", HINT)
@@ -65,8 +79,12 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _count(weights: Path) -> int:
     """Parameters in one safetensors file, from its header alone."""
+    return sum(prod(tensor.shape) for tensor in _header(weights).values())
+
+
+def _header(weights: Path) -> dict[str, TensorInfo]:
     try:
-        return sum(prod(tensor.shape) for tensor in read_header(weights).values())
+        return read_header(weights)
     except AdapterError as error:
         raise StudioError(
             "base",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from engine import messages as m
 from engine.formats.errors import StudioError
@@ -351,8 +352,18 @@ def test_a_folder_that_is_no_whole_mix_does_not_come_in(mixed, tmp_path):
     with pytest.raises(StudioError, match="no folder"):
         bring(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StudioError, match="is not a mix"):
+    with pytest.raises(StudioError, match="is no mix"):
         bring(tmp_path / "empty")
+    foreign = tmp_path / "foreign"
+    mixed.ask(m.CopyMix(name="both", folder=str(foreign)))
+    card = (foreign / "mixer.json").read_text().replace("layers.0.self_attn.q_proj", "layers.9.mixer.in_proj")
+    (foreign / "mixer.json").write_text(card)
+    with pytest.raises(StudioError, match="incomplete"):
+        bring(foreign)
+    router = load_file(foreign / "router.safetensors")
+    save_file({"model.layers.9.mixer.in_proj": next(iter(router.values()))}, foreign / "router.safetensors")
+    with pytest.raises(StudioError, match="whose projections tiny does not have"):
+        bring(foreign)
     for damage in ("router.safetensors", "experts/sort/adapter_model.safetensors"):
         copy = tmp_path / damage.split("/")[0]
         mixed.ask(m.CopyMix(name="both", folder=str(copy)))
@@ -421,6 +432,6 @@ def test_many_kinds_take_turns_and_survive_kills(mixed, tmp_path):
         mixed.kill()
         mixed.start()
     for key in specs:
-        assert mixed.wait_for(key, "done").state == "done"
+        assert mixed.wait_for(key, "done", seconds=60).state == "done"
     assert (tmp_path / "plain" / "adapter_config.json").is_file()
     assert {card.name for card in mixed.ask(m.ListMixes()).mixes} == {"both", "pair"}
