@@ -23,7 +23,7 @@ from engine.messages import Arm, ArmScore, ScoreMix
 from engine.mixer import load_mix
 from engine.runtime.arms import LEARNING, Bench, Entry, Ready, entries
 from engine.runtime.base import Base
-from engine.runtime.intervals import bootstrap_gap, bootstrap_mean, wilson
+from engine.runtime.intervals import DIFFERENCE, SHARE, mean_interval
 from engine.runtime.scoring import Measured, Metric, measure, read_examples
 from engine.training import Mailbox
 from engine.training.text import Example
@@ -134,7 +134,8 @@ class _Comparison:
         mix = next((name for name in MIX if name in self._rows), entry.name)
         if score.missing or entry.name == mix:
             return score
-        return msgspec.structs.replace(score, beside_mix=_beside(self._rows[entry.name], self._rows[mix]))
+        beside = _beside(self._rows[entry.name], self._rows[mix], self._spec.metric)
+        return msgspec.structs.replace(score, beside_mix=beside)
 
     def _one(self, entry: Entry, number: int) -> Generator[None, None, None]:
         """Make one arm ready, score it on every set, and write what came out."""
@@ -224,14 +225,16 @@ def _missing(entry: Entry, why: str) -> ArmScore:
 def _summary(
     entry: Entry, rows: Rows, metric: Metric, ready: Ready | None = None, seconds: float = 0.0
 ) -> ArmScore:
-    """The sets' values with their intervals, and their mean with one bootstrapped over their rows."""
+    """The sets' values with their intervals, and their mean with its own."""
     sets = {name: (each.value, *each.interval(metric)) for name, each in rows.items()}
+    pairs = [(each.totals, each.counts) for each in rows.values()]
+    alone = next(iter(sets.values()))[1:]
     return ArmScore(
         name=entry.name,
         label=entry.label,
         arm=entry.arm,
         value=sum(value for value, _, _ in sets.values()) / len(sets),
-        interval=_mean_interval(list(rows.values()), metric),
+        interval=alone if len(sets) == 1 else mean_interval(pairs, SHARE if metric == "exact" else None),
         sets=sets,
         trained=ready.trained if ready else 0,
         parameters=ready.parameters if ready else 0,
@@ -239,16 +242,8 @@ def _summary(
     )
 
 
-def _beside(rows: Rows, mix: Rows) -> tuple[float, float, float]:
-    """How much greater the mean over the sets is than that of the mix, and its interval."""
-    pairs = [[(each.totals, each.counts) for each in some.values()] for some in (rows, mix)]
-    gap = sum(each.value - mix[name].value for name, each in rows.items()) / len(rows)
-    return gap, *bootstrap_gap(*pairs)
-
-
-def _mean_interval(sets: Sequence[Measured], metric: Metric) -> tuple[float, float]:
-    hits = numpy.concatenate([each.totals for each in sets])
-    if metric == "exact" and hits.min() == hits.max():
-        # A bootstrap of rows that all agree draws nothing but the same again.
-        return wilson(int(hits.sum()), len(hits))
-    return bootstrap_mean([(each.totals, each.counts) for each in sets])
+def _beside(rows: Rows, mix: Rows, metric: Metric) -> tuple[float, float, float]:
+    """How much greater the mean over the sets is than that of the mix, and the interval of that."""
+    gaps = [(each.totals - mix[name].totals, each.counts) for name, each in rows.items()]
+    value = sum(float(totals.sum() / counts.sum()) for totals, counts in gaps) / len(gaps)
+    return value, *mean_interval(gaps, DIFFERENCE if metric == "exact" else None)

@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from engine.formats.dataset import read_rows
 from engine.messages import Score, Scored, Scoring
 from engine.runtime.base import Base
-from engine.runtime.intervals import Numbers, bootstrap_ratio, wilson
+from engine.runtime.intervals import Numbers, mean_interval, wilson
 from engine.runtime.voices import Voice
 from engine.training.text import Example, collate, completion_loss, encode
 
@@ -50,7 +50,7 @@ class Measured:
         """95 %: Wilson for exact, bootstrap over rows for loss."""
         if metric == "exact":
             return wilson(int(self.totals.sum()), len(self.totals))
-        return bootstrap_ratio(self.totals, self.counts)
+        return mean_interval([(self.totals, self.counts)])
 
 
 def score(base: Base, voice: Voice, request: Score, data: str) -> Generator[Scoring | None, None, Scored]:

@@ -1,7 +1,7 @@
 """``python -m engine.starter.study_report DIR [--picture FILE]``: the study's files as tables and a picture.
 
-Values are means over the tasks, each weighing the same. Intervals are 95 % bootstraps over the held-out words
-and over the seeds; every arm is redrawn alike, so that a difference of two arms is a paired one.
+Values are means over the tasks, each weighing the same. Intervals are those of a comparison
+(``engine.runtime.intervals``), over the held-out words and over the seeds; differences are paired.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-from numpy.typing import NDArray
 
+from engine.runtime.intervals import DIFFERENCE, SHARE, Numbers, mean_interval
 from engine.starter.study import ROUTERS, SIZES, WHOLE
 from engine.starter.study_picture import Point, picture
 from engine.starter.tasks import BLEND, TASKS
 
 __all__ = ["Column", "Results", "tables"]
 
-RESAMPLES = 1000
 SIX = tuple(task.name for task in TASKS)
 LAST = (BLEND.name,)
 SEVEN = (*SIX, *LAST)
-ORACLE = "best expert of each task (oracle)"
-Numbers = NDArray[numpy.float64]
+ORACLE = "oracle: best expert of each set"
 
 ARMS = {
     "base": "base alone",
@@ -63,33 +61,17 @@ class Column:
         found: Numbers = numpy.mean([self.hits[name].mean(1) for name in sets], axis=0)
         return found
 
-    def drawn(self, sets: Sequence[str]) -> Numbers:
-        """[RESAMPLES] means over redrawn seeds and words."""
-        seeds = len(next(iter(self.hits.values())))
-        chosen = numpy.random.default_rng(seeds).multinomial(seeds, [1 / seeds] * seeds, RESAMPLES) / seeds
-        found: Numbers = numpy.mean([_chosen_words(chosen, self.hits[name], name) for name in sets], axis=0)
-        return found
-
     def interval(self, sets: Sequence[str]) -> tuple[float, float]:
-        return _middle(self.drawn(sets))
+        return mean_interval([_pair(self.hits[name]) for name in sets], SHARE)
 
     def beyond(self, other: Column, sets: Sequence[str]) -> tuple[float, float, float]:
         """How much better than ``other``, and the interval of that."""
-        return self.mean(sets) - other.mean(sets), *_middle(self.drawn(sets) - other.drawn(sets))
+        gaps = [_pair(self.hits[name] - other.hits[name]) for name in sets]
+        return self.mean(sets) - other.mean(sets), *mean_interval(gaps, DIFFERENCE)
 
 
-def _chosen_words(seeds: Numbers, hits: Numbers, name: str) -> Numbers:
-    """[RESAMPLES] values of one set, for redrawn ``seeds`` [RESAMPLES, seeds] and words."""
-    words = hits.shape[1]
-    chance = numpy.random.default_rng(SEVEN.index(name))
-    drawn = chance.multinomial(words, numpy.full(words, 1 / words), RESAMPLES) / words
-    values: Numbers = numpy.einsum("rs,sw,rw->r", seeds, hits, drawn)
-    return values
-
-
-def _middle(drawn: Numbers) -> tuple[float, float]:
-    low, high = numpy.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+def _pair(values: Numbers) -> tuple[Numbers, Numbers]:
+    return values, numpy.ones(values.shape[1])
 
 
 class Results:
@@ -200,7 +182,7 @@ def _picture(results: Results) -> str:
         ]
         for label, (arm, play) in lines.items()
     }
-    levels = {"best expert of each task": results.oracle().mean(SEVEN)}
+    levels = {ORACLE: results.oracle().mean(SEVEN)}
     for arm, label in {"xlora": "X-LoRA, 2,000 rows", "learned": "static weights, 2,000 rows"}.items():
         if column := results.column(arm):
             levels[label] = column.mean(SEVEN)

@@ -3,14 +3,12 @@
 import json
 from itertools import islice, takewhile
 
-import numpy
 import pytest
 
 from engine.formats.dataset import read_rows
 from engine.formats.errors import DataError
 from engine.messages import Generate, Mixing, Part, Score, Scoring
 from engine.runtime.generation import answer
-from engine.runtime.intervals import bootstrap_ratio, wilson
 from engine.runtime.scoring import Speaker, _greedy, score
 from engine.training import LoraTask, Settings, train
 from engine.training.text import encode_prompt
@@ -104,10 +102,3 @@ def test_a_bad_file_is_said(voices, library, tmp_path):
     path.write_text("{")
     with pytest.raises(DataError, match="line 1"):
         run(voices, library, str(path))
-
-
-def test_intervals():
-    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
-    assert wilson(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-3)
-    low, high = bootstrap_ratio(numpy.arange(100.0), numpy.ones(100))
-    assert (low, high) == pytest.approx((49.5 - 5.7, 49.5 + 5.7), abs=1.0)
