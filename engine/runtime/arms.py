@@ -16,8 +16,7 @@ from engine.formats.errors import StudioError
 from engine.lora import Bank, Gates
 from engine.messages import Arm, Mixing, ScoreMix
 from engine.mixer import Router
-from engine.mixer.baselines import LearnedWeights, RowsTask, matched_size
-from engine.mixer.baselines_xlora import classifier, xlora
+from engine.mixer.baselines import LearnedWeights, RowsTask, classifier, matched_size, xlora
 from engine.mixer.prototypes import prototypes
 from engine.runtime.base import Base
 from engine.runtime.scoring import Speaker
@@ -61,7 +60,7 @@ def entries(arms: Sequence[Arm], top_k: int, experts: Sequence[str]) -> list[Ent
     """The lines of ``arms``, in their order, each once."""
     labels: dict[Arm, str] = {
         "base": "base alone",
-        "oracle": "oracle",
+        "oracle": "oracle: best expert of each set",
         "uniform": "plain sum of the experts",
         "learned": "learned static weights (CAT)",
         "arrow": f"Arrow, top {min(top_k, len(experts))}",

@@ -56,7 +56,7 @@ def test_by_mouse(window):
     window.press(window.look(f"point('mixer.scores.chart', {x}, {y})"))
     window.until(f"named('mixer.scores.table').currentIndex().row() == {row}")
     window.click("mixer.scores.markdown")
-    window.until("'| oracle |' in clipboard()")
+    window.until("'| oracle: best expert of each set |' in clipboard()")
 
 
 def explain_by_mouse(window):
