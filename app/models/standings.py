@@ -25,8 +25,8 @@ NOBODY = QModelIndex()
 
 
 class StandingsTable(QAbstractTableModel):
-    """Columns: the arm, its mean, its interval, every test set, what it cost; instead of numbers the second
-    column may say why there are none."""
+    """Columns: the arm, its mean, its interval, how far it is from the mix, every test set, what it cost;
+    instead of numbers the second column may say why there are none."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -39,7 +39,16 @@ class StandingsTable(QAbstractTableModel):
         self.beginResetModel()
         self._standings = standings
         sets = [short(name) for name in standings.sets] if standings else []
-        self._heads = ["Arm", "Mean", "95 % interval", *sets, "Trained on", "Parameters", "Seconds"]
+        self._heads = [
+            "Arm",
+            "Mean",
+            "95 % interval",
+            "Beside the mix",
+            *sets,
+            "Trained on",
+            "Parameters",
+            "Seconds",
+        ]
         self.endResetModel()
 
     def arm(self, row: int) -> ArmScore | None:
@@ -90,6 +99,7 @@ class StandingsTable(QAbstractTableModel):
             arm.label,
             standings.figure(arm.value),
             f"{standings.figure(low)} to {standings.figure(high)}",
+            standings.beside(arm),
             *(standings.figure(arm.sets[name][0]) if name in arm.sets else "" for name in standings.sets),
             f"{arm.trained:,}" if arm.trained else "",
             f"{arm.parameters:,}" if arm.parameters else "",
@@ -103,7 +113,8 @@ class StandingsTable(QAbstractTableModel):
             return [arm.label.lower(), *[None] * (len(self._heads) - 1)]
         sets = [arm.sets[name][0] if name in arm.sets else None for name in standings.sets]
         return [
-            arm.label.lower(), arm.value, arm.interval[0], *sets, arm.trained, arm.parameters, arm.seconds
+            arm.label.lower(), arm.value, arm.interval[0], arm.beside_mix[0] if arm.beside_mix else None,
+            *sets, arm.trained, arm.parameters, arm.seconds,
         ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ __all__ = ["OURS", "Standings", "short"]
 OURS = ("soft", "topk", "hard")
 ORACLE = "oracle"
 HEAD = ("Arm", "Mean", "95 % low", "95 % high")
-TAIL = ("Trained on", "Parameters", "Seconds")
+TAIL = ("Beside the mix", "Beside low", "Beside high", "Trained on", "Parameters", "Seconds")
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,11 @@ class Standings:
 
     @property
     def ours(self) -> ArmScore | None:
-        """The best way of playing the mix."""
-        return self._best([arm for arm in self.scored if arm.arm in OURS])
+        """The mix as the others were held against it, row by row; where none was, as it did best."""
+        mixes = [arm for arm in self.scored if arm.arm in OURS]
+        if any(arm.beside_mix is not None for arm in self.scored):
+            return next((arm for arm in mixes if arm.beside_mix is None), None)
+        return self._best(mixes)
 
     @property
     def lower_is_better(self) -> bool:
@@ -67,6 +70,13 @@ class Standings:
     def figure(self, value: float) -> str:
         return f"{value:.{self.places}f}"
 
+    def beside(self, arm: ArmScore) -> str:
+        """How far an arm is from the mix on the same rows, with its interval; "" where that is not known."""
+        if arm.beside_mix is None:
+            return ""
+        gap, low, high = (f"{number:+.{self.places}f}" for number in arm.beside_mix)
+        return f"{gap} ({low} to {high})"
+
     def _named(self, arm: ArmScore) -> str:
         return f"{arm.label} ({self.figure(arm.value)})"
 
@@ -78,9 +88,19 @@ class Standings:
         """Whether the interval (low, high) of one lies wholly on the better side of the other's."""
         return one[1] < other[0] if self.lower_is_better else one[0] > other[1]
 
+    def _verdict(self, arm: ArmScore, ours: ArmScore) -> int:
+        """1 where ``arm`` does better than the mix, -1 where it does worse, 0 where the rows do not tell.
+
+        The difference row by row decides; without one, two intervals that lie apart.
+        """
+        if arm.beside_mix is not None:
+            _, low, high = arm.beside_mix
+            return ((low > 0) - (high < 0)) * (-1 if self.lower_is_better else 1)
+        return self._is_ahead(arm.interval, ours.interval) - self._is_ahead(ours.interval, arm.interval)
+
     @property
     def sentence(self) -> str:
-        """Who wins, no more than the intervals say: apart is better or worse, overlapping tells nothing."""
+        """Who wins, no more than the rows say: where they do not tell two apart, neither does this."""
         ours = self.ours
         if ours is None:
             best = self._best(self.scored)
@@ -93,18 +113,17 @@ class Standings:
         if oracle is None:
             return "was scored without the oracle"
         where = f"the oracle ({self.figure(oracle.value)})"
-        if self._is_ahead(ours.interval, oracle.interval):
-            return f"does better than {where}"
-        if self._is_ahead(oracle.interval, ours.interval):
-            return f"stays behind {where}"
-        low, high = oracle.interval
-        if low <= ours.value <= high:
-            return f"is within the interval of {where}"
-        return f"cannot be told apart from {where}"
+        verdict = self._verdict(oracle, ours)
+        if not verdict:
+            return f"cannot be told apart from {where}"
+        if oracle.beside_mix is not None:
+            gap, *ends = map(abs, oracle.beside_mix)
+            where += f" by {self.figure(gap)} ({self.figure(min(ends))} to {self.figure(max(ends))})"
+        return f"stays behind {where}" if verdict > 0 else f"does better than {where}"
 
     def _against_others(self, ours: ArmScore) -> str:
         rivals = [arm for arm in self.scored if arm.arm not in (*OURS, ORACLE)]
-        better = [arm for arm in rivals if self._is_ahead(arm.interval, ours.interval)]
+        better = [arm for arm in self.scored if arm.arm != ORACLE and self._verdict(arm, ours) > 0]
         words = [f"{self._named(arm)} does better" for arm in better]
         for arm in rivals:
             sets = [short(name) for name in self.sets if self._is_ahead_on(name, arm, ours)]
@@ -112,9 +131,7 @@ class Standings:
             is_said = arm in better or (arm.arm == "experts" and self.oracle is not None)
             if sets and not is_said:
                 words.append(f"{arm.label} does better on {listed(sets)}")
-        close = [
-            arm for arm in rivals if not self._is_ahead(ours.interval, arm.interval) and arm not in better
-        ]
+        close = [arm for arm in rivals if not self._verdict(arm, ours)]
         if close and not words:
             words.append(f"{listed([arm.label for arm in close])} cannot be told apart from the mix")
         if rivals and not words:
@@ -152,6 +169,7 @@ class Standings:
                     arm.label,
                     *map(self.figure, (arm.value, *arm.interval)),
                     *sets,
+                    *(map(self.figure, arm.beside_mix) if arm.beside_mix else ("", "", "")),
                     str(arm.trained),
                     str(arm.parameters),
                     f"{arm.seconds:.1f}",

@@ -251,7 +251,7 @@ SURE = {"reverse.heldout": 0.98, "blend.heldout": 0.9}
 def test_overlapping_intervals_are_not_told_apart():
     found = standings(arm("oracle", 0.97), arm("soft", 0.96), arm("lora", 0.95, label="one LoRA"))
     assert found.sentence == (
-        "Soft (0.96) is within the interval of the oracle (0.97); one LoRA cannot be told apart from the mix."
+        "Soft (0.96) cannot be told apart from the oracle (0.97); one LoRA cannot be told apart from the mix."
     )
 
 
@@ -268,6 +268,36 @@ def test_apart_is_better_or_worse_and_each_set_is_looked_at():
     )
     beaten = standings(arm("soft", 0.9), arm("lora", 0.99, label="one LoRA"))
     assert beaten.sentence == "Soft (0.90) was scored without the oracle; one LoRA (0.99) does better."
+
+
+def beside(one, gap, low, high):
+    return msgspec.structs.replace(one, beside_mix=(gap, low, high))
+
+
+def test_a_difference_row_by_row_tells_more_than_two_intervals():
+    mix = arm("soft", 0.9, label="the mix, soft")
+    oracle, lora = arm("oracle", 0.92), arm("lora", 0.89, label="one LoRA")
+    top = arm("topk", 0.91, label="the mix, top 3")
+    found = standings(beside(oracle, 0.02, 0.01, 0.031), mix, beside(lora, -0.01, -0.02, 0.004))
+    assert found.sentence == (
+        "The mix, soft (0.90) stays behind the oracle (0.92) by 0.02 (0.01 to 0.03); "
+        "one LoRA cannot be told apart from the mix."
+    )
+    sure = standings(beside(oracle, 0.02, -0.01, 0.05), mix, beside(lora, -0.01, -0.02, -0.004))
+    assert sure.sentence == (
+        "The mix, soft (0.90) cannot be told apart from the oracle (0.92); "
+        "every other arm stays behind the mix."
+    )
+    ahead = standings(beside(oracle, -0.02, -0.03, -0.01), mix, beside(top, 0.01, 0.002, 0.02))
+    assert ahead.ours is mix, "what the others were held against, not the luckiest"
+    assert ahead.sentence == (
+        "The mix, soft (0.90) does better than the oracle (0.92) by 0.02 (0.01 to 0.03); "
+        "the mix, top 3 (0.91) does better."
+    )
+    losses = standings(mix, beside(lora, -0.01, -0.02, -0.004), metric="loss")
+    assert losses.sentence.endswith("; one LoRA (0.890) does better."), "less is better"
+    assert found.table[1][6:9] == ["0.02", "0.01", "0.03"]
+    assert found.table[2][6:9] == ["", "", ""]
 
 
 def test_a_comparison_of_unlike_lessons_says_so():
@@ -294,7 +324,7 @@ def test_an_expert_on_its_own_set_is_what_the_oracle_says_already():
     )
 
 
-def test_touching_but_off_is_neither_within_nor_apart():
+def test_touching_intervals_are_not_apart():
     found = standings(arm("oracle", 0.97, spread=0.02), arm("topk", 0.94, spread=0.02))
     assert found.sentence == "Topk (0.94) cannot be told apart from the oracle (0.97)."
 

@@ -119,7 +119,7 @@ def test_table_and_picture_have_one_order_and_one_current_row(scored):
     assert [row.label for row in chart._rows] == column(scored, 0)
     assert [f"{row.value:.2f}" for row in chart._rows[:3]] == column(scored, 1)[:3]
     assert column(scored, 1)[3] == "There is nothing to train on."
-    table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    table.sortByColumn(5, Qt.SortOrder.AscendingOrder)
     assert column(scored, 0) == ["base", "mix, soft", "oracle", "X-LoRA"], "no number, last either way"
     assert [row.label for row in chart._rows] == column(scored, 0)
     assert table.columnSpan(3, 1) > 1
@@ -136,7 +136,7 @@ def test_table_and_picture_have_one_order_and_one_current_row(scored):
 
 def test_the_sentence_and_copies_say_the_same(scored):
     sentence = widget(scored, "mixer.scores.sentence").text()
-    assert sentence.startswith("Mix, soft (0.90) is within the interval of the oracle (0.90)")
+    assert sentence.startswith("Mix, soft (0.90) cannot be told apart from the oracle (0.90)")
     QTest.mouseClick(widget(scored, "mixer.scores.markdown"), Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert sentence in copied

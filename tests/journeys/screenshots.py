@@ -18,7 +18,14 @@ from driver import ROOT, Window, screen
 SIZES = [(1280, 800), (1920, 1080)]
 SCHEMES = ["light", "dark", "contrast"]
 PAGES = ["library", "mixer", "activity", "settings"]
-README = [("mixer", "light"), ("mixer", "dark"), ("library", "light"), ("activity", "dark")]
+README = [
+    ("mixer", "light"),
+    ("mixer", "dark"),
+    ("prompts-why", "light"),
+    ("scores", "light"),
+    ("library", "light"),
+    ("activity", "dark"),
+]
 PROMPT = "sort: garden"
 
 

@@ -51,7 +51,7 @@ def test_by_mouse(window, tmp_path):
     open_mixer(window)
     window.look(f"[mixer.drop(name) for name in {PAIR}]")
     window.click("mixer.router.lesson.joint")
-    window.until("named('mixer.data.sort').currentText() == 'sort.train'")
+    window.until("named('mixer.data.sort').currentText() == 'sort'")
     window.scroll("mixer.data.sort", 9)
     window.click("mixer.router.more")
     window.until("named('mixer.router.steps').isVisible()")

@@ -38,8 +38,8 @@ CHIP = (
 )
 HOW_TO_READ = (
     "Dot: mean of the test sets, each weighing the same. Line: its 95 % interval. Hairline: the oracle, "
-    "the best expert of each set, picked on these very rows. All arms answered the same rows: where lines "
-    "lie apart, arms differ; where they overlap, this picture cannot tell."
+    "the best expert of each set, picked on these very rows. Where lines overlap, arms may still differ: all "
+    "answered the same rows, and 'Beside the mix' is the difference on each of them."
 )
 
 
