@@ -1,4 +1,4 @@
-"""Fair timing: arms interleaved in random order in one run, one thread, medians; CPU time, or CUDA events."""
+"""Fair timing: arms interleaved at random, one thread, medians of rounds; CPU time, or CUDA events."""
 
 from __future__ import annotations
 
@@ -17,22 +17,35 @@ Arm = Callable[[], Callable[[], object]]
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per arm: the median, and its 95 % bootstrap interval as a ratio to the first arm."""
+    """Seconds per arm and round. Arms are compared round by round, so that other people's load, which comes
+    and goes, falls on both sides."""
 
-    medians: dict[str, float]
-    ratios: dict[str, tuple[float, float, float]]
+    seconds: dict[str, list[float]]
+
+    @property
+    def medians(self) -> dict[str, float]:
+        return {arm: statistics.median(values) for arm, values in self.seconds.items()}
 
     def ratio(self, arm: str, to: str | None = None) -> float:
-        """Time of ``arm`` over that of ``to`` (absent: the first arm)."""
-        return self.ratios[arm][0] if to is None else self.medians[arm] / self.medians[to]
+        """Time of ``arm`` over that of ``to`` (absent: the first arm): the median of all rounds."""
+        return statistics.median(self._ratios(arm, to or next(iter(self.seconds))))
+
+    def interval(self, arm: str) -> tuple[float, float]:
+        """95 % bootstrap interval of the ratio to the first arm."""
+        dice, ratios = random.Random(1), self._ratios(arm, next(iter(self.seconds)))
+        drawn = sorted(statistics.median(dice.choices(ratios, k=len(ratios))) for _ in range(400))
+        return drawn[9], drawn[389]
+
+    def _ratios(self, arm: str, to: str) -> list[float]:
+        return [ours / theirs for ours, theirs in zip(self.seconds[arm], self.seconds[to], strict=True)]
 
     def table(self, title: str, **floors: float) -> str:
         """One line per arm, and one for each of ``floors``: the ratio that counting alone gives."""
         first = next(iter(self.medians))
         lines = [f"\n{title}", f"  {'':24} {'ms':>9}   to {first}, 95 % interval"]
         for arm, seconds in self.medians.items():
-            ratio, low, high = self.ratios[arm]
-            lines.append(f"  {arm:24} {seconds * 1e3:9.3f}  {ratio:6.3f}   {low:.3f} to {high:.3f}")
+            low, high = self.interval(arm)
+            lines.append(f"  {arm:24} {seconds * 1e3:9.3f}  {self.ratio(arm):6.3f}   {low:.3f} to {high:.3f}")
         for what, ratio in floors.items():
             lines.append(f"  {'floor (' + what.replace('_', ' ') + ')':24} {'':9}  {ratio:6.3f}")
         return "\n".join(lines)
@@ -63,22 +76,7 @@ def _compare(
     for _ in range(repeats):
         for arm in dice.sample(list(arms), len(arms)):
             seconds[arm].append(_seconds(arms[arm](), device) / per)
-    first = next(iter(arms))
-    return Timing(
-        {arm: statistics.median(values) for arm, values in seconds.items()},
-        {arm: _interval(values, seconds[first]) for arm, values in seconds.items()},
-    )
-
-
-def _interval(ours: list[float], base: list[float]) -> tuple[float, float, float]:
-    """Ratio of medians and its bootstrap interval, pairs (one round of the run) drawn together."""
-    dice = random.Random(1)
-    ratios = []
-    for _ in range(400):
-        picks = dice.choices(range(len(ours)), k=len(ours))
-        ratios.append(statistics.median(ours[i] for i in picks) / statistics.median(base[i] for i in picks))
-    ratios.sort()
-    return statistics.median(ours) / statistics.median(base), ratios[9], ratios[389]
+    return Timing(seconds)
 
 
 @pytest.fixture

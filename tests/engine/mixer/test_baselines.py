@@ -12,8 +12,7 @@ from torch import nn
 
 from engine.formats.errors import StudioError
 from engine.lora import Adapter, attach, new_adapter, write_adapter
-from engine.mixer.baselines import LearnedWeights, RowsTask, matched_size
-from engine.mixer.baselines_xlora import classifier, twin, xlora
+from engine.mixer.baselines import LearnedWeights, RowsTask, classifier, matched_size, twin, xlora
 from engine.mixer.prototypes import prototypes
 from engine.training import Settings, StepDone, train
 from engine.training.play import play
