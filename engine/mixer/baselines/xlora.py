@@ -33,6 +33,10 @@ def xlora(model: PreTrainedModel, adapters: Mapping[str, Adapter], seed: int = 0
     for name, adapter in adapters.items():
         if any(factors.magnitude is not None for factors in adapter.factors.values()):
             raise StudioError("adapter", f"PEFT's X-LoRA does not take DoRA, and {name} is one.")
+        # PEFT puts every key of an expert's file under model., whatever the base is built like.
+        if outside := [path for path in adapter.factors if not path.startswith("model.")]:
+            why = f"PEFT's X-LoRA takes projections under model. only, and {name} adapts {outside[0]}."
+            raise StudioError("adapter", why)
     copied = twin(model)
     copied.config.use_cache = False
     with tempfile.TemporaryDirectory() as folder, Randomness(seed).drawn():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from engine.formats.errors import StudioError
 from engine.lora import Adapter, attach, new_adapter, write_adapter
@@ -121,6 +122,10 @@ def test_x_lora_says_what_it_does_not_take(llama: nn.Module, alike: dict[str, Ad
     }
     with pytest.raises(StudioError, match="DoRA, and e1 is one"):
         xlora(llama, alike | {"e1": replace(alike["e1"], factors=dora)})
+    ends = {"bos_token_id": 1, "eos_token_id": 2}
+    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=1, **ends))
+    with pytest.raises(StudioError, match=r"and one adapts transformer\.h\.0\."):
+        xlora(gpt2, {"one": new_adapter(gpt2, 2, seed=0, name="one")})
 
 
 def test_x_lora_starts_from_its_seed_and_leaves_chance_alone(
