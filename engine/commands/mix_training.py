@@ -26,7 +26,9 @@ SAID = ("usage", "router_parameters")
 
 Experts = Annotated[list[str], typer.Option("--expert", help="May be repeated; NAME=DATA with --joint.")]
 Out = Annotated[str, typer.Option("--out", help="What to call the mix.")]
-Input = Annotated[RouterInput, typer.Option("--router-input")]
+Input = Annotated[
+    RouterInput, typer.Option("--router-input", help="context: the mean of the text so far, too.")
+]
 Share = Annotated[RouterShare, typer.Option("--router-share", help="A gate for each of these.")]
 Acts = Annotated[Activation, typer.Option("--activation")]
 TrainedGates = Annotated[
@@ -37,9 +39,9 @@ Start = Annotated[
     typer.Option("--start", help="prototypes and gates need no data; with data they are trained on."),
 ]
 Null = Annotated[bool, typer.Option("--null/--no-null", help="An expert that says nothing.")]
-Epochs = Annotated[int, typer.Option("--epochs")]
-Steps = Annotated[int | None, typer.Option("--steps")]
-Most = Annotated[int, typer.Option("--max-examples")]
+Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the data.")]
+Steps = Annotated[int | None, typer.Option("--steps", help="In place of --epochs; 600 with --joint.")]
+Most = Annotated[int, typer.Option("--max-examples", help="Rows of the data that are used at most.")]
 Rate = Annotated[float, typer.Option("--learning-rate")]
 Warmup = Annotated[float, typer.Option("--warmup", help="Share of the steps.")]
 Decay = Annotated[float, typer.Option("--weight-decay")]
