@@ -34,6 +34,7 @@ from widgets.icon_button import WordButton
 from widgets.notice_bar import NoticeBar
 from widgets.rail_button import RailButton
 from widgets.status import StatusLine
+from widgets.tab_order import stop_at_pressed
 from widgets.theme import pixmap, theme
 
 __all__ = ["PAGES", "Shell"]
@@ -119,6 +120,7 @@ class Shell(QMainWindow):
             if name == "settings":
                 column.addStretch(1)
             column.addWidget(button)
+        stop_at_pressed(self._rail_group)
         return rail
 
     def _title_row(self) -> QWidget:
@@ -220,7 +222,8 @@ class Shell(QMainWindow):
         regions = [self._rail_group.checkedButton(), self._base, *self.page().regions(), self.status]
         regions = [region for region in regions if region.isVisible()]
         now = QApplication.focusWidget()
-        here = next((i for i, region in enumerate(regions) if region is now or region.isAncestorOf(now)), -1)
+        around = [i for i, region in enumerate(regions) if region is now or region.isAncestorOf(now)]
+        here = max(around, default=-1)  # the innermost: one region may lie in another
         for distance in range(1, len(regions) + 1):
             target = _first_focus(regions[(here + step * distance) % len(regions)])
             if target is not None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
+from widgets.tab_order import stop_at_pressed
+
 __all__ = ["Choice"]
 
 
@@ -39,6 +41,7 @@ class Choice(QWidget):
             self._group.addButton(button)
             row.addWidget(button, 1)
         self.choose(next(iter(options)))
+        stop_at_pressed(self._group)
 
     @property
     def value(self) -> str:

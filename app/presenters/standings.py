@@ -188,8 +188,7 @@ class Standings:
         head, *rows = [[cell.replace("|", "\\|") for cell in row] for row in self.table]
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        notes = [self.sentence, *([ORACLE_IS] if self.oracle else [])]
-        return "\n\n".join([self.caption, table, *notes]) + "\n"
+        return f"{self.caption}\n\n{table}\n\n{self.sentence}\n"
 
     @property
     def csv(self) -> str:
@@ -198,7 +197,6 @@ class Standings:
         return file.getvalue()
 
 
-ORACLE_IS = "Oracle: the best expert of each set, picked on these very rows."
 NOTHING = "No arm could be scored."
 NO_MIX = "Tick soft, top-k or hard to see the mix beside it."
 

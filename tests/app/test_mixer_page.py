@@ -407,6 +407,31 @@ def test_more_settings_are_in_sight_however_many_experts_are_trained_together(pa
     qtbot.waitUntil(lambda: not steps.visibleRegion().isEmpty())
 
 
+def test_tab_goes_as_one_reads_whatever_has_come_and_gone(mixed, qtbot):
+    mixed.mixer.drop("upper", 0)
+    mixed.mixer.remove("sort")
+    qtbot.waitUntil(lambda: widget(mixed, "mixer.desk.strip.null") is None)
+    mixed.view.shelf.search.setFocus()
+    qtbot.waitUntil(mixed.view.shelf.search.hasFocus)
+    went = ["mixer.shelf.search"]
+    while went[-1] != "mixer.router.train" and len(went) < 60:
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        went.append(QApplication.focusWidget().objectName())
+    strips = [name.split(".")[3] for name in went if name.startswith("mixer.desk.strip.")]
+    assert strips == ["upper"] * 5 + ["reverse"] * 5 + ["plural"] * 5
+    rooms = [" ".join(name.split(".")[1:2]) for name in went]
+    assert list(dict.fromkeys(rooms)) == ["shelf", "desk", "router"], went
+    assert rooms == sorted(rooms, key=["shelf", "desk", "router"].index), "no way back before the end"
+
+
+def test_f6_goes_all_the_way_round(mixed, shell):
+    seen = []
+    for _ in range(9):
+        QTest.keyClick(shell, Qt.Key.Key_F6)
+        seen.append(QApplication.focusWidget().objectName())
+    assert {"go-mixer", "mixer.shelf", "mixer.map", "mixer.view.desk", "status-engine"} <= set(seen)
+
+
 def test_top_k_alone_has_a_k(mixed):
     k = widget(mixed, "mixer.router.k")
     assert not k.isVisible()

@@ -140,7 +140,6 @@ def test_the_sentence_and_copies_say_the_same(scored):
     QTest.mouseClick(widget(scored, "mixer.scores.markdown"), Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert sentence in copied
-    assert "Oracle: the best expert of each set" in copied
     assert "| mix, soft | 0.90 |" in copied
     QTest.mouseClick(widget(scored, "mixer.scores.csv"), Qt.MouseButton.LeftButton)
     assert QGuiApplication.clipboard().text().startswith("Arm,Mean,95 % low,95 % high,reverse,sort")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from widgets.tab_order import order
+
 __all__ = ["View"]
 
 
@@ -17,6 +19,10 @@ class View(QWidget):
     """
 
     desk_wanted = Signal()
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        order(self)
+        return super().focusNextPrevChild(is_next)
 
     def regions(self) -> list[QWidget]:
         """The widgets that F6 goes through, in reading order."""
