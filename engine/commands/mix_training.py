@@ -40,7 +40,7 @@ Start = Annotated[
 ]
 Null = Annotated[bool, typer.Option("--null/--no-null", help="An expert that says nothing.")]
 Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the data.")]
-Steps = Annotated[int | None, typer.Option("--steps", help="In place of --epochs; 600 with --joint.")]
+Steps = Annotated[int | None, typer.Option("--steps", help="In place of --epochs.")]
 Most = Annotated[int, typer.Option("--max-examples", help="Rows of the data that are used at most.")]
 Rate = Annotated[float, typer.Option("--learning-rate")]
 Warmup = Annotated[float, typer.Option("--warmup", help="Share of the steps.")]
