@@ -180,7 +180,7 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
     ]
     what = f"{_text(scores.get('metric', ''))} on {_text(scores.get('n', ''))} rows, with 95 % intervals."
     if any(arm.get("arm") == "oracle" for arm in arms):
-        what += " Oracle: the best expert of each set, picked on these very rows."
+        what += " The oracle is picked on these very rows."
     return [what, "", *_table(("", "mean", *map(_text, sets)), rows)]
 
 
