@@ -39,7 +39,8 @@ def attach(
     trainable: bool = False,
     dtype: torch.dtype | None = None,
 ) -> Bank:
-    """Put ``adapters`` on ``model``, silent until ``activate``. In place; several banks may share one model.
+    """Put ``adapters`` on ``model``, silent until ``activate``. In place; several banks may share one
+    model, and add up.
     Attach when the model is where it shall stay: the experts go to its device.
 
     The experts are computed in float32 as PEFT does (``dtype`` overrides) and cast to the base's format at
