@@ -83,7 +83,7 @@ class ResultPanel(QWidget):
             button = WordButton("copy", words, f"mixer.scores.{name}")
             button.clicked.connect(act)
             head.addWidget(button)
-        area = self._area = QScrollArea(widgetResizable=True)
+        area = QScrollArea(widgetResizable=True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(self.chart)
@@ -176,8 +176,11 @@ class ResultPanel(QWidget):
 
     def _bound_picture(self) -> None:
         """Let the picture be no higher than all of its rows and words; what is left is the table's."""
-        words = self._picture.layout().heightForWidth(self.width()) - self._area.sizeHint().height()
-        self._picture.setMaximumHeight(words + self.chart.sizeHint().height())
+        layout = self._picture.layout()
+        _, *words = (layout.itemAt(place) for place in range(layout.count()))
+        heights = [part.heightForWidth(self._picture.width()) for part in words]
+        room = sum(heights) + len(words) * layout.spacing() + layout.contentsMargins().bottom()
+        self._picture.setMaximumHeight(self.chart.sizeHint().height() + room)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
