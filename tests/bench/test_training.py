@@ -44,8 +44,8 @@ def test_a_step_of_a_router(batch, model, device, kind, tmp_path, compare):
     """The same base, batch and experts; ours with a tape and its balance loss, X-LoRA with its classifier.
 
     Counted in products alone the ratio is two thirds: both go forward and backward once through base and
-    experts, X-LoRA forward once more. What PEFT spends beside its products brings it down to a half; the
-    bound is what was measured and a little.
+    experts, X-LoRA forward once more. What PEFT spends beside its products brings it down to about a half.
+    The aim of 0.5 is not met (docs/measurements.md): this fails until a step costs two per cent less.
     """
     ids = torch.randint(5, 60, batch, device=device)
     adapters = contenders.experts(model)
@@ -83,7 +83,7 @@ def test_a_step_of_a_router(batch, model, device, kind, tmp_path, compare):
     }
     timing = compare(arms, device, repeats=9, warmups=1)
     print(timing.table(f"a step of a router, 1024 wide, {batch[0]} rows of {batch[1]} tokens, {device}"))
-    assert timing.ratio("context router, whole step") <= 0.53
+    assert timing.ratio("context router, whole step") <= 0.5
 
 
 def test_a_step_of_an_adapter(model, device, kind, tmp_path, compare):
