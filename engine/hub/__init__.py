@@ -1,0 +1,1 @@
+"""The Hub: search, look, judge, fetch and publish, without torch."""
