@@ -3,8 +3,6 @@ base."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -12,6 +10,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from engine.formats.errors import AdapterError
+from engine.formats.places import Finder
 from engine.lora.adapter import Adapter, Factors
 
 __all__ = ["Place", "embeddings", "land", "land_replaced", "linear_shape", "linears"]
@@ -59,7 +58,7 @@ def land(name: str, adapter: Adapter, model: nn.Module) -> dict[str, str]:
     AdapterError when a module has no place, when two share one, or when the sizes differ.
     """
     projections, tables = linears(model), embeddings(model)
-    find, find_table = _Finder(projections), _Finder(tables)
+    find, find_table = Finder(projections), Finder(tables)
     landed: dict[str, str] = {}
     lost = []
     for path, item in adapter.factors.items():
@@ -108,7 +107,7 @@ def land_replaced(name: str, adapter: Adapter, model: nn.Module) -> dict[Place, 
         for short, parameter in module._parameters.items()
         if parameter is not None
     }
-    find, landed, given = _Finder(owners), {}, set()
+    find, landed, given = Finder(owners), {}, set()
     for path, tensor in adapter.replaced.items():
         found = find(path)
         if found is None:
@@ -138,34 +137,6 @@ def _say_size(name: str, path: str, place: Place, own: Tensor, tensor: Tensor) -
             f"base's {own.shape[0]:,}. Added tokens are not played."
         )
     return f"{name} replaces {path} with another size: {list(tensor.shape)}, not {list(own.shape)}."
-
-
-class _Finder:
-    """A place by its path, or by the longest ending shared with exactly one place. Only words in front may
-    differ, never a layer number."""
-
-    def __init__(self, places: Iterable[str]) -> None:
-        self._places = set(places)
-        self._endings: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for path in self._places:
-            for ending in _endings(path):
-                self._endings[ending].append(path)
-
-    def __call__(self, path: str) -> str | None:
-        if path in self._places:
-            return path
-        for ending in _endings(path):
-            found = self._endings.get(ending, [])
-            if found:
-                return found[0] if len(found) == 1 else None
-        return None
-
-
-def _endings(path: str) -> list[tuple[str, ...]]:
-    """The endings of a path, longest first, as long as no layer number is cut off in front."""
-    parts = tuple(path.split("."))
-    number = next((i for i, part in enumerate(parts) if part.isdecimal()), len(parts) - 1)
-    return [parts[cut:] for cut in range(number + 1)]
 
 
 def _check_shape(name: str, place: str, factors: Factors, module: nn.Module) -> None:

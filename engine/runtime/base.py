@@ -13,32 +13,11 @@ import transformers
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.formats.architectures import ARCHITECTURES, STATEFUL
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.safetensors_file import read_header
 
 __all__ = ["Base", "load_base"]
-
-ARCHITECTURES = {
-    "gemma": "Gemma",
-    "gemma2": "Gemma2",
-    "gpt2": "GPT2LMHead",
-    "gpt_neox": "GPTNeoX",
-    "granite": "Granite",
-    "llama": "Llama",
-    "mamba": "Mamba",
-    "mamba2": "Mamba2",
-    "mistral": "Mistral",
-    "olmo2": "Olmo2",
-    "phi3": "Phi3",
-    "qwen2": "Qwen2",
-    "qwen3": "Qwen3",
-    "smollm3": "SmolLM3",
-}
-CLASS = {"GPT2LMHead": "GPT2LMHeadModel"}
-"""The one class that is not called NAMEForCausalLM."""
-
-STATEFUL = ("mamba", "mamba2")
-"""Kinds that remember a state of fixed size in place of keys and values."""
 
 MAX_JSON = 64 * 2**20
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -200,8 +179,7 @@ def _dtype(config: dict[str, Any], device: str) -> torch.dtype:
 
 
 def _model(folder: Path, name: str, config: dict[str, Any], dtype: torch.dtype) -> PreTrainedModel:
-    stem = ARCHITECTURES[config["model_type"]]
-    kind = getattr(transformers, CLASS.get(stem, f"{stem}ForCausalLM"))
+    kind = getattr(transformers, ARCHITECTURES[config["model_type"]])
     try:
         model, found = kind.from_pretrained(
             folder,
