@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from engine.messages.common import Struct
 from engine.messages.jobs import Job, LogLine
@@ -11,32 +13,48 @@ from engine.messages.nouns import (
     BaseCard,
     Check,
     DataSet,
+    Fit,
+    HubFile,
+    HubRepo,
+    HubRevision,
+    HubVerdict,
     Inspection,
+    LibraryKind,
     MixCard,
     RuntimeCard,
     Verification,
 )
 
 __all__ = [
+    "Account",
     "Adapters",
     "Bases",
     "Body",
     "Compared",
     "DataSets",
+    "DiskItem",
+    "DiskUse",
     "Doctor",
     "Done",
     "EngineStatus",
+    "Fits",
     "Generated",
+    "HubDetails",
+    "HubPage",
+    "HubVerdicts",
     "Jobs",
     "Log",
     "Metrics",
     "Mixes",
+    "Provenance",
     "Routing",
     "RowDone",
     "Said",
     "Scored",
     "Scoring",
+    "SignInCode",
     "Token",
+    "Uses",
     "Verified",
 ]
 
@@ -67,6 +85,98 @@ class Adapters(Struct, frozen=True):
 
 class Verified(Struct, frozen=True):
     adapters: list[Verification]
+
+
+class Fits(Struct, frozen=True):
+    """{adapter of the library: whether it plays on the base that was asked about}."""
+
+    fits: dict[str, Fit]
+
+
+class Uses(Struct, frozen=True):
+    """What depends on something in the library. ``mixes`` were made with it, ``jobs`` (ids) still read it,
+    and ``adapters`` are made for it where it is a base; ``sentence`` says what removing it would mean for
+    them."""
+
+    mixes: list[str] = []
+    jobs: list[str] = []
+    adapters: list[str] = []
+    sentence: str = ""
+
+
+class Provenance(Struct, frozen=True):
+    """Where something comes from. ``facts`` are lines for people, in order: (what, value); ``files`` {file:
+    sha256}; ``spec`` is that of the job that made it, {} when none did. ``command`` would make it again or
+    fetch the same bytes, "" where nothing can."""
+
+    kind: LibraryKind
+    name: str
+    facts: list[tuple[str, str]]
+    files: dict[str, str] = {}
+    spec: dict[str, Any] = {}
+    command: str = ""
+
+
+class DiskItem(msgspec.Struct, frozen=True, kw_only=True):
+    """``bytes`` that one item takes; ``place`` is adapters, bases, mixes, jobs, data, trash or cache."""
+
+    place: str
+    name: str
+    bytes: int
+    path: str
+
+
+class DiskUse(Struct, frozen=True):
+    """Largest first; ``free`` and ``total`` bytes are those of the disk that the studio's home lies on."""
+
+    items: list[DiskItem]
+    free: int
+    total: int
+
+
+class HubPage(Struct, frozen=True):
+    """A part of what a search found. ``next`` is the ``skip`` of the following part, None at the end;
+    ``hidden`` counts what this part left out."""
+
+    repos: list[HubRepo]
+    next: int | None = None
+    hidden: int = 0
+
+
+class HubVerdicts(Struct, frozen=True):
+    verdicts: list[HubVerdict]
+
+
+class HubDetails(Struct, frozen=True):
+    """One repository. ``card`` is its Markdown, untouched and untrusted; ``security`` is what the Hub's
+    scanners say, "" when nothing; ``address`` is its page."""
+
+    repo: HubRepo
+    commit: str
+    files: list[HubFile]
+    revisions: list[HubRevision]
+    card: str = ""
+    security: str = ""
+    address: str = ""
+    verdict: HubVerdict | None = None
+
+
+class Account(Struct, frozen=True):
+    """The Hub as it is seen from here. ``kept`` says where the token lies: keyring, file, elsewhere (of `hf
+    auth login` or the environment) or "". ``problem`` is a sentence when the Hub cannot be asked."""
+
+    endpoint: str
+    name: str = ""
+    kept: Literal["", "keyring", "file", "elsewhere"] = ""
+    problem: str = ""
+
+
+class SignInCode(Struct, frozen=True):
+    """Type ``code`` at ``address`` within ``seconds``."""
+
+    code: str
+    address: str
+    seconds: int
 
 
 class Bases(Struct, frozen=True):
@@ -202,4 +312,14 @@ Body = (
     | Scored
     | Scoring
     | Said
+    | HubVerdict
+    | Account
+    | DiskUse
+    | Fits
+    | HubDetails
+    | HubPage
+    | HubVerdicts
+    | Provenance
+    | SignInCode
+    | Uses
 )

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled", "held"]
 RouterInput = Literal["local", "context"]
@@ -39,8 +39,9 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     """What a person reads when something failed: a sentence, a next step, and details behind a fold.
 
     ``code`` is for machines: usage, missing, data, adapter, base, refused, disk, database, busy, cancelled,
-    crashed, held, protocol, failed. The command line maps ``usage`` to exit 2, ``refused`` to 3,
-    ``cancelled`` to 130 and everything else to 1.
+    crashed, held, protocol, failed; of the Hub: offline, sign-in, gated, limited (try again later),
+    changed. The command line maps ``usage`` to exit 2, ``refused`` to 3, ``cancelled`` to 130 and
+    everything else to 1.
     """
 
     code: str

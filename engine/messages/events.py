@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.messages.common import Struct
 from engine.messages.jobs import Job
-from engine.messages.nouns import RuntimeCard
+from engine.messages.nouns import FileProgress, LibraryKind, RuntimeCard
 
 __all__ = [
     "EngineChanged",
@@ -34,7 +34,7 @@ class JobRemoved(Struct, frozen=True):
 class LibraryChanged(Struct, frozen=True):
     """Adapters, bases or mixes came, went or changed."""
 
-    what: Literal["adapters", "bases", "mixes"]
+    what: LibraryKind
 
 
 class EngineChanged(Struct, frozen=True):
@@ -64,6 +64,7 @@ class JobProgress(Struct, frozen=True):
     message: str
     seconds_left: float | None
     metrics: dict[str, float]
+    files: list[FileProgress] = []
 
 
 class Load(Struct, frozen=True):

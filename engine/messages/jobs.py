@@ -7,9 +7,10 @@ from typing import Any, Literal
 import msgspec
 
 from engine.messages.common import Activation, Arm, Error, JobState, RouterInput, RouterShare, Struct
-from engine.messages.nouns import Domain
+from engine.messages.nouns import Domain, FileProgress
 
 __all__ = [
+    "Download",
     "ExportMix",
     "Job",
     "JobSpec",
@@ -183,13 +184,31 @@ class ExportMix(Struct, frozen=True):
     seed: int = 0
 
 
-JobSpec = TrainLora | TrainRouter | TrainJoint | TrainGate | ScoreMix | ExportMix
+class Download(Struct, frozen=True):
+    """Fetch an adapter or a base from the Hub, verify it, and take it into the library as ``out``.
+
+    ``revision`` is a branch, a tag or a commit; what is fetched is pinned to the commit that it means when
+    the download begins. An adapter goes into the studio's home, a base into the standard Hugging Face
+    cache. An adapter of this name that came from the same repository is replaced only with ``replace``. The
+    steps of the job are bytes. Its result: {"name", "path", "revision" (the commit), "bytes" (fetched by
+    the last start), "resumed_from" (bytes that were already there), "sha256": {file: hex}}.
+    """
+
+    repo: str
+    out: str
+    room: Literal["adapters", "bases"] = "adapters"
+    revision: str = "main"
+    replace: bool = False
+
+
+JobSpec = TrainLora | TrainRouter | TrainJoint | TrainGate | ScoreMix | ExportMix | Download
 
 
 class Job(Struct, frozen=True):
     """A job as everyone sees it.
 
-    Times are seconds since the epoch; ``seconds_left`` is None until it can be known.
+    Times are seconds since the epoch; ``seconds_left`` is None until it can be known. ``files`` are those of
+    a download; its ``step`` and ``steps`` are bytes, and metrics["speed"] bytes per second.
     """
 
     id: str
@@ -210,6 +229,7 @@ class Job(Struct, frozen=True):
     result: dict[str, Any] = {}
     error: Error | None = None
     checkpoint_step: int | None = None
+    files: list[FileProgress] = []
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,106 @@ __all__ = [
     "Check",
     "DataSet",
     "Domain",
+    "FileProgress",
+    "Fit",
+    "HubFile",
+    "HubRepo",
+    "HubRevision",
+    "HubVerdict",
     "Inspection",
+    "LibraryKind",
     "MixCard",
     "Mixing",
     "Part",
     "RuntimeCard",
     "Verification",
 ]
+
+
+LibraryKind = Literal["adapters", "bases", "mixes"]
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether something can be used here, and the reason in a sentence.
+
+    Of an adapter: green plays on the base as it is; amber may (it has to be converted, a part of it finds no
+    place, or not all could be seen); red does not. Of a base: green fits this machine's memory for training,
+    amber for answers only or tightly, red not at all.
+    """
+
+    verdict: Literal["green", "amber", "red"]
+    reason: str
+
+
+class FileProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one file of a download is: bytes that lie on the disk, and its whole size."""
+
+    name: str
+    done: int
+    total: int
+
+
+class HubRepo(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository of the Hub as a search shows it, before anything of it has been read.
+
+    ``base`` is the repository of the base that an adapter names; ``size`` (bytes of its weights) and ``rank``
+    are None until they are known; ``modified`` is seconds since the epoch. ``hidden`` says why it is left out
+    of a list by default ("a pickle only", "a diffusion model's"), "" when it is not. ``have`` is its name in
+    the library, "" when it is not there.
+    """
+
+    repo: str
+    base: str = ""
+    task: str = ""
+    license: str = ""
+    gated: bool = False
+    private: bool = False
+    downloads: int = 0
+    likes: int = 0
+    modified: float = 0.0
+    size: int | None = None
+    parameters: int | None = None
+    rank: int | None = None
+    tags: list[str] = []
+    commit: str = ""
+    hidden: str = ""
+    have: str = ""
+
+
+class HubVerdict(Struct, frozen=True):
+    """What a few kilobytes of a repository say: of an adapter its config and the table of its weights, of a
+    base its config and sizes. ``read`` counts the bytes that were fetched for it (0: it was known)."""
+
+    repo: str
+    fit: Fit
+    commit: str = ""
+    kind: str = ""
+    rank: int = 0
+    alpha: float = 0.0
+    targets: list[str] = []
+    base: str = ""
+    tensors: int = 0
+    size: int = 0
+    parameters: int = 0
+    read: int = 0
+
+
+class HubFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a repository; ``sha256`` where the Hub knows it, ``wanted`` if a download would fetch it, and
+    if not, why in ``note``."""
+
+    name: str
+    size: int
+    sha256: str = ""
+    wanted: bool = True
+    note: str = ""
+
+
+class HubRevision(msgspec.Struct, frozen=True, kw_only=True):
+    """A branch or tag of a repository and the commit that it means."""
+
+    name: str
+    commit: str
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +188,13 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdapterCard(Struct, frozen=True):
-    """An adapter in the library. ``source`` is starter, import, training or hub."""
+    """An adapter in the library. ``source`` is starter, import, training, hub or cache (it lies in the
+    Hugging Face cache and is used in place).
+
+    ``repo`` and ``commit`` say where on the Hub it came from, ``newer`` the commit that is newer there, ""
+    when there is none or nobody has looked. ``converted`` names the format that it came in, "" for PEFT's
+    own. ``added`` is seconds since the epoch. ``favourite``, ``tags`` and ``note`` are the person's own.
+    """
 
     name: str
     path: str
@@ -111,6 +210,14 @@ class AdapterCard(Struct, frozen=True):
     license: str = ""
     sha256: str = ""
     missing: bool = False
+    repo: str = ""
+    commit: str = ""
+    newer: str = ""
+    converted: str = ""
+    added: float = 0.0
+    favourite: bool = False
+    tags: list[str] = []
+    note: str = ""
 
 
 class Inspection(Struct, frozen=True):
@@ -128,13 +235,18 @@ class Inspection(Struct, frozen=True):
 
 
 class BaseCard(Struct, frozen=True):
-    """A base model. ``parameters`` is a count, ``path`` a local folder."""
+    """A base model. ``parameters`` is a count, ``path`` a local folder; ``repo`` and ``commit`` where on the
+    Hub it came from, ``bytes`` the size of its weights."""
 
     name: str
     architecture: str
     parameters: int
     path: str
     source: str = "import"
+    repo: str = ""
+    commit: str = ""
+    bytes: int = 0
+    missing: bool = False
 
 
 class MixCard(Struct, frozen=True):

@@ -6,40 +6,57 @@ from typing import Literal
 
 from engine.messages.common import Struct
 from engine.messages.jobs import JobSpec
-from engine.messages.nouns import Ask, Mixing, Part
+from engine.messages.nouns import Ask, LibraryKind, Mixing, Part
 
 __all__ = [
     "AddBase",
+    "AskAccount",
     "CancelJob",
     "CheckData",
+    "CheckRevisions",
     "Compare",
     "CopyMix",
+    "DescribeAdapter",
     "DropExpert",
+    "EmptyTrash",
     "ExportAdapter",
+    "FindUses",
     "Generate",
     "ImportAdapter",
     "ImportMix",
     "InspectAdapter",
+    "JudgeAdapters",
+    "JudgeHub",
     "ListAdapters",
     "ListBases",
     "ListData",
     "ListJobs",
     "ListMixes",
+    "MeasureDisk",
     "PauseJob",
+    "PublishAdapter",
     "ReadLog",
     "ReadMetrics",
+    "ReadProvenance",
     "RemoveAdapter",
+    "RemoveBase",
     "RemoveJob",
     "RemoveMix",
+    "Rename",
     "Request",
     "RestoreAdapter",
+    "RestoreBase",
     "RestoreMix",
     "ResumeJob",
     "Route",
     "RunDoctor",
     "Score",
+    "SearchHub",
+    "ShowHub",
     "ShowJob",
     "Shutdown",
+    "SignIn",
+    "SignOut",
     "Status",
     "SubmitJob",
     "VerifyAdapters",
@@ -64,12 +81,71 @@ class ListAdapters(Struct, frozen=True):
 
 
 class InspectAdapter(Struct, frozen=True):
+    """Look into a folder, or a file of another program's, before anything is taken from it."""
+
     path: str
 
 
 class ImportAdapter(Struct, frozen=True):
+    """Copy an adapter into the library: a PEFT folder, or a folder or file of a format that is converted in a
+    process of its own. Addresses on the Hub are for a Download."""
+
     path: str
     name: str | None = None
+
+
+class JudgeAdapters(Struct, frozen=True):
+    """Whether each adapter of the library plays on ``base``, by kind, targets and shapes: Fits."""
+
+    base: str
+
+
+class DescribeAdapter(Struct, frozen=True):
+    """Change what the person has to say about an adapter; None leaves a field as it is. An AdapterCard."""
+
+    name: str
+    favourite: bool | None = None
+    tags: list[str] | None = None
+    note: str | None = None
+
+
+class Rename(Struct, frozen=True):
+    """Give something in the library another name. What was made with it keeps working. Done."""
+
+    kind: LibraryKind
+    name: str
+    to: str
+
+
+class FindUses(Struct, frozen=True):
+    """What would be affected if this were removed, renamed or replaced: Uses."""
+
+    kind: LibraryKind
+    name: str
+
+
+class ReadProvenance(Struct, frozen=True):
+    """Where something in the library comes from, in full: Provenance."""
+
+    kind: LibraryKind
+    name: str
+
+
+class CheckRevisions(Struct, frozen=True):
+    """Ask the Hub whether adapters that came from it have a newer revision: Adapters, with ``newer``
+    filled."""
+
+    names: list[str] = []
+
+
+class MeasureDisk(Struct, frozen=True):
+    """What the studio takes on the disk, item by item: DiskUse."""
+
+
+class EmptyTrash(Struct, frozen=True):
+    """Delete for good what was removed: all of it, or the items named ("adapters/NAME"). Done."""
+
+    items: list[str] = []
 
 
 class VerifyAdapters(Struct, frozen=True):
@@ -99,8 +175,20 @@ class ListBases(Struct, frozen=True):
 
 
 class AddBase(Struct, frozen=True):
+    """Make a base known where it lies: its folder. A repository of the Hub is for a Download."""
+
     path: str
     name: str | None = None
+
+
+class RemoveBase(Struct, frozen=True):
+    """Take a base off the list. Its files stay where they lie."""
+
+    name: str
+
+
+class RestoreBase(Struct, frozen=True):
+    name: str
 
 
 class ListMixes(Struct, frozen=True):
@@ -216,6 +304,72 @@ class Score(Struct, frozen=True):
     batch_size: int = 64
 
 
+class SearchHub(Struct, frozen=True):
+    """Adapters or bases on the Hub: a HubPage of at most ``limit``, after the first ``skip`` of the same
+    query.
+
+    ``base`` is a repository of the Hub or a base of the library; ``gated`` None takes both. With
+    ``everything`` what would be hidden is listed too, with its reason.
+    """
+
+    text: str = ""
+    room: Literal["adapters", "bases"] = "adapters"
+    base: str = ""
+    task: str = ""
+    license: str = ""
+    gated: bool | None = None
+    sort: Literal["trending", "downloads", "likes", "modified"] = "trending"
+    skip: int = 0
+    limit: int = 50
+    everything: bool = False
+
+
+class JudgeHub(Struct, frozen=True):
+    """Read a few kilobytes of each repository and say whether it fits: each HubVerdict comes as progress as
+    soon as it is known, HubVerdicts is all of them. ``base`` of the library; "" is the one that an adapter
+    names."""
+
+    repos: list[str]
+    base: str = ""
+    room: Literal["adapters", "bases"] = "adapters"
+
+
+class ShowHub(Struct, frozen=True):
+    """Everything about one repository: HubDetails."""
+
+    repo: str
+    revision: str = "main"
+    base: str = ""
+    room: Literal["adapters", "bases"] = "adapters"
+
+
+class PublishAdapter(Struct, frozen=True):
+    """Put an adapter on the Hub with a model card made of what is known about it. Said on the way, Done
+    with the address. ``card`` replaces the generated text; with ``preview`` nothing is sent and Said is the
+    card."""
+
+    name: str
+    repo: str
+    private: bool = True
+    card: str = ""
+    preview: bool = False
+
+
+class AskAccount(Struct, frozen=True):
+    """Who is signed in to the Hub, and whether it can be reached: Account."""
+
+
+class SignIn(Struct, frozen=True):
+    """Sign in to the Hub: with a ``token``, or without one by a code that is typed in a browser (SignInCode
+    comes as progress, Account when it has been). Cancel gives up."""
+
+    token: str = ""
+
+
+class SignOut(Struct, frozen=True):
+    """Forget the token that the studio keeps. Account."""
+
+
 class SubmitJob(Struct, frozen=True):
     """``id`` is the client's, so that a repeated submission is the same job and not a second one."""
 
@@ -303,4 +457,21 @@ Request = (
     | ResumeJob
     | CancelJob
     | RemoveJob
+    | AskAccount
+    | CheckRevisions
+    | DescribeAdapter
+    | EmptyTrash
+    | FindUses
+    | JudgeAdapters
+    | JudgeHub
+    | MeasureDisk
+    | PublishAdapter
+    | ReadProvenance
+    | RemoveBase
+    | Rename
+    | RestoreBase
+    | SearchHub
+    | ShowHub
+    | SignIn
+    | SignOut
 )

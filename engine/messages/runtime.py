@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from engine.messages.common import Error, Struct
 from engine.messages.jobs import JobSpec
+from engine.messages.nouns import FileProgress
 from engine.messages.requests import Compare, DropExpert, Generate, Route, Score
 
 __all__ = [
@@ -36,7 +37,8 @@ class StartJob(Struct, frozen=True):
 
     ``paths`` as in Work; where a spec names several data sets, "data:NAME" is each and "train" what a
     scoring learns from. ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from,
-    or None. With ``keep`` nothing more is learned: what the checkpoint holds becomes the result.
+    or None. With ``keep`` nothing more is learned: what the checkpoint holds becomes the result. ``token`` is
+    the Hub's, for a download, and is never written down.
     """
 
     id: str
@@ -46,6 +48,7 @@ class StartJob(Struct, frozen=True):
     folder: str
     checkpoint: str | None
     keep: bool = False
+    token: str = ""
 
 
 class SteerJob(Struct, frozen=True):
@@ -80,6 +83,7 @@ class JobStep(Struct, frozen=True):
     steps: int
     message: str
     seconds_left: float | None
+    files: list[FileProgress] = []
 
 
 class JobCheckpoint(Struct, frozen=True):

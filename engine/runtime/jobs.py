@@ -52,8 +52,10 @@ class JobRun:
             yield
             if isinstance(spec, ScoreMix | ExportMix):
                 yield from self._work(spec)
-            else:
+            elif isinstance(spec, TrainingSpec):
                 yield from self._train(spec)
+            else:
+                raise StudioError("protocol", f"A runtime does no {type(spec).__name__}.")
         except Exception as error:  # noqa: BLE001 - whatever happens to a job is in its report
             self._reports.ended("failed", error=explain(error))
 

@@ -24,6 +24,7 @@ from engine.supervisor.spec import (
     parts_of,
     planned_steps,
     room_of,
+    worker_of,
 )
 from engine.supervisor.store import Record
 
@@ -96,7 +97,7 @@ class Admission:
 
     def resolve(self, spec: JobSpec) -> dict[str, str]:
         """The folders behind the names in a spec; StudioError for one missing or made for another base."""
-        base = self._library.base(spec.base)
+        base = self._library.base(worker_of(spec))
         known = {card.name for card in self._library.bases()}
         names, mixed = parts_of(spec)
         paths, mix = {}, None

@@ -30,7 +30,7 @@ from engine.supervisor.folders import deliver
 from engine.supervisor.ledger import MIRROR, Ledger
 from engine.supervisor.library import Library
 from engine.supervisor.runtimes import Runtime, Runtimes
-from engine.supervisor.spec import experts_of, room_of, title_of
+from engine.supervisor.spec import experts_of, room_of, title_of, worker_of
 from engine.supervisor.store import Record
 
 __all__ = ["Running", "clear"]
@@ -78,9 +78,9 @@ class Running:
         if self._closing:
             return
         records = self._ledger.records.values()
-        busy = {record.job.spec.base for record in records if record.job.id in self._runs}
+        busy = {worker_of(record.job.spec) for record in records if record.job.id in self._runs}
         for record in sorted(records, key=lambda record: record.number):
-            base = record.job.spec.base
+            base = worker_of(record.job.spec)
             if record.job.state == "queued" and base not in busy:
                 busy.add(base)
                 self._start(record)
@@ -91,7 +91,7 @@ class Running:
         record.job = msgspec.structs.replace(
             record.job,
             state="running",
-            message=f"Loading {record.job.spec.base}.",
+            message=f"Loading {worker_of(record.job.spec)}.",
             attempt=record.job.attempt + 1,
             started=record.job.started or time.time(),
             ended=None,
@@ -118,7 +118,7 @@ class Running:
         record.output = ""
         try:
             paths = self._admission.resolve(spec) | record.paths
-            runtime = await self._runtimes.ready(self._library.base(spec.base))
+            runtime = await self._runtimes.ready(self._library.base(worker_of(spec)))
             run.runtime = runtime
             where = _from(record, record.job.checkpoint_step or 0) if record.checkpoint else ""
             self._ledger.say(
@@ -245,7 +245,7 @@ class Running:
         """Move a finished result to its place. May be repeated: the output is on record until then."""
         job, room, output = record.job, room_of(record.job.spec), Path(record.output)
         try:
-            if room is not None:
+            if room is not None and room != "bases":
                 licenses = self._library.licenses(*experts_of(job.spec)) if room == "mixes" else {}
                 await self._library.adopt(room, output, job.name, licenses)
             elif isinstance(job.spec, ExportMix):

@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Literal
 
 from engine.formats.errors import StudioError
-from engine.messages import ExportMix, JobSpec, ScoreMix, TrainGate, TrainJoint, TrainLora, TrainRouter
+from engine.messages import (
+    Download,
+    ExportMix,
+    JobSpec,
+    ScoreMix,
+    TrainGate,
+    TrainJoint,
+    TrainLora,
+    TrainRouter,
+)
 
 __all__ = [
+    "DOWNLOADER",
     "Room",
     "check_spec",
     "data_of",
@@ -22,9 +32,13 @@ __all__ = [
     "planned_steps",
     "room_of",
     "title_of",
+    "worker_of",
 ]
 
-Room = Literal["adapters", "mixes"]
+Room = Literal["adapters", "bases", "mixes"]
+
+DOWNLOADER = "the downloader"
+"""Where downloads run. No base can be called so."""
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "rank": (1, 1024),
@@ -58,6 +72,7 @@ _KINDS = {
     TrainGate: "gate",
     ScoreMix: "scores",
     ExportMix: "export",
+    Download: "download",
 }
 
 MANY = 64
@@ -86,6 +101,8 @@ def title_of(spec: JobSpec) -> str:
             return f"Scoring “{mix}”"
         case ExportMix(mix=mix):
             return f"Exporting “{mix}”"
+        case Download(repo=repo):
+            return f"The download of {repo}"
     return f"Training “{spec.out}”"
 
 
@@ -96,7 +113,14 @@ def room_of(spec: JobSpec) -> Room | None:
             return "adapters"
         case TrainRouter() | TrainJoint():
             return "mixes"
+        case Download(room=room):
+            return room
     return None
+
+
+def worker_of(spec: JobSpec) -> str:
+    """Who does the work of a job: the runtime of the base of this name, or DOWNLOADER."""
+    return DOWNLOADER if isinstance(spec, Download) else spec.base
 
 
 def data_of(spec: JobSpec) -> dict[str, str]:
@@ -110,12 +134,14 @@ def data_of(spec: JobSpec) -> dict[str, str]:
             return {f"data:{name}": data for name, data in sets.items()} | ({"train": train} if train else {})
         case ExportMix(data=sets):
             return {f"data:{name}": data for name, data in sets.items()}
+        case Download():
+            return {}
 
 
 def parts_of(spec: JobSpec) -> tuple[list[str], str]:
     """The adapters of the library that a job reads, and the mix ("" for none)."""
     match spec:
-        case TrainLora():
+        case TrainLora() | Download():
             return [], ""
         case TrainRouter(experts=experts, extend=mix):
             return experts, mix
