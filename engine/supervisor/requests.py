@@ -2,46 +2,87 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from engine import messages
-from engine.formats.adapter_file import inspect_folder
-from engine.formats.dataset import describe
 from engine.formats.errors import StudioError
 from engine.messages import Body
 from engine.supervisor.doctor import examine
 from engine.supervisor.home import Home
 from engine.supervisor.jobs import Jobs
-from engine.supervisor.library import Library
 from engine.supervisor.live import Live, Say
 
-__all__ = ["Requests"]
+__all__ = ["HUB", "JUDGING", "LIBRARY", "Desk", "Requests"]
+
+HUB = (
+    messages.SearchHub,
+    messages.ShowHub,
+    messages.AskAccount,
+    messages.SignIn,
+    messages.SignOut,
+    messages.PublishAdapter,
+)
+JUDGING = (messages.JudgeHub, messages.JudgeAdapters)
+LIBRARY = (
+    messages.ListAdapters,
+    messages.InspectAdapter,
+    messages.ImportAdapter,
+    messages.VerifyAdapters,
+    messages.RemoveAdapter,
+    messages.RestoreAdapter,
+    messages.ExportAdapter,
+    messages.DescribeAdapter,
+    messages.CheckRevisions,
+    messages.ListBases,
+    messages.AddBase,
+    messages.RemoveBase,
+    messages.RestoreBase,
+    messages.ListMixes,
+    messages.RemoveMix,
+    messages.RestoreMix,
+    messages.CopyMix,
+    messages.ImportMix,
+    messages.Rename,
+    messages.FindUses,
+    messages.ReadProvenance,
+    messages.MeasureDisk,
+    messages.EmptyTrash,
+    messages.ListData,
+    messages.CheckData,
+)
+
+
+class Desk(Protocol):
+    """Where one kind of request is answered."""
+
+    async def perform(self, body: Any, say: Say) -> Body:
+        """The answer, ``say`` its progress. StudioError when it cannot be given."""
 
 
 class Requests:
-    """``status`` and ``stop`` are the engine's own."""
+    """``desks`` answer the requests of their lists; ``status`` and ``stop`` are the engine's own."""
 
     def __init__(
         self,
         home: Home,
-        library: Library,
         jobs: Jobs,
         live: Live,
+        desks: dict[tuple[type, ...], Desk],
         status: Callable[[], messages.EngineStatus],
         stop: Callable[[], None],
     ) -> None:
         self._home = home
-        self._library = library
         self._jobs = jobs
         self._live = live
+        self._desks = {kind: desk for kinds, desk in desks.items() for kind in kinds}
         self._status = status
         self._stop = stop
 
     async def perform(self, body: Any, say: Say) -> Body:
         """The answer to a request, ``say`` its progress. StudioError when it cannot be given."""
+        if desk := self._desks.get(type(body)):
+            return await desk.perform(body, say)
         match body:
             case messages.Generate() | messages.Route() | messages.Score():
                 return await self._live.one(body, say)
@@ -59,9 +100,9 @@ class Requests:
                 return messages.Done()
             case messages.RunDoctor():
                 return messages.Doctor(checks=await examine(self._home))
-        return await self._job(body) or await self._in_library(body)
+        return await self._job(body)
 
-    async def _job(self, body: Any) -> Body | None:
+    async def _job(self, body: Any) -> Body:
         jobs = self._jobs
         match body:
             case messages.SubmitJob():
@@ -83,44 +124,4 @@ class Requests:
             case messages.RemoveJob(id=job):
                 await jobs.remove(job)
                 return messages.Done()
-        return None
-
-    async def _in_library(self, body: Any) -> Body:
-        library = self._library
-        match body:
-            case messages.ListAdapters():
-                return messages.Adapters(adapters=library.adapters())
-            case messages.InspectAdapter(path=path):
-                return await asyncio.to_thread(inspect_folder, Path(path).expanduser().absolute())
-            case messages.ImportAdapter(path=path, name=name):
-                return await library.import_adapter(path, name)
-            case messages.VerifyAdapters(name=name):
-                return messages.Verified(adapters=await library.verify(name))
-            case messages.RemoveAdapter(name=name):
-                return messages.Done(path=await library.remove("adapters", name))
-            case messages.RestoreAdapter(name=name):
-                await library.restore("adapters", name)
-                return library.adapter(name)
-            case messages.ExportAdapter(name=name, folder=folder, rank=rank):
-                return messages.Done(path=await library.export_adapter(name, folder, rank))
-            case messages.ListBases():
-                return messages.Bases(bases=library.bases())
-            case messages.AddBase(path=path, name=name):
-                return await library.add_base(path, name)
-            case messages.ListMixes():
-                return messages.Mixes(mixes=library.mixes())
-            case messages.RemoveMix(name=name):
-                return messages.Done(path=await library.remove("mixes", name))
-            case messages.RestoreMix(name=name):
-                await library.restore("mixes", name)
-                return library.mix(name)
-            case messages.CopyMix(name=name, folder=folder):
-                scores = self._jobs.scores_of(library.mix(name))
-                return messages.Done(path=await library.copy_mix(name, folder, scores))
-            case messages.ImportMix(path=path, name=name, base=base):
-                return await library.import_mix(path, name, base)
-            case messages.ListData():
-                return messages.DataSets(sets=await asyncio.to_thread(library.starter.data_sets))
-            case messages.CheckData(path=path):
-                return await asyncio.to_thread(describe, library.data(path))
         raise StudioError("protocol", f"A client may not ask for {type(body).__name__}.")

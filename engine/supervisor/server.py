@@ -20,10 +20,11 @@ from engine.messages import Upward
 from engine.supervisor.door import Door
 from engine.supervisor.home import Announcement, Home, process_lives
 from engine.supervisor.jobs import Jobs
+from engine.supervisor.librarian import Librarian
 from engine.supervisor.library import Library
 from engine.supervisor.listeners import Listeners
 from engine.supervisor.live import Live
-from engine.supervisor.requests import Requests
+from engine.supervisor.requests import LIBRARY, Desk, Requests
 from engine.supervisor.runtimes import RUNTIME, Runtimes
 from engine.supervisor.starter import STARTER, Starter
 from engine.supervisor.store import open_store
@@ -90,7 +91,8 @@ class Engine:
         announce, show = self._listeners.announce, self._listeners.show
         self._jobs = Jobs(home, self._store, self._library, self._runtimes, announce, show)
         live = Live(home, self._library, self._jobs, self._runtimes)
-        self._requests = Requests(home, self._library, self._jobs, live, self._status, self._stop_soon)
+        desks: dict[tuple[type, ...], Desk] = {LIBRARY: Librarian(self._library, self._jobs)}
+        self._requests = Requests(home, self._jobs, live, desks, self._status, self._stop_soon)
 
     async def run(self, on_ready: Callable[[Announcement], None]) -> None:
         """Serve. ``on_ready`` is called once clients may connect."""

@@ -1,0 +1,78 @@
+"""What is asked of the library, answered from it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from engine import messages
+from engine.formats.adapter_file import inspect_folder
+from engine.formats.dataset import describe
+from engine.formats.errors import StudioError
+from engine.messages import Body
+from engine.supervisor.jobs import Jobs
+from engine.supervisor.library import Library
+from engine.supervisor.live import Say
+
+__all__ = ["Librarian"]
+
+
+class Librarian:
+    """``jobs`` are asked what they found out about a mix, and what they still need."""
+
+    def __init__(self, library: Library, jobs: Jobs) -> None:
+        self._library = library
+        self._jobs = jobs
+
+    async def perform(self, body: Any, say: Say) -> Body:
+        """The answer to a request of ``requests.LIBRARY``. StudioError when it cannot be given."""
+        answer = await self._adapters(body) or await self._others(body)
+        if answer is None:
+            raise StudioError("protocol", f"A client may not ask for {type(body).__name__}.")
+        return answer
+
+    async def _adapters(self, body: Any) -> Body | None:
+        library = self._library
+        match body:
+            case messages.ListAdapters():
+                return messages.Adapters(adapters=library.adapters())
+            case messages.InspectAdapter(path=path):
+                return await asyncio.to_thread(inspect_folder, Path(path).expanduser().absolute())
+            case messages.ImportAdapter(path=path, name=name):
+                return await library.import_adapter(path, name)
+            case messages.VerifyAdapters(name=name):
+                return messages.Verified(adapters=await library.verify(name))
+            case messages.RemoveAdapter(name=name):
+                return messages.Done(path=await library.remove("adapters", name))
+            case messages.RestoreAdapter(name=name):
+                await library.restore("adapters", name)
+                return library.adapter(name)
+            case messages.ExportAdapter(name=name, folder=folder, rank=rank):
+                return messages.Done(path=await library.export_adapter(name, folder, rank))
+        return None
+
+    async def _others(self, body: Any) -> Body | None:
+        library = self._library
+        match body:
+            case messages.ListBases():
+                return messages.Bases(bases=library.bases())
+            case messages.AddBase(path=path, name=name):
+                return await library.add_base(path, name)
+            case messages.ListMixes():
+                return messages.Mixes(mixes=library.mixes())
+            case messages.RemoveMix(name=name):
+                return messages.Done(path=await library.remove("mixes", name))
+            case messages.RestoreMix(name=name):
+                await library.restore("mixes", name)
+                return library.mix(name)
+            case messages.CopyMix(name=name, folder=folder):
+                scores = self._jobs.scores_of(library.mix(name))
+                return messages.Done(path=await library.copy_mix(name, folder, scores))
+            case messages.ImportMix(path=path, name=name, base=base):
+                return await library.import_mix(path, name, base)
+            case messages.ListData():
+                return messages.DataSets(sets=await asyncio.to_thread(library.starter.data_sets))
+            case messages.CheckData(path=path):
+                return await asyncio.to_thread(describe, library.data(path))
+        return None
