@@ -2,9 +2,20 @@
 
 import os
 
+import pytest
+
 # Set before anything imports torch or Qt; child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ADAPTER_STUDIO_THREADS", "1")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A Hub of its own; see tests/hub/handle.py. ``hub.enter(monkeypatch)`` lets this process speak to it."""
+    from tests.hub.handle import HubServer
+
+    with HubServer.start(tmp_path / "hub") as server:
+        yield server
