@@ -1,27 +1,26 @@
-"""Chat templates, which are programs by strangers: rendered in a child that is killed when it takes too much.
-
-Run as a module it is that child: a template and conversations in, texts out, as JSON, without torch or
-network.
-"""
+"""Chat templates, which are programs by strangers: rendered in a jail, and killed when they take too much."""
 
 from __future__ import annotations
 
+import encodings.unicode_escape  # noqa: F401  jinja2 reads strings with it
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jinja2.debug  # noqa: F401  jinja2 needs it at the first error; in a jail nothing can be imported
 import msgspec
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from engine.formats import jail
 from engine.formats.dataset import Message
-from engine.formats.errors import DataError
+from engine.formats.errors import DataError, StudioError
 
-__all__ = ["render"]
+__all__ = ["in_jail", "render"]
 
 SECONDS = 2.0
 SECONDS_PER_CONVERSATION = 0.005
-MEMORY = 512 * 2**20
+MEMORY = 512 << 20
 HINT = "Use rows with prompt and completion."
 
 
@@ -39,8 +38,18 @@ def render(
         "special": dict(special),
         "conversations": [msgspec.to_builtins(turns) for turns in conversations],
     }
+    seconds = SECONDS + SECONDS_PER_CONVERSATION * len(conversations)
+    try:
+        answer = jail.run(__name__, json.dumps(work).encode(), seconds=seconds, memory=MEMORY)
+        rendered = msgspec.json.decode(answer, type=list[tuple[str, str]])
+    except (StudioError, msgspec.DecodeError) as error:
+        raise DataError(
+            "The base's chat template could not be used for these conversations.",
+            HINT,
+            getattr(error, "detail", str(error)),
+        ) from error
     pairs = []
-    for asked, whole in _in_child(work, SECONDS + SECONDS_PER_CONVERSATION * len(conversations)):
+    for asked, whole in rendered:
         if not whole.startswith(asked):
             raise DataError(
                 "The base's chat template writes a question differently once it is answered.", HINT
@@ -49,30 +58,9 @@ def render(
     return pairs
 
 
-def _in_child(work: dict[str, Any], seconds: float) -> list[tuple[str, str]]:
-    try:
-        child = subprocess.run(
-            [sys.executable, "-P", "-m", "engine.formats.chat_template"],
-            input=json.dumps(work).encode(),
-            capture_output=True,
-            timeout=seconds,
-            check=True,
-        )
-        return msgspec.json.decode(child.stdout, type=list[tuple[str, str]])
-    except (subprocess.SubprocessError, msgspec.DecodeError) as error:
-        stderr = getattr(error, "stderr", None) or b""
-        raise DataError(
-            "The base's chat template could not be used for these conversations.",
-            HINT,
-            f"{error}\n{stderr.decode(errors='replace')[-2000:]}",
-        ) from error
-
-
-def _limit_memory() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def in_jail(work: bytes) -> bytes:
+    """The child's part: JSON of a template and conversations in, JSON of [asked, whole] texts out."""
+    return json.dumps(_render_all(json.loads(work))).encode()
 
 
 def _refuse(reason: str) -> None:
@@ -80,10 +68,8 @@ def _refuse(reason: str) -> None:
 
 
 def _render_all(work: dict[str, Any]) -> list[tuple[str, str]]:
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
     )
     environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
     environment.globals["raise_exception"] = _refuse
@@ -93,8 +79,3 @@ def _render_all(work: dict[str, Any]) -> list[tuple[str, str]]:
         return template.render(messages=turns, add_generation_prompt=opened, **work["special"])
 
     return [(text(turns[:-1], True), text(turns, False)) for turns in work["conversations"]]
-
-
-if __name__ == "__main__":
-    _limit_memory()
-    json.dump(_render_all(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,77 @@
+"""What work in the jail can and cannot do, tried from inside it."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.formats import jail, walls
+from engine.formats.errors import StudioError
+
+HERE = Path(__file__).parent
+
+
+def enter(monkeypatch, order, **limits):
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    limits = {"seconds": 10, "memory": 64 << 20, "file_size": 2 << 20} | limits
+    return jail.run("wild", json.dumps(order).encode(), **limits)
+
+
+@pytest.fixture
+def ends(tmp_path, monkeypatch):
+    (tmp_path / "input").write_bytes(b"12345")
+    (tmp_path / "beside").write_bytes(b"secret")
+    (tmp_path / "output").mkdir()
+    order = {name: str(tmp_path / name) for name in ("input", "beside", "output", "elsewhere")}
+    answer = json.loads(enter(monkeypatch, order, read=[tmp_path / "input"], write=[tmp_path / "output"]))
+    assert "hf_canary" not in json.dumps(answer["environment"])
+    return answer["ends"]
+
+
+LANDLOCK = ["read a file", "list a folder", "read beside", "write elsewhere", "write over the input"]
+SECCOMP = ["socket", "unix socket", "fork", "program", "exec", "signal", "ptrace", "mode"]
+
+
+def test_what_it_was_given_and_nothing_else(ends, tmp_path):
+    assert ends["read the input"] == "did: 5" and ends["write the output"] == "did: 4"
+    assert (tmp_path / "output" / "result").read_bytes() == b"done"
+    assert (tmp_path / "input").read_bytes() == b"12345"
+    missing = {"limits", "landlock", "seccomp"} - walls.available().keys()
+    if "limits" not in missing:
+        assert ends["more memory"] == "MemoryError" and ends["large file"] == "OSError"
+    if "landlock" not in missing:
+        assert {name: ends[name] for name in LANDLOCK} == dict.fromkeys(LANDLOCK, "PermissionError")
+        assert not (tmp_path / "elsewhere").exists()
+    if "seccomp" not in missing:
+        assert {name: ends[name] for name in SECCOMP} == dict.fromkeys(SECCOMP, "PermissionError")
+        assert (ends["thread"], ends["lift a limit"]) == ("RuntimeError", "ValueError")
+        assert ends["link out"] == "PermissionError"
+    if missing:
+        pytest.skip(f"this system has no {' and no '.join(sorted(missing))}: what they refuse is not shown")
+
+
+@pytest.mark.parametrize(
+    ("do", "limits", "reason"),
+    [
+        ("spin", {"seconds": 0.7}, "longer than 0.7 s"),
+        ("grow", {}, "more memory than it may"),
+        ("flood", {}, "ended with status"),
+        ("die", {}, "ended with status 3"),
+    ],
+)
+def test_work_that_does_not_behave_is_stopped(monkeypatch, do, limits, reason):
+    if do == "flood" and "limits" not in walls.available():
+        pytest.skip("this system cannot limit the size of a file")
+    began = time.monotonic()
+    with pytest.raises(StudioError, match=reason) as caught:
+        enter(monkeypatch, {"do": do}, **limits)
+    assert caught.value.code == "refused" and time.monotonic() - began < 5
+
+
+def test_on_linux_the_walls_are_named():
+    if sys.platform == "linux":
+        assert "limits" in walls.available()
+    assert all(walls.available().values())
