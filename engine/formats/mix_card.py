@@ -6,19 +6,17 @@ Front matter as the Hub reads it; below it tables. Whatever strangers wrote is e
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.formats.adapter_file import inspect_folder
+from engine.formats.markdown import one_line, section, table
 from engine.formats.mix_file import Mix, expert_folders, read_mix, read_mix_card
 from engine.messages import ExportMix
 
 __all__ = ["lora_readme", "mix_readme"]
 
-LONGEST = 500
-"""Characters of one cell."""
 NULL = "null"
 TENSORS = ".safetensors"
 PAPER = "[LoRA-Mixer](https://arxiv.org/abs/2507.00029)"
@@ -48,16 +46,16 @@ def mix_readme(folder: Path) -> str:
     return "\n".join(
         [
             *_front(["mixture-of-experts"], mix),
-            f"# {_text(mix.name)}",
+            f"# {one_line(mix.name)}",
             "",
             f"{len(mix.experts)} LoRA experts for {_base(mix)} and a router that decides, for every "
             f"token and projection, how loudly each of them speaks ({PAPER}). Made with Adapter Studio.",
-            *([f"\n**{_text(mix.warning)}**"] if mix.warning else []),
-            *_section("Experts", _experts(folder, mix)),
-            *_section("Router", _table(("", ""), router.items())),
-            *_section("Scores", _scores(mix.scores)),
-            *_section("Use", [_USE_MIX.format(expert=mix.experts[0])]),
-            *_section("Provenance", _provenance(mix)),
+            *([f"\n**{one_line(mix.warning)}**"] if mix.warning else []),
+            *section("Experts", _experts(folder, mix)),
+            *section("Router", table(("", ""), router.items())),
+            *section("Scores", _scores(mix.scores)),
+            *section("Use", [_USE_MIX.format(expert=mix.experts[0])]),
+            *section("Provenance", _provenance(mix)),
         ]
     )
 
@@ -92,14 +90,14 @@ def lora_readme(
     return "\n".join(
         [
             *_front(["merge"], mix),
-            f"# {_text(name)}",
+            f"# {one_line(name)}",
             "",
-            f"One plain LoRA that stands for the mix {_text(mix.name)} of {len(mix.experts)} experts on "
+            f"One plain LoRA that stands for the mix {one_line(mix.name)} of {len(mix.experts)} experts on "
             f"{_base(mix)}. {claim} Made with Adapter Studio.",
-            *_section("Error", _errors(errors)),
-            *_section("How it was made", _table(("", ""), how.items())),
-            *_section("Use", [_USE_LORA]),
-            *_section("Provenance of the mix", _provenance(mix)),
+            *section("Error", _errors(errors)),
+            *section("How it was made", table(("", ""), how.items())),
+            *section("Use", [_USE_LORA]),
+            *section("Provenance of the mix", _provenance(mix)),
         ]
     )
 
@@ -148,7 +146,7 @@ def _front(tags: Sequence[str], mix: Mix) -> list[str]:
 
 
 def _base(mix: Mix) -> str:
-    return _text(mix.base or "its base")
+    return one_line(mix.base or "its base")
 
 
 def _experts(folder: Path, mix: Mix) -> list[str]:
@@ -162,7 +160,7 @@ def _experts(folder: Path, mix: Mix) -> list[str]:
     if NULL in mix.usage:
         rows.append((NULL, "", "says nothing", "", f"{mix.usage[NULL]:.1%}", ""))
     head = ("expert", "rank", "kind", "projections", "share of the weights", "licence")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:
@@ -178,10 +176,12 @@ def _scores(scores: Mapping[str, Any]) -> list[str]:
         )
         for arm in arms
     ]
-    what = f"{_text(scores.get('metric', ''))} on {_text(scores.get('n', ''))} rows, with 95 % intervals."
+    what = (
+        f"{one_line(scores.get('metric', ''))} on {one_line(scores.get('n', ''))} rows, with 95 % intervals."
+    )
     if any(arm.get("arm") == "oracle" for arm in arms):
         what += " The oracle is picked on these very rows."
-    return [what, "", *_table(("", "mean", *map(_text, sets)), rows)]
+    return [what, "", *table(("", "mean", *map(one_line, sets)), rows)]
 
 
 def _errors(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -206,7 +206,7 @@ def _errors(errors: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "mix right",
         "LoRA right",
     )
-    return [*_table(head, rows), "", _MEASURED]
+    return [*table(head, rows), "", _MEASURED]
 
 
 def _provenance(mix: Mix) -> list[str]:
@@ -217,25 +217,8 @@ def _provenance(mix: Mix) -> list[str]:
         story += [(f"{key}: {part}", each) for part, each in parts] if parts else [(key, value)]
     known = [(key, value) for key, value in story if value not in ("", {}, None)]
     files = [(f"SHA-256 of {name}", each) for name, each in mix.sha256.items() if name.endswith(TENSORS)]
-    return _table(("", ""), [*made, *known, *files])
+    return table(("", ""), [*made, *known, *files])
 
 
 def _interval(value: Sequence[float]) -> str:
     return f"{value[0]:.3f} ({value[1]:.3f} to {value[2]:.3f})"
-
-
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return ["", f"## {title}", "", *lines] if lines else []
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    lines = [f"| {' | '.join(_text(cell) for cell in row)} |" for row in rows]
-    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *lines] if lines else []
-
-
-def _text(value: Any) -> str:
-    """Text as Markdown shows it: one line, nothing in it means anything."""
-    line = " ".join(str(value).split())
-    line = line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#!~$])", r"\\\1", line)
