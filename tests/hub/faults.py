@@ -67,10 +67,6 @@ class Fault:
             return False
         return end > start or self.etag is not None
 
-    def use(self) -> None:
-        if self.times > 0:
-            self.times -= 1
-
     def name(self) -> str:
         fields = (
             "status",

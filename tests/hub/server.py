@@ -16,49 +16,54 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
-from tests.hub.accounts import Accounts
+from tests.hub.control import Control
+from tests.hub.core import Answer, Hub, RefusalError, Request, as_json
 from tests.hub.faults import SEND_BUFFER, Fault, send
-from tests.hub.routes import Answer, Hub, RefusalError, Request, as_json
-from tests.hub.store import Repo, Store
+from tests.hub.routes import answer
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Server(ThreadingHTTPServer):
-    """The listening side. ``log`` has every request, also those that are still being answered."""
+    """The listening side: bound at once, serving from ``start`` to ``stop``."""
 
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
+    control: Control
 
-    def __init__(self, port: int, control: "Control") -> None:
+    def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        self.connections: set[socket.socket] = set()
+
+    def start(self, control: Control) -> None:
         self.control = control
-        self.open: set[socket.socket] = set()
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
+    def stop(self) -> None:
+        """No longer there: the port is closed, and every connection with it."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def process_request(self, request, client_address) -> None:
-        self.open.add(request)
+        self.connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request) -> None:
-        self.open.discard(request)
+        self.connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request, client_address) -> None:
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
-    def stop(self) -> None:
-        """No longer there: the port is closed, and every connection with it."""
-        self.shutdown()
-        self.server_close()
-        for connection in list(self.open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
 
 class Handler(BaseHTTPRequestHandler):
+    """One connection: reads requests, asks the Hub, and sends what it says with a fault in it or without."""
+
     protocol_version = "HTTP/1.1"
     server: Server
 
@@ -71,94 +76,82 @@ class Handler(BaseHTTPRequestHandler):
         """The log is kept in memory; standard error stays for what should not happen."""
 
     def respond(self) -> None:
-        control = self.server.control
-        path, _, query = self.path.partition("?")
-        bearer = self.headers.get("Authorization", "")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        token = bearer.removeprefix("Bearer ") if bearer.startswith("Bearer ") else None
-        asked = Request(self.command, path, parse_qs(query), self.headers.get("Host", ""), token, body)
-        entry = {
-            "method": self.command,
-            "path": unquote(path),
-            "query": unquote(query),
+        control, asked = self.server.control, self._asked()
+        self.entry = {
+            "method": asked.method,
+            "path": unquote(asked.path),
+            "query": unquote(self.path.partition("?")[2]),
             "host": asked.host,
             "range": self.headers.get("Range"),
-            "authorization": bool(bearer),
+            "authorization": "Authorization" in self.headers,
             "status": 0,
             "sent": 0,
             "fault": "",
         }
         with control.lock:
-            control.log.append(entry)
-            fault = control.take(self.command, unquote(path), lambda fault: fault.instead)
-            answer = _instead(fault) if fault else self._ask(control.hub, asked)
-        entry["fault"] = fault.name() if fault else ""
-        self._send(answer, entry)
+            control.log.append(self.entry)
+            instead = self._fault(lambda fault: fault.instead)
+            said = _instead(instead) if instead else _ask(control.hub, asked)
+        self._send(said, whole=instead is not None)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 -- http.server calls them so
 
-    def _ask(self, hub: Hub, asked: Request) -> Answer:
-        try:
-            return hub.answer(asked)
-        except RefusalError as refusal:
-            headers = {"X-Error-Message": refusal.message} | refusal.headers
-            if refusal.code:
-                headers["X-Error-Code"] = refusal.code
-            return as_json({"error": refusal.message}, refusal.status, **headers)
+    def _asked(self) -> Request:
+        path, _, query = self.path.partition("?")
+        kind, _, token = self.headers.get("Authorization", "").partition(" ")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        host = self.headers.get("Host", "")
+        return Request(
+            self.command, path, parse_qs(query), host, token if kind.lower() == "bearer" else None, body
+        )
 
-    def _send(self, answer: Answer, entry: dict) -> None:
-        size = answer.body.stat().st_size if isinstance(answer.body, Path) else len(answer.body)
-        wanted = self._range(answer, size)
-        start, end = wanted or (0, size)
-        control = self.server.control
-        with control.lock:
-            tagged = bool(answer.etag) or "X-Linked-Etag" in answer.headers
-            last = start if answer.status == 302 else end
-            fault = control.take(
-                self.command,
-                entry["path"],
-                lambda fault: fault.touches(start, last, wanted is not None, tagged),
-            )
-        entry["fault"] = fault.name() if fault else entry["fault"]
-        fault = fault or Fault("")
-        if fault.no_range:
-            wanted, start, end = None, 0, size
-        headers, body = dict(answer.headers), answer.body
+    def _fault(self, fits) -> Fault | None:
+        """The first fault that is meant for this request and fits; it is used up by one, and on record."""
+        with self.server.control.lock:
+            found = self.server.control.take(self.command, self.entry["path"], fits)
+        if found:
+            self.entry["fault"] = found.name()
+        return found
+
+    def _send(self, said: Answer, whole: bool) -> None:
+        size = said.body.stat().st_size if isinstance(said.body, Path) else len(said.body)
+        span = self._range(said, size)
+        start, end = span or (0, size)
+        tagged = bool(said.etag) or "X-Linked-Etag" in said.headers
+        # The few words that come with a redirection are no body that anybody reads.
+        felt = start if said.status == 302 or whole else end
+        fault = self._fault(
+            lambda fault: fault.touches(start, felt, span is not None, tagged and not whole)
+        ) or Fault("")
+        headers, body = _tagged(said, fault), said.body
+        if fault.no_range or fault.gzip:
+            span, start, end = None, 0, size
         if fault.gzip and isinstance(body, Path):
             body = gzip.compress(body.read_bytes())
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-            wanted, start, end = None, 0, len(body)
-        if answer.etag:
-            headers |= {"ETag": f'"{fault.etag or answer.etag}"', "Accept-Ranges": "bytes"}
-        elif fault.etag and "X-Linked-Etag" in headers:
-            headers["X-Linked-Etag"] = f'"{fault.etag}"'
-        status = answer.status
-        if wanted is not None:
-            status = 206 if start < end else 416
+            end = len(body)
+        self.entry["status"] = said.status
+        if span is not None:
+            self.entry["status"] = 206 if start < end else 416
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}" if start < end else f"bytes */{size}"
-        entry["status"] = status
-        self.send_response(status)
+        headers["Content-Length"] = str(end - start if fault.length is None else fault.length)
+        self.send_response(self.entry["status"])
         for name, value in headers.items():
             self.send_header(name, value.encode("ascii", "replace").decode())
-        claimed = end - start if fault.length is None else fault.length
-        self.send_header("Content-Length", str(claimed))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-
-        def said(count: int) -> None:
-            entry["sent"] += count
-
-        if not send(self.connection, body, start, end, fault, said):
+        if self.command != "HEAD" and not send(self.connection, body, start, end, fault, self._sent):
             self.close_connection = True
 
-    def _range(self, answer: Answer, size: int) -> tuple[int, int] | None:
+    def _sent(self, count: int) -> None:
+        self.entry["sent"] += count
+
+    def _range(self, said: Answer, size: int) -> tuple[int, int] | None:
         """First and one past the last byte that are asked for; equal where there are none (416)."""
         found = RANGE.fullmatch(self.headers.get("Range") or "")
-        if not found or not answer.etag or answer.status != 200 or not any(found.groups()):
+        if not found or not said.etag or said.status != 200 or not any(found.groups()):
             return None
         condition = self.headers.get("If-Range")
-        if condition is not None and condition != f'"{answer.etag}"':
+        if condition is not None and condition != f'"{said.etag}"':
             return None
         first, last = found.groups()
         if not first:
@@ -167,8 +160,17 @@ class Handler(BaseHTTPRequestHandler):
         return (start, end) if start < end else (size, size)
 
 
+def _ask(hub: Hub, asked: Request) -> Answer:
+    try:
+        return answer(hub, asked)
+    except RefusalError as refusal:
+        headers = {"X-Error-Message": refusal.message} | refusal.headers
+        if refusal.code:
+            headers["X-Error-Code"] = refusal.code
+        return as_json({"error": refusal.message}, refusal.status, **headers)
+
+
 def _instead(fault: Fault) -> Answer:
-    fault.use()
     headers = {} if fault.code is None else {"X-Error-Code": fault.code}
     if fault.redirect is not None:
         return Answer(fault.status or 302, headers | {"Location": fault.redirect})
@@ -179,112 +181,33 @@ def _instead(fault: Fault) -> Answer:
     return as_json({"error": "A fault that was asked for"}, fault.status or 500, **headers)
 
 
-class Control:
-    """What the one who started the server may do to it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.lock = threading.RLock()
-        self.store, self.accounts = Store(folder), Accounts()
-        self.log: list[dict] = []
-        self.faults: list[Fault] = []
-        self.server: Server | None = Server(0, self)
-        self.port = self.server.server_address[1]
-        self.hub = Hub(
-            self.store, self.accounts, f"http://127.0.0.1:{self.port}", f"http://localhost:{self.port}"
-        )
-
-    def take(self, method: str, path: str, fits) -> Fault | None:
-        """The first fault that is meant for this request and fits; it is used up by one."""
-        found = next((each for each in self.faults if each.wanted(method, path) and fits(each)), None)
-        if found and not found.instead:
-            found.use()
-        return found
-
-    def add(self, repo: str, files: dict[str, str], keep: bool, modified: float | None, **about) -> str:
-        """A repository, or its next commit; ``files`` by path. ``keep``: beside those that it has."""
-        held = self.store.repos.setdefault(repo, Repo(repo))
-        for name, value in about.items():
-            if value is not None:
-                setattr(held, name, value)
-        blobs = {name: self.store.take(name, Path(path)) for name, path in files.items()}
-        before = held.newest.files if keep and held.branches else {}
-        return self.store.commit(held, before | blobs, "Upload", date=modified).id
-
-    def ref(self, repo: str, name: str, commit: str, kind: str) -> None:
-        held = self.store.repos[repo]
-        (held.branches if kind == "branch" else held.marks)[name] = commit
-
-    def remove(self, repo: str) -> None:
-        del self.store.repos[repo]
-
-    def lie(self, repo: str, name: str, **about) -> None:
-        self.store.repos[repo].lies[name] = about
-
-    def fault(self, **about) -> None:
-        self.faults.append(Fault(**about))
-
-    def clear(self) -> list[str]:
-        left = [each.name() for each in self.faults if each.times > 0]
-        self.faults.clear()
-        return left
-
-    def requests(self) -> list[dict]:
-        return self.log
-
-    def forget(self) -> None:
-        self.log = []
-
-    def down(self) -> None:
-        if self.server is not None:
-            self.server.stop()
-            self.server = None
-
-    def up(self) -> None:
-        if self.server is None:
-            self.server = Server(self.port, self)
-
-    def page(self, size: int) -> None:
-        self.hub.page_size = size
-
-    def crowd(self, count: int, base: str, owner: str) -> None:
-        self.store.crowd(count, base, owner)
-
-    def account(self, **about) -> str:
-        return self.accounts.add(**about)
-
-    def grant(self, repo: str, user: str) -> None:
-        self.store.repos[repo].guests.add(user)
-
-    def device(self, interval: int, expires_in: int, slow_down: int) -> None:
-        self.accounts.interval, self.accounts.expires_in = interval, expires_in
-        self.accounts.slow_down = slow_down
-
-    def settle(self, user: str | None) -> str:
-        return self.accounts.settle(user)
-
-    def revoke(self, token: str) -> None:
-        self.accounts.revoke(token)
-
-    def uploads(self, repo: str) -> list[dict]:
-        return [each for each in self.hub.uploads if each["repo"] == repo]
+def _tagged(said: Answer, fault: Fault) -> dict[str, str]:
+    if said.etag:
+        return said.headers | {"ETag": f'"{fault.etag or said.etag}"', "Accept-Ranges": "bytes"}
+    return said.headers | ({"X-Linked-Etag": f'"{fault.etag}"'} if fault.etag else {})
 
 
 def main(folder: Path) -> None:
-    control = Control(folder)
-    print(json.dumps({"port": control.port}), flush=True)
+    """Serve, and obey: {"do": NAME, "with": {...}} in, {"said": ...} or {"problem": ...} out."""
+    server = Server(0)
+    port = server.server_address[1]
+    control = Control(folder, port)
+    server.start(control)
+    print(json.dumps({"port": port}), flush=True)
     for line in sys.stdin:
-        asked = json.loads(line)
+        asked, said = json.loads(line), None
         try:
-            # A server that is going down waits for its threads, which may wait for the lock.
-            if asked["do"] in ("down", "up"):
-                said = getattr(control, asked["do"])()
+            if asked["do"] == "down":
+                server.stop()
+            elif asked["do"] == "up":
+                server = Server(port)
+                server.start(control)
             else:
                 with control.lock:
                     said = getattr(control, asked["do"])(**asked["with"])
             print(json.dumps({"said": said}), flush=True)
         except (KeyError, ValueError, TypeError, OSError, AttributeError) as problem:
             print(json.dumps({"problem": f"{type(problem).__name__}: {problem}"}), flush=True)
-    control.down()
 
 
 if __name__ == "__main__":
