@@ -28,7 +28,9 @@ class Accounts:
     def __init__(self) -> None:
         self.tokens: dict[str, Account] = {}
         self.interval, self.expires_in, self.slow_down = 1, 900, 0
+        self.lasts: int | None = None
         self._pending: dict[str, Pending] = {}
+        self._renewals: dict[str, str] = {}
 
     def add(self, name: str, role: str = "write", groups: tuple[str, ...] = (), token: str = "") -> str:
         token = token or "hf_" + secrets.token_urlsafe(24)
@@ -65,11 +67,23 @@ class Accounts:
         if not asked.token:
             return 400, {"error": asked.outcome}
         del self._pending[device]
-        return 200, {
-            "access_token": asked.token,
-            "token_type": "bearer",
-            "scope": "openid profile read-repos",
-        }
+        return 200, self._granted(asked.token)
+
+    def renew(self, renewal: str) -> tuple[int, dict]:
+        """A new token for an old one, which ends; a renewal is good for once."""
+        token = self._renewals.pop(renewal, None)
+        if token not in self.tokens:
+            return 400, {"error": "invalid_grant"}
+        account = self.tokens.pop(token)
+        return 200, self._granted(self.add(account.name, account.role, tuple(account.groups)))
+
+    def _granted(self, token: str) -> dict:
+        said = {"access_token": token, "token_type": "bearer", "scope": "openid profile read-repos"}
+        if self.lasts is None:
+            return said
+        renewal = secrets.token_urlsafe(24)
+        self._renewals[renewal] = token
+        return said | {"expires_in": self.lasts, "refresh_token": renewal}
 
     def settle(self, name: str | None) -> str:
         """The person at the browser says yes as ``name`` (None: no) to each code that waits; the token."""

@@ -74,9 +74,9 @@ class Control:
     def grant(self, repo: str, user: str) -> None:
         self.store.repos[repo].guests.add(user)
 
-    def device(self, interval: int, expires_in: int, slow_down: int) -> None:
+    def device(self, interval: int, expires_in: int, slow_down: int, lasts: int | None) -> None:
         self.accounts.interval, self.accounts.expires_in = interval, expires_in
-        self.accounts.slow_down = slow_down
+        self.accounts.slow_down, self.accounts.lasts = slow_down, lasts
 
     def settle(self, user: str | None) -> str:
         return self.accounts.settle(user)

@@ -179,9 +179,12 @@ class HubServer:
     def revoke(self, token: str) -> None:
         self._do("revoke", token=token)
 
-    def device(self, interval: int = 1, expires_in: int = 900, slow_down: int = 0) -> None:
-        """How signing in with a code goes; the next ``slow_down`` polls are told to slow down."""
-        self._do("device", interval=interval, expires_in=expires_in, slow_down=slow_down)
+    def device(
+        self, interval: int = 1, expires_in: int = 900, slow_down: int = 0, lasts: int | None = None
+    ) -> None:
+        """How signing in with a code goes: the next ``slow_down`` polls are told to slow down, and with
+        ``lasts`` seconds tokens are given out that say they end and can be renewed."""
+        self._do("device", interval=interval, expires_in=expires_in, slow_down=slow_down, lasts=lasts)
 
     def accept_device(self, user: str = "ada") -> str:
         """Type the code that waits in a browser, as ``user``; the token that the client will get."""

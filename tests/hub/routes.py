@@ -45,10 +45,14 @@ def device(hub: Hub, request: Request) -> Answer:
 
 
 def token(hub: Hub, request: Request) -> Answer:
-    form = request.form()
-    if form.get("grant_type") != ["urn:ietf:params:oauth:grant-type:device_code"]:
-        return as_json({"error": "unsupported_grant_type"}, 400)
-    status, said = hub.accounts.poll(form.get("device_code", [""])[0])
+    form = {name: values[0] for name, values in request.form().items()}
+    match form.get("grant_type"):
+        case "urn:ietf:params:oauth:grant-type:device_code":
+            status, said = hub.accounts.poll(form.get("device_code", ""))
+        case "refresh_token":
+            status, said = hub.accounts.renew(form.get("refresh_token", ""))
+        case _:
+            status, said = 400, {"error": "unsupported_grant_type"}
     return as_json(said, status)
 
 

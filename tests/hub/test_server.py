@@ -249,6 +249,20 @@ def test_signing_in_with_a_code(hub, api):
     assert answer["access_token"] == hub_said["token"] and api.whoami(answer["access_token"])["name"] == "ada"
 
 
+def test_a_token_that_ends_is_renewed(hub, api):
+    hub.device(interval=0, lasts=3600)
+    code = _oauth_device.request_device_code()
+    hub.accept_device()
+    first = _oauth_device.poll_device_token(code)
+    assert first["expires_in"] == 3600
+    second = _oauth_device.refresh_access_token(first["refresh_token"])
+    assert api.whoami(second["access_token"])["name"] == "ada"
+    with pytest.raises(HfHubHTTPError):
+        api.whoami(first["access_token"])
+    with pytest.raises(DeviceCodeError, match="invalid_grant"):
+        _oauth_device.refresh_access_token(first["refresh_token"])
+
+
 def test_a_code_that_is_denied_expires_or_is_asked_for_too_often(hub, api, get):
     hub.device(interval=0)
     code = _oauth_device.request_device_code()
