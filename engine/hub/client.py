@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import huggingface_hub as hf
@@ -13,9 +12,10 @@ from huggingface_hub import constants
 from engine.formats.errors import StudioError
 from engine.hub.address import parse_address
 from engine.hub.errors import asking
-from engine.hub.listing import Room, read_files, read_repo
+from engine.hub.listing import Room, count, read_repo
+from engine.hub.plan import selection
 from engine.hub.search import Searches
-from engine.hub.session import headers_with, open_session
+from engine.hub.session import api_with, headers_with, open_session
 from engine.hub.text import clean, clean_page
 from engine.messages import Account, HubDetails, HubFile, HubPage, HubRevision, SearchHub
 
@@ -84,7 +84,7 @@ class Hub:
             return HubDetails(
                 repo=read_repo(info, room),
                 commit=_commit(info),
-                files=read_files(info)[:FILES],
+                files=_files(info, room)[:FILES],
                 revisions=_revisions(api, repo),
                 card=card,
                 security=_security(info.security_repo_status),
@@ -95,11 +95,11 @@ class Hub:
         """The commit that main means now."""
         return self.files(repo)[0]
 
-    def files(self, repo: str, revision: str = "main") -> tuple[str, list[HubFile]]:
+    def files(self, repo: str, revision: str = "main", room: Room = "adapters") -> tuple[str, list[HubFile]]:
         """The commit that ``revision`` means now, and the files of it."""
         with asking(repo):
             info = self.api().model_info(repo, revision=revision, files_metadata=True)
-            return _commit(info), read_files(info)
+            return _commit(info), _files(info, room)
 
     def account(self) -> Account:
         """Who is signed in, and whether the Hub can be reached; where the token lies is not said here."""
@@ -129,22 +129,27 @@ class Hub:
             list(self.api().list_models(limit=1))
 
 
-def api_with(token: str | None) -> hf.HfApi:
-    """The client for one token; without one nothing is sent, not even one that lies elsewhere."""
-    open_session()
-    return hf.HfApi(
-        endpoint=constants.ENDPOINT,
-        token=token or False,
-        library_name="adapter-studio",
-        library_version=version("adapter-studio"),
-    )
-
-
 def _commit(info: hf.ModelInfo) -> str:
     commit = info.sha or ""
     if len(commit) != 40 or not set(commit) <= set("0123456789abcdef"):
         raise ValueError("the answer names no commit")
     return commit
+
+
+def _files(info: hf.ModelInfo, room: Room) -> list[HubFile]:
+    """The files of a repository that was asked about with their sizes, and which of them would be fetched."""
+    files = info.siblings or []
+    notes = selection(room, [file.rfilename for file in files])
+    return [
+        HubFile(
+            name=clean(file.rfilename, 300),
+            size=count(file.lfs.size if file.lfs else file.size),
+            sha256=clean(file.lfs.sha256, 64) if file.lfs else "",
+            wanted=not notes[file.rfilename],
+            note=notes[file.rfilename],
+        )
+        for file in files
+    ]
 
 
 def _read_card(repo: str, commit: str, token: str | None) -> str:

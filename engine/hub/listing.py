@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.hub.address import is_repo
 from engine.hub.text import clean
-from engine.messages import HubFile, HubRepo
+from engine.messages import HubRepo
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
-__all__ = ["EXPAND", "SORTS", "Room", "order_of", "read_files", "read_repo"]
+__all__ = ["EXPAND", "SORTS", "Room", "count", "order_of", "read_repo"]
 
 Room = Literal["adapters", "bases"]
 
@@ -52,8 +52,8 @@ def read_repo(info: ModelInfo, room: Room) -> HubRepo:
         license=next((tag[8:] for tag in tags if tag.startswith("license:")), ""),
         gated=bool(info.gated),
         private=bool(info.private),
-        downloads=_count(info.downloads),
-        likes=_count(info.likes),
+        downloads=count(info.downloads),
+        likes=count(info.likes),
         modified=info.last_modified.timestamp() if info.last_modified else 0.0,
         size=_size(info, room),
         parameters=info.safetensors.total if info.safetensors else None,
@@ -67,24 +67,12 @@ def order_of(info: ModelInfo, sort: str) -> float:
     """The number by which ``sort`` orders repositories, the largest first."""
     match sort:
         case "downloads":
-            return _count(info.downloads)
+            return count(info.downloads)
         case "likes":
-            return _count(info.likes)
+            return count(info.likes)
         case "modified":
             return info.last_modified.timestamp() if info.last_modified else 0.0
     return float(info.trending_score or 0)
-
-
-def read_files(info: ModelInfo) -> list[HubFile]:
-    """The files of one repository that was asked about with their sizes."""
-    return [
-        HubFile(
-            name=clean(file.rfilename, 300),
-            size=_count(file.lfs.size if file.lfs else file.size),
-            sha256=clean(file.lfs.sha256, 64) if file.lfs else "",
-        )
-        for file in info.siblings or []
-    ]
 
 
 def _base(tags: list[str]) -> str:
@@ -101,7 +89,9 @@ def _size(info: ModelInfo, room: Room) -> int | None:
     if known and len(known) == len(weights):
         return sum(known)
     if room == "bases" and info.safetensors:
-        return sum(_count(count) * _BYTES.get(kind, 1) for kind, count in info.safetensors.parameters.items())
+        return sum(
+            count(numbers) * _BYTES.get(kind, 1) for kind, numbers in info.safetensors.parameters.items()
+        )
     return None
 
 
@@ -144,6 +134,6 @@ def _any(names: set[str], *endings: str) -> bool:
     return any(name.lower().endswith(endings) for name in names)
 
 
-def _count(value: Any) -> int:
+def count(value: Any) -> int:
     """A number of a stranger's, or 0: no bool, nothing negative, nothing that a message cannot carry."""
     return min(value, 1 << 60) if isinstance(value, int) and value > 0 else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from huggingface_hub.utils import _oauth_device  # private in 2.x, so nothing el
 
 from engine.formats.errors import StudioError
 from engine.hub.errors import asking, explain
-from engine.hub.session import Patience, open_session, patient
+from engine.hub.session import open_session
 from engine.hub.text import clean
 
 __all__ = ["Code", "Grant", "begin", "poll", "renew"]
@@ -57,14 +56,13 @@ def begin() -> Code:
         return Code(clean(info["user_code"], 40), address, seconds, info)
 
 
-def poll(code: Code, cancelled: threading.Event) -> Grant:
-    """Wait until the code has been typed. StudioError("sign-in") when it has run out or was turned down,
-    "cancelled" soon after the event."""
+def poll(code: Code) -> Grant:
+    """Wait until the code has been typed. StudioError("sign-in") when it has run out or was turned down, and
+    "cancelled" at the next question to the Hub after the caller's patience was."""
     open_session()
-    patience = Patience(cancelled=cancelled)
-    with asking(), patient(patience):
+    with asking():
         try:
-            answer = _oauth_device.poll_device_token(code.device, on_pending=patience.check)
+            answer = _oauth_device.poll_device_token(code.device)
         except errors.DeviceCodeError as error:
             raise _refused(error) from error
         return _granted(dict(answer))

@@ -14,8 +14,8 @@ from huggingface_hub import constants
 from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
-from engine.hub.client import api_with
 from engine.hub.listing import Room
+from engine.hub.session import api_with
 from engine.hub.text import clean
 
 __all__ = ["Plan", "PlannedFile", "check_space", "make_plan", "selection"]

@@ -19,7 +19,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 from engine.formats.errors import StudioError
 from engine.hub.errors import retry_after
 
-__all__ = ["Patience", "headers_with", "open_session", "patient"]
+__all__ = ["Patience", "api_with", "headers_with", "open_session", "patient"]
 
 TIMES = httpx2.Timeout(10.0, connect=5.0)
 
@@ -80,6 +80,17 @@ def headers_with(token: str | None) -> dict[str, str]:
     """The headers of a request in the name of ``token``; without one nothing is sent that lies elsewhere."""
     return build_hf_headers(
         token=token or False, library_name="adapter-studio", library_version=version("adapter-studio")
+    )
+
+
+def api_with(token: str | None) -> hf.HfApi:
+    """The client for one token; without one nothing is sent, not even one that lies elsewhere."""
+    open_session()
+    return hf.HfApi(
+        endpoint=constants.ENDPOINT,
+        token=token or False,
+        library_name="adapter-studio",
+        library_version=version("adapter-studio"),
     )
 
 

@@ -1,0 +1,279 @@
+"""The Hub: search, look, fetch, sign in, and give something back."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from engine.commands.session import plain, session, table
+from engine.commands.work import run_job
+from engine.formats.errors import StudioError
+from engine.formats.sizes import as_size
+from engine.messages import (
+    Account,
+    AskAccount,
+    Body,
+    Done,
+    Download,
+    HubDetails,
+    HubPage,
+    HubRepo,
+    HubVerdict,
+    HubVerdicts,
+    JudgeHub,
+    PublishAdapter,
+    Said,
+    SearchHub,
+    ShowHub,
+    SignIn,
+    SignInCode,
+    SignOut,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Find adapters on the Hub, fetch them, and publish your own.")
+
+Base = Annotated[str, typer.Option("--base", help="A base of the library, or its repository: user/model.")]
+AsBase = Annotated[bool, typer.Option("--base-model", help="A base model, not an adapter.")]
+Revision = Annotated[str, typer.Option("--revision", help="A branch, a tag or a commit.")]
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Words, user/model, or the address of a page.")] = "",
+    base: Base = "",
+    task: Annotated[str, typer.Option(help="As the Hub calls it: text-generation ...")] = "",
+    license: Annotated[str, typer.Option(help="As the Hub calls it: apache-2.0 ...")] = "",
+    gated: Annotated[bool | None, typer.Option("--gated/--no-gated", help="Only or none of these.")] = None,
+    sort: Annotated[
+        Literal["trending", "downloads", "likes", "modified"], typer.Option("--sort")
+    ] = "trending",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    all: Annotated[bool, typer.Option("--all", help="What would be hidden too, with the reason.")] = False,
+    base_model: AsBase = False,
+) -> None:
+    """Search adapters, and say of each whether it fits before anything is downloaded."""
+    room: Literal["adapters", "bases"] = "bases" if base_model else "adapters"
+    query = SearchHub(
+        text=text,
+        room=room,
+        base=base,
+        task=task,
+        license=license,
+        gated=gated,
+        sort=sort,
+        limit=limit,
+        everything=all,
+    )
+    with session.engine() as engine:
+        page: HubPage = engine.call(query, session.show_progress)
+        repos = [repo.repo for repo in page.repos]
+        judged: dict[str, HubVerdict] = {}
+
+        def show(body: Body) -> None:
+            if isinstance(body, HubVerdict):
+                judged[body.repo] = body
+                session.progress(f"Looking into {len(judged)} of {len(repos)} ...")
+
+        if repos:
+            verdicts: HubVerdicts = engine.call(JudgeHub(repos=repos, base=base, room=room), show)
+            judged |= {verdict.repo: verdict for verdict in verdicts.verdicts}
+    rows = [_row(repo, judged.get(repo.repo)) for repo in page.repos]
+    session.result({room: rows, "hidden": page.hidden, "next": page.next}, _as_table(rows, page))
+
+
+@app.command()
+def show(repo: str, revision: Revision = "main", base: Base = "", base_model: AsBase = False) -> None:
+    """Everything about one repository, with its verdict."""
+    request = ShowHub(repo=repo, revision=revision, base=base, room="bases" if base_model else "adapters")
+    with session.engine() as engine:
+        seen: HubDetails = engine.call(request, session.show_progress)
+    values = _row(seen.repo, seen.verdict) | {"revision": seen.commit, "security": seen.security}
+    values |= {"files": [plain(file) for file in seen.files], "address": seen.address}
+    values |= {"revisions": [plain(one) for one in seen.revisions], "card": seen.card}
+    session.result(values, _in_full(values))
+
+
+@app.command()
+def download(
+    repo: str,
+    revision: Revision = "main",
+    name: Annotated[str | None, typer.Option("--name", help="What to call it in the library.")] = None,
+    base_model: AsBase = False,
+    replace: Annotated[bool, typer.Option("--replace", help="In place of what came from there.")] = False,
+) -> None:
+    """Fetch an adapter or a base model, verify it, and take it into the library.
+
+    What it is, its files say. An interrupted download goes on where it ended.
+    """
+    with session.engine() as engine:
+        seen: HubDetails = engine.call(ShowHub(repo=repo, revision=revision), session.show_progress)
+    room = "bases" if base_model else _room_of(seen)
+    out = name or (seen.repo.have if replace and seen.repo.have else seen.repo.repo.rpartition("/")[2])
+    job = run_job(
+        Download(repo=seen.repo.repo, out=out, room=room, revision=revision, replace=replace),
+    )
+    result = {"name": job.name} | job.result | {"job": job.id}
+    resumed = result.get("resumed_from") or 0
+    before = f", {as_size(resumed)} of it from an earlier try" if resumed else ""
+    session.result(
+        result,
+        f"{result['name']} is in the library: {as_size(result.get('bytes', 0))} fetched{before}, verified, "
+        f"at {result.get('revision', '')[:12]}.\n{result.get('path', '')}",
+    )
+
+
+@app.command()
+def signin(
+    token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read a token from standard input.")] = (
+        False
+    ),
+) -> None:
+    """Sign in by a code that is typed in a browser, or with a token from standard input."""
+    token = ""
+    if token_stdin:
+        token = sys.stdin.readline().strip()
+        if not token:
+            raise StudioError(
+                "usage", "There is no token on standard input.", "Pipe it in: ... | hub signin --token-stdin"
+            )
+
+    def tell(body: Body) -> None:
+        match body:
+            case SignInCode(code=code, address=address, seconds=seconds):
+                session.note(f"Type the code {code} at {address} within {max(1, seconds // 60)} minutes.")
+            case Said(text=text):
+                session.note(text)
+
+    with session.engine() as engine:
+        seen: Account = engine.call(SignIn(token=token), tell)
+    _tell(seen)
+
+
+@app.command()
+def signout() -> None:
+    """Forget the token that the studio keeps."""
+    with session.engine() as engine:
+        seen: Account = engine.call(SignOut())
+    _tell(seen)
+
+
+@app.command()
+def account() -> None:
+    """Who is signed in, and whether the Hub can be reached."""
+    with session.engine() as engine:
+        seen: Account = engine.call(AskAccount())
+    _tell(seen)
+
+
+@app.command()
+def publish(
+    name: Annotated[str, typer.Argument(help="An adapter of the library.")],
+    repo: Annotated[str, typer.Argument(help="Where to: USER/NAME.")],
+    public: Annotated[bool, typer.Option("--public", help="For everybody to see.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only show the card; send nothing.")] = False,
+) -> None:
+    """Put an adapter on the Hub with a card made of what is known about it. Private unless --public."""
+    said: list[str] = []
+
+    def tell(body: Body) -> None:
+        if isinstance(body, Said):
+            said.append(body.text)
+            if not preview:
+                session.progress(body.text)
+
+    with session.engine() as engine:
+        done: Done = engine.call(
+            PublishAdapter(name=name, repo=repo, private=not public, preview=preview), tell
+        )
+    if preview:
+        card = "\n".join(said)
+        session.result({"name": name, "repo": repo, "card": card}, card)
+        return
+    who = "for everybody to see" if public else "private"
+    session.result(
+        {"name": name, "repo": repo, "private": not public, "address": done.path},
+        f"{name} is on the Hub ({who}): {done.path}",
+    )
+
+
+def _row(repo: HubRepo, verdict: HubVerdict | None) -> dict[str, Any]:
+    """What the contract promises of each repository, and what else a list says."""
+    return plain(repo) | {
+        "base": (verdict and verdict.base) or repo.base,
+        "rank": (verdict and verdict.rank) or repo.rank,
+        "size": (verdict and verdict.size) or repo.size,
+        "verdict": verdict.fit.verdict if verdict else None,
+        "reason": verdict.fit.reason if verdict else repo.hidden,
+    }
+
+
+def _as_table(rows: list[dict[str, Any]], page: HubPage) -> str:
+    shown = [
+        (
+            row["repo"],
+            row["base"],
+            str(row["rank"] or ""),
+            _size(row["size"]),
+            f"{row['downloads']:,}",
+            row["license"] + (" gated" if row["gated"] else ""),
+            row["verdict"] or "hidden",
+            row["reason"] if not row["hidden"] else f"{row['hidden']}. {row['reason']}",
+        )
+        for row in rows
+    ]
+    head = ("repository", "base", "rank", "size", "downloads", "licence", "", "")
+    text = table(head, shown) or "Nothing was found."
+    if page.hidden:
+        text += f"\n{page.hidden} hidden, as they are no adapters for a language or picture model; --all."
+    return text
+
+
+def _in_full(values: dict[str, Any]) -> str:
+    lines = [
+        values["repo"] + (f"  ({values['have']} in the library)" if values["have"] else ""),
+        f"{values['verdict']}: {values['reason']}" if values["verdict"] else "",
+        f"For {values['base'] or 'a base that it does not name'}, licence {values['license'] or 'unknown'}, "
+        f"{values['downloads']:,} downloads, {values['likes']:,} likes.",
+        f"Gated: ask for access at {values['address']}." if values["gated"] else "",
+        values["security"],
+        values["address"],
+        "",
+        table(("file", "size"), [(file["name"], _size(file["size"])) for file in values["files"]]),
+        "",
+        table(("revision", "commit"), [(one["name"], one["commit"]) for one in values["revisions"]]),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _room_of(seen: HubDetails) -> Literal["adapters", "bases"]:
+    names = {file.name for file in seen.files}
+    if "adapter_config.json" in names:
+        return "adapters"
+    if "config.json" in names:
+        return "bases"
+    raise StudioError(
+        "adapter",
+        f"{seen.repo.repo} holds neither an adapter nor a base model"
+        + (f": {seen.repo.hidden}." if seen.repo.hidden else "."),
+        f"Look at its files: adapter-studio hub show {seen.repo.repo}",
+    )
+
+
+def _tell(seen: Account) -> None:
+    where = {
+        "keyring": "; the token lies in the system's keyring",
+        "file": "; the token lies in a file for you alone, as there is no keyring here",
+        "elsewhere": "; the token is that of `hf auth login` or of HF_TOKEN",
+    }
+    text = f"Signed in to {seen.endpoint} as {seen.name}{where.get(seen.kept, '')}." if seen.name else ""
+    if not text and not seen.problem:
+        text = f"Nobody is signed in; {seen.endpoint} answers."
+    session.result(plain(seen), "\n".join(line for line in (text, seen.problem) if line))
+
+
+def _size(count: int | None) -> str:
+    return as_size(count) if count else ""

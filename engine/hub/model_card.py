@@ -1,0 +1,101 @@
+"""The model card that an adapter is published with: its README, made of what is known about it."""
+
+from __future__ import annotations
+
+import re
+
+import huggingface_hub as hf
+
+from engine.formats.markdown import one_line, section, table
+from engine.messages import AdapterCard, BaseCard, Provenance
+
+__all__ = ["base_name", "model_card"]
+
+_LOAD = """\
+```python
+from peft import PeftModel
+from transformers import {auto}
+
+base = {auto}.from_pretrained("{base}")
+model = PeftModel.from_pretrained(base, "{repo}")
+```
+
+In Adapter Studio: `adapter-studio hub download {repo}`."""
+
+_PATH = re.compile(r"(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\,;|]+[/\\])+([^\s/\\,;|]+)")
+
+
+def model_card(
+    card: AdapterCard,
+    provenance: Provenance | None = None,
+    base: BaseCard | None = None,
+    repo: str = "USER/NAME",
+) -> str:
+    """The card of an adapter: front matter as the Hub reads it, what it is, how PEFT loads it, where it comes
+    from. ``base`` is the base of the library that it is for, where there is one. Folders of this machine are
+    left out of it."""
+    named = base_name(card, base)
+    auto = _auto_class(base)
+    facts = [(what, _without_folders(value)) for what, value in (provenance.facts if provenance else [])]
+    files = sorted(provenance.files.items()) if provenance else []
+    return "\n".join(
+        [
+            _front_matter(card, base),
+            f"# {one_line(card.name)}",
+            "",
+            *([one_line(_without_folders(card.description)), ""] if card.description else []),
+            _what(card, named),
+            *section("Use", _LOAD.format(auto=auto, base=named or "BASE", repo=repo).splitlines()),
+            *section("Where it comes from", table(("", ""), facts)),
+            *section("Files", table(("file", "SHA-256"), files)),
+            *section("Licence", [one_line(card.license)] if card.license else []),
+            "",
+        ]
+    )
+
+
+def base_name(card: AdapterCard, base: BaseCard | None) -> str:
+    """What others know the adapter's base as: its repository, else its name, never a folder."""
+    return (base.repo or base.name) if base else _without_folders(card.base)
+
+
+def _front_matter(card: AdapterCard, base: BaseCard | None) -> str:
+    named = base_name(card, base)
+    data = hf.ModelCardData(
+        base_model=named if "/" in named else None,  # a bare name may be that of somebody else's model
+        library_name="peft",
+        license=card.license.lower() or None,
+        tags=["lora", "adapter-studio", *card.tags],
+        pipeline_tag="image-classification" if _is_vision(base) else "text-generation",
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _what(card: AdapterCard, base: str) -> str:
+    kind = {
+        "lora": "A LoRA",
+        "rslora": "A rank-stabilised LoRA",
+        "dora": "A DoRA",
+        "svd": "A LoRA ordered by SVD",
+    }
+    targets = ", ".join(f"`{one_line(name)}`" for name in card.targets[:20])
+    more = f" and {len(card.targets) - 20} more" if len(card.targets) > 20 else ""
+    on = f" on {targets}{more}" if targets else ""
+    return (
+        f"{kind.get(card.kind, 'An adapter')} of rank {card.rank} (alpha {card.alpha:g}) for "
+        f"{one_line(base or 'a base that it does not name')}{on}: {card.tensors} tensors, {card.bytes:,} "
+        "bytes. Made with Adapter Studio."
+    )
+
+
+def _auto_class(base: BaseCard | None) -> str:
+    return "AutoModelForImageClassification" if _is_vision(base) else "AutoModelForCausalLM"
+
+
+def _is_vision(base: BaseCard | None) -> bool:
+    return base is not None and "ImageClassification" in base.architecture
+
+
+def _without_folders(text: str) -> str:
+    """``text`` with each path reduced to the name at its end: where things lie is nobody else's business."""
+    return _PATH.sub(r"\1", text)
