@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from engine.formats.base_config import read_object
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.places import today
 from engine.formats.safetensors_file import TensorInfo, read_header
 
-__all__ = ["BaseShapes", "base_shapes", "read_config", "read_tables", "shapes_of", "weight_files"]
+__all__ = ["BaseShapes", "base_shapes", "read_tables", "shapes_of", "weight_files"]
 
-MAX_CONFIG = 1 << 20
 MAX_INDEX = 16 << 20
 INDEX = "model.safetensors.index.json"
-HINT = "Choose the folder of a transformers model: config.json, a tokenizer and .safetensors weights."
 
 Shape = tuple[int, ...]
 
@@ -43,22 +40,8 @@ class BaseShapes:
 
 def base_shapes(folder: Path, names: Collection[str] = ()) -> BaseShapes:
     """The shapes of the base in ``folder``. StudioError("base") when it is none."""
-    config = read_config(folder / "config.json")
+    config = read_object(folder / "config.json")
     return shapes_of(config, read_tables(folder), (*names, folder.name))
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The object in a model's config.json; StudioError("base") when it is missing, too large or damaged."""
-    if not path.is_file():
-        raise StudioError("base", f"There is no {path.name} in {path.parent}.", HINT)
-    if path.stat().st_size > (MAX_INDEX if path.name == INDEX else MAX_CONFIG):
-        raise StudioError("base", f"The {path.name} in {path.parent} is too large to be one.", HINT)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise StudioError(
-            "base", f"The {path.name} in {path.parent} cannot be read.", HINT, str(error)
-        ) from error
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -77,7 +60,7 @@ def weight_files(folder: Path) -> list[Path]:
                 "Other weight files are never opened.",
             )
         return found
-    named = read_config(folder / INDEX).get("weight_map")
+    named = read_object(folder / INDEX, MAX_INDEX).get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
         raise StudioError("base", f"The index of the weights in {folder} is damaged.", "Fetch it again.")
     for name in sorted(set(named.values())):

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.formats.architectures import ARCHITECTURES, STATEFUL
+from engine.formats.base_config import check_config
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.safetensors_file import read_header
 
@@ -108,22 +109,9 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
 def _config(folder: Path, name: str) -> dict[str, Any]:
     """The config without what could choose code."""
     config = _read_json(folder / "config.json", name)
-    if _mentions(config, "auto_map") or "auto_map" in _read_json(folder / "tokenizer_config.json", name):
-        raise StudioError(
-            "refused",
-            f"The base {name} brings its own code, which is never run.",
-            "Choose a base of an architecture that transformers itself knows.",
-        )
-    if config.get("quantization_config"):
-        raise StudioError(
-            "base", f"The base {name} is stored in a quantised form.", "Choose its full-precision version."
-        )
-    if config.get("model_type") not in ARCHITECTURES:
-        raise StudioError(
-            "base",
-            f"The base {name} is of the kind {config.get('model_type')!r}, which is not supported.",
-            f"Supported are {', '.join(sorted(ARCHITECTURES))}.",
-        )
+    if "auto_map" in _read_json(folder / "tokenizer_config.json", name):
+        config = config | {"auto_map": "the tokenizer's"}
+    check_config(config, name)
     config = _floats(config)
     # These name kernels to fetch, or models inside the model; neither is needed.
     return {
@@ -140,12 +128,6 @@ def _floats(value: Any) -> Any:
             return float(value["__float__"])
         return {key: _floats(each) for key, each in value.items()}
     return [_floats(each) for each in value] if isinstance(value, list) else value
-
-
-def _mentions(value: object, key: str) -> bool:
-    if isinstance(value, dict):
-        return key in value or any(_mentions(each, key) for each in value.values())
-    return isinstance(value, list) and any(_mentions(each, key) for each in value)
 
 
 def _check_files(folder: Path, name: str) -> None:

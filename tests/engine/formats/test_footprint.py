@@ -6,6 +6,7 @@ from math import prod
 
 import pytest
 
+from engine.formats.base_config import check_config
 from engine.formats.base_shapes import read_tables
 from engine.formats.errors import StudioError
 from engine.formats.footprint import CONTEXT, footprint, read_sizes
@@ -71,8 +72,8 @@ def test_sizes_that_no_model_has_are_refused(change, word):
 @pytest.mark.parametrize("kind", ["trojan", "", None, 7, ["llama"]])
 def test_an_unknown_kind_is_no_base(kind):
     with pytest.raises(StudioError) as caught:
-        read_sizes(LLAMA_7B | {"model_type": kind})
-    assert caught.value.code == "base"
+        check_config(LLAMA_7B | {"model_type": kind}, "mine")
+    assert caught.value.code == "base" and "mine" in caught.value.message
 
 
 def _random(kind):

@@ -49,15 +49,16 @@ def test_code_named_deep_inside_is_refused(copy):
         load_base(copy, "b", "cpu")
 
 
-def test_attention_kernels_are_not_the_folders_choice(copy):
-    edit(
-        copy / "config.json",
-        _attn_implementation="evil/kernel",
-        attn_implementation="evil/kernel",
-        _attn_implementation_internal="evil/kernel",
-    )
-    model = load_base(copy, "b", "cpu").model
-    assert "evil" not in str(model.config._attn_implementation)
+@pytest.mark.parametrize(
+    "key", ["_attn_implementation", "attn_implementation", "_attn_implementation_internal"]
+)
+def test_attention_is_not_the_folders_choice(copy, key):
+    edit(copy / "config.json", **{key: "flash_attention_2"})  # which is not installed here
+    assert load_base(copy, "b", "cpu").model.config._attn_implementation == "sdpa"
+    edit(copy / "config.json", **{key: "evil/kernel"})
+    with pytest.raises(StudioError) as caught:
+        load_base(copy, "b", "cpu")
+    assert caught.value.code == "refused"
 
 
 @pytest.mark.parametrize(
