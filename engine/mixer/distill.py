@@ -13,7 +13,7 @@ from engine.lora import Adapter, Bank, Gates, attach, write_adapter
 from engine.mixer.export import divergence
 from engine.training import Loss
 from engine.training.play import play
-from engine.training.text import Example, collate, shuffled
+from engine.training.text import Example, collate, completion_logits, shuffled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -55,10 +55,10 @@ class Distillation:
     def loss(self, numbers: Sequence[int]) -> Loss:
         batch = collate([self.examples[number] for number in numbers], self.model.device)
         with torch.no_grad(), play(self.bank, self.gates):
-            mix = self.model(input_ids=batch.ids, use_cache=False).logits
+            mix = completion_logits(self.model, batch)
         with play(self.student, self.speaking):
-            lora = self.model(input_ids=batch.ids, use_cache=False).logits
-        return Loss(divergence(mix[batch.learned].float(), lora[batch.learned].float()), batch.read)
+            lora = completion_logits(self.model, batch)
+        return Loss(divergence(mix.float(), lora.float()), batch.read)
 
     def adapter(self) -> Adapter:
         """The LoRA as it is now."""

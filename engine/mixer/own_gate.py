@@ -31,7 +31,7 @@ from engine.messages import RouterInput, RouterShare
 from engine.mixer.router import Router
 from engine.training import Loss
 from engine.training.play import play
-from engine.training.text import collate, completion_loss, encode, shuffled
+from engine.training.text import collate, completion_logits, completion_loss, encode, shuffled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -95,7 +95,7 @@ class GateTask:
     def loss(self, numbers: Sequence[int]) -> Loss:
         batch = collate([self.examples[number] for number in numbers], self.model.device)
         with play(self.bank, self.gates):
-            logits = self.model(input_ids=batch.ids, use_cache=False).logits
+            logits = completion_logits(self.model, batch)
         return Loss(completion_loss(logits, batch), batch.read)
 
     def save(self, folder: Path) -> dict[str, Any]:

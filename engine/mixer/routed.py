@@ -12,7 +12,7 @@ from engine.lora import Bank, Gates
 from engine.mixer.collapse import RoutingWatch
 from engine.mixer.losses import Routing, routing
 from engine.training.play import play
-from engine.training.text import Batch
+from engine.training.text import Batch, completion_logits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,12 +21,12 @@ __all__ = ["routed", "usage"]
 
 
 def routed(model: PreTrainedModel, bank: Bank, gates: Gates, batch: Batch) -> tuple[Tensor, Routing]:
-    """Logits [rows, length, vocabulary] of ``batch`` under ``gates``, which have a tape, and how its real
+    """Logits [learned tokens, vocabulary] of ``batch`` under ``gates``, which have a tape, and how its real
     tokens were routed. Both keep their gradient."""
     tape = gates.tape
     assert tape is not None
     with play(bank, gates):
-        logits = model(input_ids=batch.ids, use_cache=False).logits
+        logits = completion_logits(model, batch)
     return logits, routing(tape.gates.pop(), batch.real)
 
 

@@ -162,7 +162,7 @@ def _losses(base: Base, speaker: Speaker, examples: Sequence[Example]) -> Genera
     batch = collate(examples, base.device)
     with torch.no_grad(), speaker.playing():
         logits = speaker.model(input_ids=batch.ids, use_cache=False).logits
-    tokens = completion_loss(logits, batch, reduction="none")
+    tokens = completion_loss(logits[batch.learned], batch, reduction="none")
     yield
     counts = batch.learned.sum(1)
     return [float(part.sum()) for part in torch.split(tokens, counts.tolist())], counts.double().tolist()

@@ -14,7 +14,7 @@ from engine.formats.dataset import Row
 from engine.lora import attach, new_adapter, write_adapter
 from engine.training.play import play
 from engine.training.task import Loss
-from engine.training.text import collate, completion_loss, encode, shuffled
+from engine.training.text import collate, completion_logits, completion_loss, encode, shuffled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -66,7 +66,7 @@ class LoraTask:
     def loss(self, numbers: list[int]) -> Loss:
         batch = collate([self.examples[number] for number in numbers], self.model.device)
         with play(self.bank, self.gates):
-            logits = self.model(input_ids=batch.ids, use_cache=False).logits
+            logits = completion_logits(self.model, batch)
         return Loss(completion_loss(logits, batch), batch.read)
 
     def save(self, folder: Path) -> dict[str, Any]:

@@ -15,9 +15,18 @@ from engine.formats.dataset import Message, Row
 from engine.formats.errors import DataError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Batch", "Example", "collate", "completion_loss", "encode", "encode_prompt", "shuffled"]
+__all__ = [
+    "Batch",
+    "Example",
+    "collate",
+    "completion_logits",
+    "completion_loss",
+    "encode",
+    "encode_prompt",
+    "shuffled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded ids [rows, length]; which are real; which predict a learned token; how many are real.
+    """Right-padded ids [rows, length] without each row's last, which predicts nothing; which are real; which
+    predict a learned token; those tokens, row by row; how many are real.
 
     No attention mask is needed: in a causal model a real token never sees the padding behind it.
     """
@@ -38,6 +48,7 @@ class Batch:
     ids: Tensor
     real: Tensor
     learned: Tensor
+    targets: Tensor
     read: int
 
 
@@ -109,17 +120,37 @@ def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> 
     ids = torch.nn.utils.rnn.pad_sequence(
         [torch.tensor(example.ids) for example in examples], batch_first=True
     )
-    position = torch.arange(ids.shape[1])
-    real = position < lengths[:, None]
-    learned = (position >= asked[:, None] - 1) & (position < lengths[:, None] - 1)
-    return Batch(ids.to(device), real.to(device), learned.to(device), int(lengths.sum()))
+    position = torch.arange(ids.shape[1] - 1)
+    real = position < lengths[:, None] - 1
+    learned = real & (position >= asked[:, None] - 1)
+    targets = ids[:, 1:][learned]
+    read, ids = int(real.sum()), ids[:, :-1]
+    return Batch(ids.to(device), real.to(device), learned.to(device), targets.to(device), read)
+
+
+def completion_logits(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """What ``model`` says at the learned positions, row by row: [learned tokens, vocabulary].
+
+    Its head, as wide as the vocabulary, reads these positions alone. Where a bank adapts the head it reads
+    the whole text, because a router follows a text from its start.
+    """
+    head = model.get_output_embeddings()
+    logits: Tensor
+    if head is None or head._forward_hooks:
+        logits = model(input_ids=batch.ids, use_cache=False).logits[batch.learned]
+        return logits
+    handle = head.register_forward_pre_hook(lambda module, args: (args[0][batch.learned],))
+    try:
+        logits = model(input_ids=batch.ids, use_cache=False).logits
+    finally:
+        handle.remove()
+    return logits
 
 
 def completion_loss(logits: Tensor, batch: Batch, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats of the tokens that follow the learned positions.
+    """Cross-entropy in nats of the learned tokens.
 
-    ``logits`` is [rows, length, vocabulary]. With ``reduction`` "none" one number per learned token, row by
-    row.
+    ``logits`` is [learned tokens, vocabulary]. With ``reduction`` "none" one number per learned token, row
+    by row.
     """
-    targets = batch.ids.roll(-1, dims=1)[batch.learned]
-    return functional.cross_entropy(logits[batch.learned].float(), targets, reduction=reduction)
+    return functional.cross_entropy(logits.float(), batch.targets, reduction=reduction)

@@ -95,7 +95,7 @@ class RowsTask:
 
     def loss(self, numbers: list[int]) -> Loss:
         batch = collate([self._examples[number] for number in numbers], self._device)
-        return Loss(completion_loss(self._forward(batch.ids), batch), batch.read)
+        return Loss(completion_loss(self._forward(batch.ids)[batch.learned], batch), batch.read)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the trained tensors alone, as ``baseline.safetensors``."""

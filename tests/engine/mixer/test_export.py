@@ -107,7 +107,7 @@ def test_the_mean_is_over_real_tokens_and_faders_count(llama, experts):
     for path, here in padded.items():
         assert "null" not in here and here["e2"] == 0
         for name, weight in here.items():
-            expected = (3 * alone[0][path][name] + 7 * alone[1][path][name]) / 10
+            expected = (2 * alone[0][path][name] + 6 * alone[1][path][name]) / 8
             assert weight == pytest.approx(expected, rel=1e-5)
         assert here["e0"] < 2.0
     bank.detach()

@@ -19,7 +19,7 @@ from engine.mixer import load_mix
 from engine.mixer.joint import JointTask
 from engine.training import Checkpoints, Mailbox, Settings, StepDone, train
 from engine.training.play import play
-from engine.training.text import collate, completion_loss, encode
+from engine.training.text import collate, completion_logits, completion_loss, encode
 
 torch.set_num_threads(1)
 
@@ -111,7 +111,7 @@ def test_both_stages_learn_and_the_mix_is_an_ordinary_one(
     assert mix.trained["examples"] == 80 and mix.trained["data"].keys() == {"first", "last"}
     batch = collate(encode(tiny_tokenizer, rows["first"][:6]))
     with torch.no_grad(), play(bank, bank.new_gates({"first": 1.0, "last": 1.0}, router=router)):
-        logits = model(input_ids=batch.ids).logits
+        logits = completion_logits(model, batch)
     assert float(completion_loss(logits, batch)) == pytest.approx(expected, rel=1e-5)
     bank.detach()
     folder = tmp_path / "elsewhere" / "pair" / "experts" / "first"
@@ -143,7 +143,7 @@ def test_in_the_hard_stage_a_row_is_read_by_its_own_expert_alone(llama, rows, ti
     for name, numbers in {"first": [0, 1], "last": [45, 46]}.items():
         batch, _ = task._batch(numbers)
         with torch.no_grad(), play(task.bank, task.bank.new_gates({name: 1.0})):
-            apart[name] = float(completion_loss(llama(input_ids=batch.ids).logits, batch))
+            apart[name] = float(completion_loss(completion_logits(llama, batch), batch))
     assert loss.metrics["loss.first"] == pytest.approx(apart["first"], rel=1e-5)
     assert loss.metrics["loss.last"] == pytest.approx(apart["last"], rel=1e-5)
     assert loss.metrics["entropy"] == loss.metrics["load.null"] == 0

@@ -14,7 +14,7 @@ from engine.lora import read_adapter
 from engine.mixer.training import RouterTask
 from engine.training import Settings, train
 from engine.training.play import play
-from engine.training.text import collate, encode
+from engine.training.text import collate, completion_logits, encode
 
 STARTER = Path(__file__).parents[3] / "resources" / "starter"
 TASKS = ("reverse", "sort", "upper", "plural", "double", "consonants")
@@ -48,9 +48,9 @@ def scores(task, heldout, mode):
     found = {}
     for name, batch in heldout.items():
         with play(task.bank, gates):
-            logits = task.model(input_ids=batch.ids, use_cache=False).logits
-        right = (logits.argmax(-1) == batch.ids.roll(-1, 1)) | ~batch.learned
-        found[name] = right.all(1).float().mean().item()
+            right = completion_logits(task.model, batch).argmax(-1) == batch.targets
+        rows = right.split(batch.learned.sum(1).tolist())
+        found[name] = sum(bool(row.all()) for row in rows) / len(rows)
     return found
 
 

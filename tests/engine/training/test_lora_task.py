@@ -15,7 +15,6 @@ from engine.formats.checkpoint_folder import newest_checkpoint
 from engine.formats.dataset import read_rows
 from engine.lora import read_adapter
 from engine.training import LoraTask, Settings, StepDone, train
-from engine.training.text import collate
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_it_learns_and_writes_what_it_learned(model, tiny_tokenizer, copy_task, 
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
-def test_the_curve_is_pefts(model, tiny_base_folder, tiny_tokenizer, copy_task):
+def test_the_curve_is_pefts(model, tiny_base_folder, tiny_tokenizer, copy_task, labelled):
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaForCausalLM
 
@@ -70,10 +69,7 @@ def test_the_curve_is_pefts(model, tiny_base_folder, tiny_tokenizer, copy_task):
     batches = [batch for _ in range(3) for batch in task.batches(order)]
     expected = []
     for step in range(10):
-        batch = collate([task.examples[number] for number in batches[step]])
-        labels = torch.full_like(batch.ids, -100)
-        labels[:, 1:][batch.learned[:, :-1]] = batch.ids[:, 1:][batch.learned[:, :-1]]
-        loss = theirs(input_ids=batch.ids, attention_mask=batch.real.long(), labels=labels).loss
+        loss = theirs(**labelled([task.examples[number] for number in batches[step]])).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.param_groups[0]["lr"] = 0.01 * (1 - step / 10)

@@ -5,30 +5,37 @@ import torch
 
 from engine.formats.dataset import Message, Row
 from engine.formats.errors import DataError
-from engine.training.text import collate, completion_loss, encode, encode_prompt, shuffled
+from engine.training.text import collate, completion_logits, completion_loss, encode, encode_prompt, shuffled
 
 
 def test_only_the_completion_and_its_end_are_learned(tiny_tokenizer):
     examples = encode(tiny_tokenizer, [Row("ab", "c"), Row("a", "bcd")])
     assert [tiny_tokenizer.decode(example.ids) for example in examples] == ["<s>abc</s>", "<s>abcd</s>"]
     batch = collate(examples)
-    assert batch.ids.shape == (2, 6)
-    assert batch.read == int(batch.real.sum()) == 11
-    learned = batch.ids.roll(-1, 1)[batch.learned].tolist()
-    assert tiny_tokenizer.decode(learned) == "c</s>bcd</s>"
+    # The last token of a row predicts nothing and is not read.
+    assert tiny_tokenizer.decode(batch.ids[0][batch.real[0]]) == "<s>abc"
+    assert batch.ids.shape == (2, 5)
+    assert batch.read == int(batch.real.sum()) == 9
+    assert tiny_tokenizer.decode(batch.targets) == "c</s>bcd</s>"
 
 
-def test_the_loss_is_that_of_transformers(tiny_base_folder, tiny_tokenizer):
+def test_the_loss_is_that_of_transformers(tiny_base_folder, tiny_tokenizer, labelled):
     from transformers import LlamaForCausalLM
 
     model = LlamaForCausalLM.from_pretrained(tiny_base_folder)
-    batch = collate(encode(tiny_tokenizer, [Row("ab", "c"), Row("a", "bcd"), Row("", "d")]))
-    labels = torch.full_like(batch.ids, -100)
-    labels[:, 1:][batch.learned[:, :-1]] = batch.ids[:, 1:][batch.learned[:, :-1]]
+    examples = encode(tiny_tokenizer, [Row("ab", "c"), Row("a", "bcd"), Row("", "d")])
+    batch = collate(examples)
     with torch.no_grad():
-        theirs = model(input_ids=batch.ids, attention_mask=batch.real.long(), labels=labels)
-        ours = completion_loss(model(input_ids=batch.ids).logits, batch)
-    assert ours.item() == pytest.approx(theirs.loss.item(), rel=1e-5)
+        theirs = model(**labelled(examples))
+        logits = completion_logits(model, batch)
+        # A head that somebody listens to, as a bank does, reads the whole text.
+        heard = []
+        model.lm_head.register_forward_hook(lambda module, args, output: heard.append(args[0].shape[:2]))
+        again = completion_logits(model, batch)
+    assert completion_loss(logits, batch).item() == pytest.approx(theirs.loss.item(), rel=1e-5)
+    assert heard == [batch.ids.shape]
+    torch.testing.assert_close(again, logits)
+    assert not model.lm_head._forward_pre_hooks
 
 
 def test_a_row_too_long_is_refused_and_not_cut(tiny_tokenizer):
