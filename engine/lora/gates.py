@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding
 
 from engine.formats.errors import StudioError
@@ -150,8 +152,8 @@ class Gates:
             self._begin()
         if self.tape is not None:
             self.tape.open()
-        self._seated = seat and not torch.is_grad_enabled()
-        if self._seated:
+        self._seated = seat
+        if seat:
             self._stack.seat(self.router.weights, self._voices)
 
     def end(self, whole: bool) -> None:
@@ -176,13 +178,14 @@ class Gates:
             t = torch.mm(flat, group.A.t())
             h = (t if group.ones is None else t + group.ones) * self._levels[index]
         else:
-            voice = self._voices[index]
-            if self._seated:
-                parts = torch.mm(flat, group.product).split_with_sizes(self._sizes[index], 1)
-                t, logits = parts[0], parts[1:]
-            else:  # apart, so that no gradient is worked out for frozen rows
-                t = torch.mm(flat, group.A.t())
-                logits = torch.mm(flat, voice.rows().to(group.A).t()).split_with_sizes(voice.sizes, 1)
+            if not self._seated:  # outside the model's own forward pass
+                self._stack.seat(self.router.weights, self._voices)
+            if torch.is_grad_enabled():
+                rows = self._voices[index].rows().to(dtype)
+                both: Tensor = _Product.apply(flat, group.A, rows, group.product)  # type: ignore[no-untyped-call]
+            else:
+                both = torch.mm(flat, group.product)
+            t, *logits = both.split_with_sizes(self._sizes[index], 1)
             if group.ones is not None:
                 t = t + group.ones
             shape = (size[0], size[1]) if len(size) == 3 else self._shape(len(flat))
@@ -238,6 +241,29 @@ class Gates:
         """(B, T) of an input that comes flat: some models fold rows and tokens into one dimension."""
         tokens = self._tokens
         return tokens if tokens is not None and tokens[0] * tokens[1] == count else (1, count)
+
+
+class _Product(torch.autograd.Function):
+    """x [A; V]^T in one product, and one for the gradient of x. ``whole`` [d_in, R + n] holds A and the rows
+    V as they are; a gradient is worked out only for those of them that learn."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, A: Tensor, rows: Tensor, whole: Tensor) -> Tensor:
+        ctx.save_for_backward(x, whole)
+        ctx.rank = len(A)
+        return torch.mm(x, whole)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        x, whole = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        return (
+            torch.mm(slope, whole.t()) if wanted[0] else None,
+            torch.mm(slope[:, : ctx.rank].t(), x) if wanted[1] else None,
+            torch.mm(slope[:, ctx.rank :].t(), x) if wanted[2] else None,
+            None,
+        )
 
 
 def read_table(group: Group, ids: Tensor) -> Tensor:
