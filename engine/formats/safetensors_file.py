@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.formats.errors import AdapterError
+from engine.formats.plain import open_plain, parse_json
 
-__all__ = ["DTYPE_BYTES", "TensorInfo", "parse_header", "read_header"]
+__all__ = ["DTYPE_BYTES", "MAX_HEADER", "TensorInfo", "parse_header", "read_entry", "read_header"]
 
 MAX_HEADER = 4 << 20
 MAX_TENSORS = 20_000
@@ -44,9 +45,10 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     AdapterError when the file is not safetensors (whatever its name says), is truncated, has trailing or
     overlapping bytes, or promises more than 4 MiB of header or 20,000 tensors.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        return parse_header(file.read(8 + MAX_HEADER), size)
+    with open_plain(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        file.seek(0)
+        return parse_header(file.read(8 + min(length, MAX_HEADER)), os.fstat(file.fileno()).st_size)
 
 
 def parse_header(head: bytes, size: int) -> dict[str, TensorInfo]:
@@ -67,24 +69,18 @@ def parse_header(head: bytes, size: int) -> dict[str, TensorInfo]:
     if 8 + length > min(size, len(head)):
         raise AdapterError("The weights file is cut off: it ends before its own table of contents.", _HINT)
     table = _decode(head[8 : 8 + length])
-    tensors = sorted((_tensor(name, entry) for name, entry in table), key=lambda info: (info.start, info.end))
+    tensors = sorted(
+        (read_entry(name, entry) for name, entry in table), key=lambda info: (info.start, info.end)
+    )
     _check_layout(tensors, size - 8 - length)
     return {info.name: info for info in tensors}
 
 
 def _decode(raw: bytes) -> list[tuple[str, Any]]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name occurs twice")
-        return found
-
     try:
-        table = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+        table = parse_json(raw)
     except (ValueError, RecursionError) as error:
         raise AdapterError("The weights file's table of contents is damaged.", _HINT, str(error)) from error
-    if not isinstance(table, dict):
-        raise AdapterError("The weights file's table of contents is damaged.", _HINT, "not an object")
     metadata = table.pop("__metadata__", {})
     if not isinstance(metadata, dict):
         raise AdapterError("The weights file's table of contents is damaged.", _HINT, "odd metadata")
@@ -100,7 +96,8 @@ def _natural(value: Any) -> bool:
     return type(value) is int and 0 <= value < 1 << 62
 
 
-def _tensor(name: str, entry: Any) -> TensorInfo:
+def read_entry(name: str, entry: Any) -> TensorInfo:
+    """One entry of the table, checked by itself; AdapterError when it is damaged."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise AdapterError("The weights file's table of contents is damaged.", _HINT, f"entry {name[:99]!r}")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
