@@ -125,8 +125,10 @@ class Hub:
         return name, scope
 
     def _knock(self) -> None:
+        open_session()
         with asking():
-            list(self.api().list_models(limit=1))
+            answer = hf.get_session().get(f"{self.endpoint}/api/models", params={"limit": 1})
+            hf.hf_raise_for_status(answer)
 
 
 def _commit(info: hf.ModelInfo) -> str:
@@ -155,8 +157,9 @@ def _files(info: hf.ModelInfo, room: Room) -> list[HubFile]:
 def _read_card(repo: str, commit: str, token: str | None) -> str:
     """The model card of one commit, "" where there is none or it may not be read."""
     address = hf.hf_hub_url(repo, "README.md", revision=commit, endpoint=constants.ENDPOINT)
-    with hf.get_session().stream("GET", address, headers=headers_with(token)) as answer:
-        if answer.status_code in (401, 403, 404):
+    headers = headers_with(token) | {"Range": f"bytes=0-{CARD - 1}"}
+    with hf.get_session().stream("GET", address, headers=headers) as answer:
+        if answer.status_code in (401, 403, 404, 416):  # the last: it is empty
             return ""
         hf.hf_raise_for_status(answer)
         card = bytearray()

@@ -78,7 +78,7 @@ def _what(card: AdapterCard, base: str) -> str:
         "dora": "A DoRA",
         "svd": "A LoRA ordered by SVD",
     }
-    targets = ", ".join(f"`{one_line(name)}`" for name in card.targets[:20])
+    targets = ", ".join(f"`{name.replace('`', '')}`" for name in card.targets[:20])
     more = f" and {len(card.targets) - 20} more" if len(card.targets) > 20 else ""
     on = f" on {targets}{more}" if targets else ""
     return (

@@ -13,7 +13,7 @@ from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
 from engine.formats.errors import StudioError
 from engine.hub.address import is_repo
 from engine.hub.client import page_of
-from engine.hub.errors import asking
+from engine.hub.errors import asking, explain
 from engine.hub.session import api_with
 from engine.hub.text import clean
 
@@ -62,6 +62,9 @@ def publish(
             api.create_commit(repo, operations, commit_message=f"Publish {folder.name} with Adapter Studio")
         except hf.errors.HfHubHTTPError as error:
             raise _not_yours(repo, name, error) from error
+        except RuntimeError as error:  # how the client wraps what goes wrong with a large file
+            cause = error.__cause__
+            raise explain(cause if isinstance(cause, Exception) else error, repo) from error
         except ValueError as error:  # what the client says of a README whose head the Hub does not take
             raise StudioError(
                 "usage",

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import huggingface_hub as hf
 from huggingface_hub import constants
-from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils import build_hf_headers, disable_progress_bars  # type: ignore[attr-defined]
 
 from engine.formats.errors import StudioError
 from engine.hub.errors import retry_after
@@ -74,6 +74,7 @@ def open_session() -> None:
     if not isinstance(hf.get_session(), _Session):
         hf.set_client_factory(_Session)
         constants.HF_HUB_DISABLE_TELEMETRY = True  # the client would tell what machine this is
+        disable_progress_bars()
 
 
 def headers_with(token: str | None) -> dict[str, str]:
@@ -101,7 +102,7 @@ class _Session(httpx2.Client):
         super().__init__(
             event_hooks={"request": [_keep_token_home]},
             follow_redirects=True,
-            timeout=TIMES,
+            timeout=None,  # see send
         )
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:

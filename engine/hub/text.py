@@ -10,7 +10,7 @@ __all__ = ["clean", "clean_page", "redact"]
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that let a text read otherwise than it is written."""
 
-_SECRET = re.compile(r"\bhf_\w{4,}|(?<=Bearer )\S+", re.ASCII)
+_SECRET = re.compile(r"\bhf_\w{4,}|(?<=Bearer )[^\s'\"]+", re.ASCII)
 
 
 def clean(text: object, limit: int = 200) -> str:
