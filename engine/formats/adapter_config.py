@@ -20,7 +20,7 @@ MAX_LIST = 20_000
 
 
 class NeedsConversionError(AdapterError):
-    """Not a LoRA, but something that PEFT can turn into one."""
+    """Not a LoRA of today's PEFT, but something that engine.formats.convert makes into one."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AdapterConfig:
     ``targets``, ``exclude``, ``layers`` and ``layers_pattern`` are kept as PEFT wrote them, to be written
     back: which modules an adapter changes is read from its tensors. ``bias`` (none, all, lora_only) and
     ``saved`` (modules_to_save) say which tensors of the base it may replace; ``tied`` that PEFT tied what
-    it did to the embeddings to the output head too.
+    it did to the embeddings to the output head too. ``model_class`` is the base's as PEFT noted it.
     """
 
     rank: int
@@ -50,6 +50,12 @@ class AdapterConfig:
     bias: str = "none"
     saved: tuple[str, ...] = ()
     tied: bool = False
+    model_class: str = ""
+
+    @property
+    def hint(self) -> str:
+        """What it says of the base's architecture: its class and its name."""
+        return f"{self.model_class} {self.base}"
 
     def ranks(self, modules: Sequence[str]) -> dict[str, int]:
         """The rank of each module: the first matching pattern, else ``rank``."""
@@ -63,7 +69,7 @@ class AdapterConfig:
 # Keys that change nothing at inference, whatever they say; none of their values is kept.
 _DROPPED = {
     "peft_version", "inference_mode", "revision", "lora_dropout", "loftq_config", "eva_config",
-    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "velora_config",
+    "corda_config", "lora_ga_config", "runtime_config", "qalora_group_size", "velora_config", "merge_weights",
 }  # fmt: skip
 _PLAIN = "Train or export it as a plain LoRA."
 # What this version does not play: key -> sentence. Any value but none, false, empty or "none" is a refusal.
@@ -79,12 +85,14 @@ _UNPLAYED = {
     "monteclora_config": "It is a MonteCLoRA adapter, which draws its weights at random.",
     "use_mora": "It is a MoRA adapter.",
     "target_modules_to_tie": "It ties its factors to the embeddings.",
+    "enable_lora": "It adapts parts of merged projections (enable_lora), as PEFT once could.",
 }
 _REWRITING = ("pissa", "olora", "corda", "loftq", "lora_ga")  # initialisations that subtract from the base
 _HARMLESS = (True, False, None, "gaussian", "eva", "orthogonal", "mica")
-_CONVERTIBLE = {
-    "LOHA", "LOKR", "ADALORA", "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT", "VBLORA", "BONE",
-    "MISS", "SHIRA", "C3A", "DELORA", "ROAD", "GRALORA", "LILY", "PSOFT",
+_CONVERTIBLE = {"ADALORA", "LOHA", "LOKR"}  # exactly, where the rank stays small
+_WITH_PEFT = {
+    "OFT", "BOFT", "HRA", "VERA", "RANDLORA", "FOURIERFT", "VBLORA", "BONE", "MISS", "SHIRA", "C3A",
+    "DELORA", "ROAD", "GRALORA", "LILY", "PSOFT",
 }  # fmt: skip
 _KNOWN = {
     "peft_type", "task_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "rank_pattern",
@@ -127,12 +135,18 @@ def parse_config(raw: Mapping[str, Any]) -> AdapterConfig:
         bias=_bias(raw.get("bias", "none")),
         saved=_saved(_names(raw, "modules_to_save")),
         tied=_flag(raw, "ensure_weight_tying"),
+        model_class=_class(raw.get("auto_mapping")),
     )
 
 
 def say_base(value: Any) -> str:
     """The name of the base that an adapter wishes for: shown and compared, never opened."""
     return value if isinstance(value, str) and len(value) <= 500 and value.isprintable() else ""
+
+
+def _class(mapping: Any) -> str:
+    name = mapping.get("base_model_class") if isinstance(mapping, dict) else None
+    return name if isinstance(name, str) and re.fullmatch(r"\w{1,80}", name, re.ASCII) else ""
 
 
 def _refuse_code(raw: Mapping[str, Any]) -> None:
@@ -154,8 +168,10 @@ def _check_kind(kind: Any) -> None:
     name = kind if isinstance(kind, str) and re.fullmatch(r"\w{1,40}", kind) else "unknown"
     if name in _CONVERTIBLE:
         raise NeedsConversionError(
-            f"It is of the kind {name}, not a LoRA.", "Convert it to a LoRA with PEFT first."
+            f"It is of the kind {name}, not a LoRA.", "It is converted when it is imported."
         )
+    if name in _WITH_PEFT:
+        raise AdapterError(f"It is of the kind {name}, not a LoRA.", "Convert it to a LoRA with PEFT first.")
     raise AdapterError(f"It is of the kind {name}, not a LoRA.", "Only LoRA adapters can be mixed.")
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from engine.formats.adapter_config import AdapterConfig, NeedsConversionError
 from engine.formats.errors import AdapterError
+from engine.formats.old_names import PREFIX, rename_modules, rename_tensors
 from engine.formats.safetensors_file import TensorInfo
 
-__all__ = ["MAX_RANK", "PREFIX", "Contents", "Landing", "sort_tensors"]
+__all__ = ["MAX_RANK", "PREFIX", "Contents", "Landing", "place_tensors", "sort_tensors"]
 
 MAX_RANK = 1024
-PREFIX = "base_model.model."
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _AGAIN = "Export the adapter again."
 
@@ -63,8 +63,26 @@ class Contents:
 def sort_tensors(config: AdapterConfig, table: Mapping[str, TensorInfo]) -> Contents:
     """Every tensor of ``table`` in its place.
 
-    AdapterError for a tensor that has no meaning here, that is missing, or that the config contradicts.
+    AdapterError for a tensor that has no meaning here, that is missing, or that the config contradicts;
+    ``NeedsConversionError`` for names of an older PEFT or transformers.
     """
+    old = next((name for name, today in rename_tensors(table).items() if name != today), None)
+    if old is not None:
+        raise NeedsConversionError(
+            "Its tensors have the names of an older PEFT.", "It is converted when it is imported.", old
+        )
+    moved = rename_modules((name.removeprefix(PREFIX) for name in table), config.hint)
+    if moved:
+        raise NeedsConversionError(
+            "Its modules have the names from before transformers 5.",
+            "It is converted when it is imported.",
+            next(iter(moved)),
+        )
+    return place_tensors(config, table)
+
+
+def place_tensors(config: AdapterConfig, table: Mapping[str, TensorInfo]) -> Contents:
+    """``sort_tensors`` of a table whose module names may be those of an older transformers."""
     parts: dict[str, dict[str, TensorInfo]] = {}
     contents = Contents()
     for name, info in table.items():
@@ -126,9 +144,9 @@ def _part(name: str) -> tuple[str, str]:
             name,
         )
     if any(mark in name for mark in (".hada_", ".lokr_", ".oft_", ".ia3_", ".lora_E", ".vera_")):
-        raise NeedsConversionError(
+        raise AdapterError(
             "It is not a plain LoRA: its tensors belong to another method.",
-            "Convert it to a LoRA with PEFT first.",
+            "Check its config, which says LORA.",
             name,
         )
     return "", ""

@@ -175,15 +175,16 @@ def test_settings_that_are_unsafe(tmp_path, case):
     assert time.process_time() - start < 5
 
 
-@pytest.mark.parametrize("kind", ["LOHA", "LOKR", "OFT", "BOFT", "VERA", "ADALORA"])
-def test_kinds_that_could_be_converted(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["OFT", "BOFT", "VERA", "MISS"])
+def test_kinds_that_peft_has_to_convert_first(tmp_path, kind):
     card = inspect_folder(put(tmp_path / "a", config(peft_type=kind), pair()))
-    assert card.verdict == "convert" and kind in card.reason and card.kind == kind.lower()
+    assert card.verdict == "refuse" and kind in card.reason and card.kind == kind.lower()
+    assert "with PEFT first" in card.reason
 
 
 def test_loha_tensors_under_a_lora_config(tmp_path):
     card = inspect_folder(put(tmp_path / "a", config(), {f"{Q}.hada_w1_a": torch.ones(2, 2)}))
-    assert card.verdict == "convert"
+    assert card.verdict == "refuse" and "belong to another method" in card.reason
 
 
 EVIL = b"cos\nsystem\n(S'touch /tmp/owned'\ntR."
@@ -336,10 +337,10 @@ def test_folders_that_are_none(tmp_path):
     assert "no folder" in inspect_folder(tmp_path / "missing").reason
     assert "no adapter_config.json" in inspect_folder(put(tmp_path / "empty")).reason
     kohya = put(tmp_path / "kohya", lora__safetensors=GOOD)
-    assert "have to be converted" in inspect_folder(kohya).reason
+    assert "its strength (alpha) cannot be known" in inspect_folder(kohya).reason
     assert "no adapter_model.safetensors" in inspect_folder(put(tmp_path / "config", config())).reason
     pickled = put(tmp_path / "pickled", config(), adapter_model__bin=PICKLE)
-    assert "adapter_model.bin" in inspect_folder(pickled).reason
+    assert "os.system" in inspect_folder(pickled).reason
     (tmp_path / "file").write_bytes(b"x")
     assert inspect_folder(tmp_path / "file").verdict == "refuse"
 
