@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.formats.adapter_file import WEIGHTS
 from engine.formats.errors import StudioError
+from engine.formats.files import write_file
 from engine.formats.mix_file import MIXER, read_mix
 from engine.messages import AdapterCard, BaseCard, MixCard
+from engine.supervisor.entry import Entry, write_note
 from engine.supervisor.home import Home
 from engine.supervisor.starter import Starter
-from engine.supervisor.store import Entry, Store
+from engine.supervisor.store import Store
 
-__all__ = ["WHAT", "Kind", "Shelf", "check_name"]
+__all__ = ["WHAT", "Kind", "Shelf", "check_name", "name_from"]
 
 Kind = Literal["adapters", "bases", "mixes"]
 Card = TypeVar("Card", AdapterCard, BaseCard, MixCard)
@@ -39,6 +43,19 @@ def check_name(name: str) -> str:
     return name
 
 
+def name_from(name: str | None, path: Path) -> str:
+    """``name`` where the person gave one, else the name of what lies at ``path``, made fit to be one."""
+    if name:
+        return check_name(name)
+    own = path.stem if path.is_file() else path.name
+    made = re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip(".-_")[:64].rstrip(".-_")
+    if not made:
+        raise StudioError(
+            "usage", f"“{own[:80]}” cannot be a name here.", "Give one of letters and digits with --name."
+        )
+    return check_name(made)
+
+
 class Shelf:
     """All cards, kept in the store; the files lie in the home, of the starter pack where it is installed.
 
@@ -52,17 +69,23 @@ class Shelf:
         self._changed = changed
 
     def adapters(self) -> list[AdapterCard]:
+        """Adapters and mixes name their base as it is called now, where it is known here."""
+        called = self._base_names()
         return [
-            msgspec.structs.replace(card, missing=not Path(card.path, WEIGHTS).is_file())
+            replace(card, missing=not Path(card.path, WEIGHTS).is_file(), base=_known_base(card.base, called))
             for card in self._cards("adapters", AdapterCard)
         ]
 
     def bases(self) -> list[BaseCard]:
-        return self._cards("bases", BaseCard)
+        return [
+            replace(card, missing=not Path(card.path, "config.json").is_file())
+            for card in self._cards("bases", BaseCard)
+        ]
 
     def mixes(self) -> list[MixCard]:
+        called = self._base_names()
         return [
-            msgspec.structs.replace(card, missing=not Path(card.path, MIXER).is_file())
+            replace(card, missing=not Path(card.path, MIXER).is_file(), base=_known_base(card.base, called))
             for card in self._cards("mixes", MixCard)
         ]
 
@@ -74,8 +97,10 @@ class Shelf:
         return card
 
     def base(self, name: str) -> BaseCard:
-        card = _find(self.bases(), name, "base model", "Add it with `adapter-studio bases add FOLDER`.")
-        if not Path(card.path, "config.json").is_file():
+        """The base of this name, or that once had it: jobs and mixes that were made before know no other."""
+        present = self._former("bases").get(name, name)
+        card = _find(self.bases(), present, "base model", "Add it with `adapter-studio bases add FOLDER`.")
+        if card.missing:
             raise _files_gone("base model", name)
         return card
 
@@ -109,6 +134,13 @@ class Shelf:
                     command = "mix" if kind == "mixes" else kind
                     hint = f"It was removed: `{command} restore {entry.card.name}` brings it back."
                 raise StudioError("usage", f"There already is {what} called {entry.card.name}.", hint)
+        for former, present in self._former(kind).items() if kind == "bases" else ():
+            if former.casefold() == name.casefold():
+                raise StudioError(
+                    "usage",
+                    f"The base model {present} was once called {former}, and mixes still know it so.",
+                    "Choose another name.",
+                )
 
     def licenses(self, adapters: Mapping[str, str], mix: str = "") -> dict[str, str]:
         """Under which licences the experts of a mix came: {expert: its adapter}, and the mix that it was
@@ -131,16 +163,47 @@ class Shelf:
     def _entry(self, kind: str, name: str) -> Entry | None:
         return next((entry for entry in self._store.entries(kind) if entry.card.name == name), None)
 
-    def _known_base(self, wish: str) -> str:
-        """An adapter names its base by a path or a repository; our own name for it when we have it."""
-        for base in self.bases():
-            if wish in (base.name, base.path) or (wish and Path(wish).name == base.name):
-                return base.name
-        return wish
+    def _of_repo(self, kind: Kind, repo: str) -> Entry | None:
+        """What came from this repository of the Hub, or lies in its cache."""
+        cards = ((entry, entry.card) for entry in self._store.entries(kind))
+        return next((e for e, card in cards if not isinstance(card, MixCard) and card.repo == repo), None)
 
-    def _keep(self, kind: Kind, card: AdapterCard | BaseCard | MixCard, files: dict[str, str]) -> None:
-        self._store.save_entry(kind, Entry(card=card, files=files))
+    def _trash_place(self, kind: Kind, name: str) -> Path:
+        return self._home.trash / f"{kind}-{name}-{time.time_ns()}"
+
+    def _former(self, kind: Kind) -> dict[str, str]:
+        """{name that something had once: the one that it has now}."""
+        entries = self._store.entries(kind)
+        return {former: entry.card.name for entry in entries for former in entry.former}
+
+    def _base_names(self) -> dict[str, str]:
+        """{whatever an adapter or a mix may call a base: its name here}."""
+        called = self._former("bases")
+        for card in reversed(self._cards("bases", BaseCard)):
+            called |= {key: card.name for key in (card.repo, card.path) if key}
+        return called | {card.name: card.name for card in self._cards("bases", BaseCard)}
+
+    def _keep(self, kind: Kind, entry: Entry, instead_of: str = "") -> None:
+        """Record an entry, in the store and beside its files; see ``Store.save_entry``."""
+        self._record(kind, entry, instead_of)
+        if kind == "bases":
+            # A base's only trace besides the database, from which a damaged one is rebuilt.
+            write_file(self._home.bases / f"{entry.card.name}.json", msgspec.json.encode(entry))
+        elif self._is_ours(kind, entry):
+            write_note(Path(entry.card.path), entry)
+
+    def _record(self, kind: Kind, entry: Entry, instead_of: str = "") -> None:
+        self._store.save_entry(kind, entry, instead_of)
         self._changed(kind)
+
+    def _is_ours(self, kind: Kind, entry: Entry) -> bool:
+        """Whether its files lie in the home, and not where they are only used."""
+        return Path(entry.card.path).is_relative_to(self._room(kind))
+
+
+def _known_base(wish: str, called: Mapping[str, str]) -> str:
+    """An adapter names its base by a path or a repository; our own name for it when we have it."""
+    return called.get(wish) or called.get(Path(wish).name) or wish
 
 
 def _find(cards: list[Card], name: str, what: str, hint: str) -> Card:

@@ -19,18 +19,10 @@ import msgspec
 
 from engine.formats.errors import StudioError
 from engine.formats.files import sync_file, sync_folder
-from engine.messages import (
-    AdapterCard,
-    BaseCard,
-    Event,
-    EventBody,
-    Job,
-    LogLine,
-    Metrics,
-    MixCard,
-)
+from engine.messages import Event, EventBody, Job, LogLine, Metrics
+from engine.supervisor.entry import Entry
 
-__all__ = ["Entry", "Record", "Store", "open_store"]
+__all__ = ["Record", "Store", "open_store"]
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +64,6 @@ class Record(msgspec.Struct, kw_only=True):
     checkpoint: str | None = None
     keep: bool = False
     output: str = ""
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing in the library: its card, the sha256 of each file, and whether the person removed it."""
-
-    card: AdapterCard | BaseCard | MixCard
-    files: dict[str, str] = {}
-    removed: bool = False
 
 
 _event_body = msgspec.msgpack.Decoder(EventBody)
@@ -219,8 +203,10 @@ class Store:
 
     # --- library ---
 
-    def save_entry(self, kind: str, entry: Entry) -> None:
+    def save_entry(self, kind: str, entry: Entry, instead_of: str = "") -> None:
+        """Record an entry under its card's name, at once ``instead_of`` the one of another name."""
         with self._writing():
+            self._db.execute("DELETE FROM library WHERE kind=? AND name=?", (kind, instead_of))
             self._db.execute(
                 "INSERT OR REPLACE INTO library (kind, name, entry) VALUES (?, ?, ?)",
                 (kind, entry.card.name, msgspec.json.encode(entry).decode()),

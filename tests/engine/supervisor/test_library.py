@@ -44,7 +44,7 @@ def test_only_an_adapters_own_files_are_taken(rig, adapter):
     (adapter / "secret.txt").write_text("x")
     card = rig.ask(m.ImportAdapter(path=str(adapter / WEIGHTS), name="named"))
     taken = {path.name for path in Path(card.path).iterdir()}
-    assert taken == {"adapter_config.json", WEIGHTS, "README.md"}
+    assert taken == {"adapter_config.json", WEIGHTS, "README.md", "entry.json"}
 
 
 def test_a_changed_file_is_found_and_a_missing_one_flagged(rig, adapter):
@@ -83,7 +83,8 @@ def test_a_cut_off_file_is_refused_and_leaves_nothing(rig, adapter, keep):
 
 
 def test_a_pickle_is_refused_for_safety(rig, adapter):
-    (adapter / WEIGHTS).rename(adapter / "adapter_model.bin")
+    (adapter / WEIGHTS).unlink()
+    (adapter / "adapter_model.bin").write_bytes(b"\x80\x02cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(StudioError) as caught:
         rig.ask(m.ImportAdapter(path=str(adapter)))
     assert caught.value.code == "refused"
@@ -128,7 +129,7 @@ def test_bases(rig, tmp_path):
     (card,) = [base for base in rig.ask(m.ListBases()).bases if base.name == "tiny"]
     assert card.architecture == "LlamaForCausalLM" and card.parameters > 100_000
     for path, sentence in [
-        ("someone/a-model", "download it first"),
+        ("someone/a-model", "bases add someone/a-model"),
         (str(tmp_path / "none"), "no folder"),
         (str(rig.home.root), "no config.json"),
     ]:

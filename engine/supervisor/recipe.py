@@ -1,0 +1,109 @@
+"""The command that makes a thing of the library again, or fetches the same bytes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.messages import (
+    AdapterCard,
+    Domain,
+    DropExpert,
+    JobSpec,
+    LibraryKind,
+    MixCard,
+    TrainGate,
+    TrainJoint,
+    TrainLora,
+    TrainRouter,
+)
+from engine.supervisor.entry import Entry
+
+__all__ = ["command_for"]
+
+PROGRAM = "adapter-studio"
+_ADD = {"adapters": "adapters import", "bases": "bases add", "mixes": "mix import"}
+
+_TRAINING: dict[type, str] = {
+    TrainLora: "train lora",
+    TrainGate: "train gate",
+    TrainRouter: "mix train",
+    TrainJoint: "mix train --joint",
+}
+_UNSAYABLE: dict[type, set[str]] = {
+    TrainLora: {"warmup", "weight_decay"},
+    TrainGate: {"warmup", "weight_decay"},
+    TrainJoint: {"alpha"},
+    TrainRouter: set(),
+}
+"""Fields that no option of the command sets."""
+
+_NO_MATTER = {"checkpoint_seconds", "extend"}
+_OF_THE_MIX = {
+    "base", "router_input", "router_share", "activation", "gates", "start", "null_expert", "warmup",
+    "weight_decay", "temperature",
+}  # fmt: skip
+"""What a mix that is extended brings itself."""
+
+_OPTIONS = {"targets": "--target", "experts": "--expert", "domains": "--expert"}
+
+
+def command_for(kind: LibraryKind, entry: Entry) -> str:
+    """The command, "" where nothing can."""
+    card, origin = entry.card, entry.origin
+    if origin.spec:
+        return _command_of_spec(origin.spec)
+    if not isinstance(card, MixCard) and card.repo:
+        words = "hub download" if isinstance(card, AdapterCard) else "bases add"
+        return shlex.join(
+            [PROGRAM, *words.split(), card.repo, "--revision", card.commit, "--name", card.name]
+        )
+    if origin.path:
+        return shlex.join([PROGRAM, *_ADD[kind].split(), origin.path, "--name", card.name])
+    if not isinstance(card, MixCard) and card.source == "starter":
+        return "python -m engine.starter.build --out FOLDER"
+    return ""
+
+
+def _command_of_spec(raw: Mapping[str, Any]) -> str:
+    try:
+        spec = msgspec.convert(raw, JobSpec | DropExpert)
+    except msgspec.ValidationError:
+        return ""  # of a version that had other fields
+    match spec:
+        case DropExpert(mix=mix, expert=expert, out=out):
+            return shlex.join([PROGRAM, "mix", "drop", mix, "--expert", expert, "--out", out])
+        case TrainRouter(extend=mix) if mix:
+            words, passed_over = ["mix", "extend", mix], _NO_MATTER | _OF_THE_MIX
+        case TrainLora() | TrainGate() | TrainRouter() | TrainJoint():
+            words, passed_over = _TRAINING[type(spec)].split(), _NO_MATTER
+        case _:
+            return ""
+    for field in msgspec.structs.fields(spec):
+        value = getattr(spec, field.name)
+        if field.name in passed_over or value in (field.default, "", []):
+            continue
+        if field.name in _UNSAYABLE[type(spec)] or not _is_sayable(value):
+            return ""
+        words += _option(field.name, value)
+    return shlex.join([PROGRAM, *words])
+
+
+def _is_sayable(value: object) -> bool:
+    """A joint expert that begins as an adapter begins as the one of its own name."""
+    domains = value if isinstance(value, list) else []
+    return all(domain.adapter in ("", domain.expert) for domain in domains if isinstance(domain, Domain))
+
+
+def _option(field: str, value: object) -> list[str]:
+    if field == "null_expert":
+        return ["--null" if value else "--no-null"]
+    option = _OPTIONS.get(field, "--" + field.replace("_", "-"))
+    if value is True:
+        return [option]
+    values = value if isinstance(value, list) else [value]
+    said = [f"{item.expert}={item.data}" if isinstance(item, Domain) else str(item) for item in values]
+    return [word for item in said for word in (option, item)]

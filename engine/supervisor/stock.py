@@ -1,0 +1,136 @@
+"""Taking stock: what lies in the home, the starter pack and the Hub's cache without being in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.formats.errors import StudioError
+from engine.messages import BaseCard
+from engine.supervisor.bases import read_base
+from engine.supervisor.cached import Cached
+from engine.supervisor.entry import NOTE, Entry, read_note, write_note
+from engine.supervisor.folders import move
+from engine.supervisor.intake import found, weight_of
+from engine.supervisor.shelf import Kind
+
+__all__ = ["Stock"]
+
+log = logging.getLogger(__name__)
+
+FOLDERS: tuple[Kind, ...] = ("adapters", "mixes")
+
+
+class Stock(Cached):
+    """The shelf, and how it finds out at the start what is there."""
+
+    async def take_stock(self) -> list[str]:
+        """At the start: end what a killed engine had begun, then register the starter pack, what lies in the
+        home and what the Hub's cache holds. Returns a sentence for each folder that could not be taken in.
+        """
+        await asyncio.to_thread(_sweep, self._home.tmp)
+        for kind in FOLDERS:
+            self._note_old_trash(kind)
+            self._mend(kind)
+        await self._take_bases()
+        places: list[tuple[Kind, Path, str]] = [
+            ("adapters", folder, "starter") for folder in self.starter.adapters()
+        ]
+        places += [("adapters", folder, "import") for folder in _folders(self._home.adapters)]
+        places += [("mixes", folder, "training") for folder in _folders(self._home.mixes)]
+        complaints: list[str] = []
+        for kind, folder, source in places:
+            try:
+                await self._register(kind, folder, source)
+            except (StudioError, OSError) as error:
+                log.warning("%s was left out of the library: %s", folder, error)
+                complaints.append(f"{folder.name} could not be taken into the library: {error}")
+        await self.watch_cache()
+        return complaints
+
+    async def _register(self, kind: Kind, folder: Path, source: str) -> None:
+        entry = self._entry(kind, folder.name)
+        shipped = self.starter.hashes.get(folder.name) if source == "starter" else None
+        # A newer pack may have come with a newer program; what was removed stays removed.
+        if entry and (entry.removed or (entry.card.path == str(folder) and shipped in (None, entry.files))):
+            if self._is_ours(kind, entry) and not (folder / NOTE).exists():
+                write_note(folder, entry)  # earlier versions kept none
+            return
+        new = await asyncio.to_thread(found, kind, folder, source)
+        self._keep(kind, replace(new, files=shipped or new.files))
+
+    async def _take_bases(self) -> None:
+        named = self.starter.base
+        if named and self._entry("bases", named) is None:
+            card = await asyncio.to_thread(read_base, self.starter.base_folder, named, "starter")
+            self._keep("bases", Entry(card=replace(card, bytes=weight_of(self.starter.base_folder))))
+        for note in sorted(self._home.bases.glob("*.json")):
+            if self._entry("bases", note.stem) is None and (entry := _read_base_note(note)):
+                # Of a base that was being renamed two notes may be left; the newer one knows the older name.
+                older = next((name for name in entry.former if self._entry("bases", name)), "")
+                self._keep("bases", entry, instead_of=older)
+
+    # --- what a killed engine left ---
+
+    def _mend(self, kind: Kind) -> None:
+        """Put back what was on its way into the trash, and let what was being renamed have its new name."""
+        for entry in self._store.entries(kind):
+            place = Path(entry.card.path)
+            if place.exists() or not self._is_ours(kind, entry):
+                continue
+            for folder in _folders(self._room(kind)):
+                note = read_note(folder)
+                if self._entry(kind, folder.name) is None and note and _same(note, entry):
+                    card = replace(entry.card, name=folder.name, path=str(folder))
+                    former = [*entry.former, entry.card.name]
+                    self._keep(kind, replace(entry, card=card, former=former), instead_of=entry.card.name)
+                    break
+            else:
+                trashed = sorted(self._home.trash.glob(f"{kind}-{entry.card.name}-*"), reverse=True)
+                for bin_ in trashed:
+                    if (note := read_note(bin_)) and _same(note, entry):
+                        move(bin_, place, f"putting {entry.card.name} back")
+                        break
+
+    def _note_old_trash(self, kind: Kind) -> None:
+        """Earlier versions kept in the store what lies in the trash; now each folder there says it itself."""
+        for entry in self._store.entries(f"trash/{kind}"):
+            if Path(entry.card.path).is_dir():
+                write_note(Path(entry.card.path), entry)
+            self._store.drop_entry(f"trash/{kind}", entry.card.name)
+
+
+def _same(note: Entry, entry: Entry) -> bool:
+    """Whether a note is that of ``entry``, wherever its folder has got to."""
+    return (note.files, note.origin) == (entry.files, entry.origin)
+
+
+def _read_base_note(note: Path) -> Entry | None:
+    """What was noted about a base; earlier versions noted its card alone."""
+    try:
+        content = note.read_bytes()
+        if b'"card"' not in content:
+            return Entry(card=msgspec.json.decode(content, type=BaseCard))
+        entry = msgspec.json.decode(content, type=Entry)
+    except (OSError, msgspec.DecodeError) as error:
+        log.warning("%s cannot be read: %s", note, error)
+        return None
+    return replace(entry, card=replace(entry.card, name=note.stem))
+
+
+def _sweep(tmp: Path) -> None:
+    """Nobody works here at the start: what lies here was left half made."""
+    for path in tmp.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _folders(room: Path) -> list[Path]:
+    return sorted(path for path in room.iterdir() if path.is_dir() and not path.name.startswith("."))
