@@ -10,9 +10,13 @@ from pathlib import Path
 
 import apsw
 import psutil
+from huggingface_hub import constants
 
+from engine.formats.errors import StudioError
+from engine.hub.client import Hub
 from engine.messages import Check
 from engine.supervisor.home import Home
+from engine.supervisor.threads import in_thread
 
 __all__ = ["examine"]
 
@@ -41,24 +45,12 @@ inputs = [device["name"] for device in sounddevice.query_devices() if device["ma
 print(("yes|" + ", ".join(inputs)) if inputs else "no|no microphone is connected")
 """
 
-_HUB = """
-from huggingface_hub import HfApi, constants
-from huggingface_hub.utils import get_session
-try:
-    answer = get_session().get(constants.ENDPOINT + "/api/models?limit=1", timeout=5)
-except Exception:
-    raise SystemExit(f"{constants.ENDPOINT} cannot be reached from this machine")
-if answer.status_code != 200:
-    raise SystemExit(f"{constants.ENDPOINT} can be reached, but answers with error {answer.status_code}")
-print(f"yes|{constants.ENDPOINT} answers")
-"""
-
 _KEYRING = """
 import keyring
-name = type(keyring.get_keyring()).__module__
-if name.endswith(("fail", "null")):
+ring = keyring.get_keyring()
+if ring.priority < 1:
     raise SystemExit("no keyring service runs on this machine")
-print(f"yes|{name.removeprefix('keyring.backends.')} keeps secrets")
+print(f"yes|{type(ring).__module__.removeprefix('keyring.backends.')} keeps secrets")
 """
 
 
@@ -69,13 +61,8 @@ async def examine(home: Home) -> list[Check]:
             _ask("gpu", _TORCH, 90.0, "Everything works on the processor too, only slower."),
             asyncio.to_thread(_camera),
             _ask("microphone", _MICROPHONE, 10.0, NOT_NEEDED),
-            _ask("hub", _HUB, 10.0, "Nothing in this version needs it; everything works offline."),
-            _ask(
-                "keyring",
-                _KEYRING,
-                10.0,
-                "Only tokens for the Hub would be kept in it, and none is needed yet.",
-            ),
+            _hub(),
+            _ask("keyring", _KEYRING, 10.0, "The Hub's token is kept in a file that only you may read."),
             asyncio.to_thread(_display),
             asyncio.to_thread(_disk, home),
             asyncio.to_thread(_database),
@@ -105,6 +92,18 @@ async def _ask(name: str, script: str, seconds: float, hint: str) -> Check:
         detail = lines[-1][:300] if len(lines) == 1 else f"the check broke off ({child.returncode})"
     ok = verdict == "yes"
     return Check(name=name, ok=ok, detail=detail, hint="" if ok else hint)
+
+
+async def _hub() -> Check:
+    """Whether the Hub answers, whoever is signed in."""
+    try:
+        seen = await in_thread(lambda: Hub(lambda: None).account(), 10.0)
+        problem = seen.problem
+    except StudioError as error:
+        problem = error.message
+    hint = "It is needed to search, download and publish; what is in the library works without it."
+    detail = problem or f"{constants.ENDPOINT} answers"
+    return Check(name="hub", ok=not problem, detail=detail, hint=hint if problem else "")
 
 
 def _camera() -> Check:

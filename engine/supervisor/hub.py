@@ -154,6 +154,7 @@ class HubDesk:
                 "sign-in", "Nobody is signed in to the Hub.", "Sign in with: adapter-studio hub signin"
             )
         owner = await in_thread(lambda: self._hub.owner(token), SECONDS)
+        tell = _from_thread(say)
         address = await in_thread(
             lambda: publish(
                 Path(card.path),
@@ -163,7 +164,7 @@ class HubDesk:
                 private=body.private,
                 owner=owner,
                 token=token,
-                say=_from_thread(say),
+                say=tell,
             ),
             UPLOAD,
         )
