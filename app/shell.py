@@ -25,8 +25,10 @@ from PySide6.QtWidgets import (
 
 from app.client import Client
 from app.models.adapters import MIME
+from app.models.hub import ABSENT_MIME
 from app.pages.page import Page
 from app.presenters.activity import Activity
+from app.presenters.downloads import Downloads
 from app.presenters.frame import Frame
 from app.presenters.notice import Notice
 from widgets.finder import Finder, ShortcutSheet
@@ -39,11 +41,18 @@ from widgets.theme import pixmap, theme
 
 __all__ = ["PAGES", "Shell"]
 
-# What is held over a page's button in the rail opens the page; let go, it is added there.
-TAKES = {"mixer": MIME}
+# What can be let go on a page's button in the rail, and whether the page opens when it is held there: with an
+# adapter that is yet to be downloaded nobody can go on to a place on the desk.
+TAKES = {"mixer": {MIME: True, ABSENT_MIME: False}}
 WIDEST = 1600
 # The name is also the drawing in the rail and the page's name on the command line.
-PAGES = {"library": "Library", "mixer": "Mixer", "activity": "Activity", "settings": "Settings"}
+PAGES = {
+    "discover": "Discover",
+    "library": "Library",
+    "mixer": "Mixer",
+    "activity": "Activity",
+    "settings": "Settings",
+}
 
 
 class Shell(QMainWindow):
@@ -60,6 +69,7 @@ class Shell(QMainWindow):
         self.client = client
         self.settings = settings
         self.activity = Activity(client, self)
+        self.downloads = Downloads(client, self.activity, self)
         self.frame = Frame(client, self.activity, str(settings.value("base", "")), self)
         self.pages: dict[str, Page] = {}
         self.setObjectName("shell")
@@ -111,11 +121,11 @@ class Shell(QMainWindow):
         column.addWidget(self._mark)
         self._rail_group = QButtonGroup(self)
         for place, (name, title) in enumerate(PAGES.items(), start=1):
-            button = RailButton(name, title, f"go-{name}", TAKES.get(name, ""), rail)
+            button = RailButton(name, title, f"go-{name}", TAKES.get(name, {}), rail)
             button.setToolTip(f"{title}  Ctrl+{place}")
             button.clicked.connect(lambda _=False, name=name: self.go(name))
             button.held.connect(lambda name=name: self.go(name))
-            button.dropped.connect(lambda adapter, name=name: self.go(name).add(adapter))
+            button.dropped.connect(self._take)
             self._rail_group.addButton(button)
             if name == "settings":
                 column.addStretch(1)
@@ -173,6 +183,8 @@ class Shell(QMainWindow):
     def _connect(self) -> None:
         self.frame.changed.connect(self._show_state)
         self.frame.noticed.connect(self.say)
+        self.downloads.noticed.connect(self.say)
+        self.downloads.wanted_arrived.connect(self._lay_arrived)
         self._base.currentTextChanged.connect(self._choose_base)
         self.status.engine_pressed.connect(self._engine_pressed)
         self.status.job_pressed.connect(lambda: self.go("activity"))
@@ -186,9 +198,7 @@ class Shell(QMainWindow):
 
     def go(self, name: str) -> Page:
         """Show a page, building it if it has not been visited yet."""
-        if name not in self.pages:
-            self.pages[name] = self._open(name)
-        page = self.pages[name]
+        page = self._built(name)
         self._stack.setCurrentWidget(page)
         self._title.setText(page.title)
         for other in self.pages.values():
@@ -232,13 +242,44 @@ class Shell(QMainWindow):
 
     # --- inside ---
 
+    def _built(self, name: str) -> Page:
+        if name not in self.pages:
+            self.pages[name] = self._open(name)
+        return self.pages[name]
+
+    def _take(self, kind: str, text: str) -> None:
+        """Something was let go on the mixer's button."""
+        if kind == MIME:
+            self.go("mixer").add(text)
+        else:
+            self._built("discover").fetch_for_desk(text)
+
+    def _lay_arrived(self, adapter: str) -> None:
+        """What was to go onto the desk is here: lay it there, and leave the person where they are."""
+        self._built("mixer").add(adapter)
+        if self.page().objectName() != "mixer":
+            show = ("Show the desk", lambda: self.go("mixer"))
+            self.say(Notice("good", f"{adapter} is here and on the desk.", action=show))
+
+    def _show_in_library(self, room: str, name: str) -> None:
+        page = self.go("library")
+        if room == "adapters":
+            page.library.choose(name)
+
     def _open(self, name: str) -> Page:
         """A page that has not been visited before; its module is imported only now."""
         match name:
+            case "discover":
+                from app.pages.discover import DiscoverPage
+
+                page: Page = DiscoverPage(self.client, self.downloads, self.settings)
+                page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
+                page.shown_in_library.connect(self._show_in_library)
+                page.base_chosen.connect(self._choose_base)
             case "library":
                 from app.pages.library import LibraryPage
 
-                page: Page = LibraryPage(self.client)
+                page = LibraryPage(self.client)
                 page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
             case "mixer":
                 from app.pages.mixer import MixerPage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "few", "megabytes"]
+__all__ = ["count", "duration", "few", "many", "megabytes"]
 
 
 def megabytes(size: int) -> str:
@@ -29,9 +29,18 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def few(number: int) -> str:
-    """1500 -> "1.5k", 20000 -> "20k": a count where there is room for four signs."""
+    """1500 -> "1.5k", 20000 -> "20k", 3400000 -> "3.4M": a count where there is room for four signs."""
+    value = float(number)
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5 or unit == "G":
+            break
+        value /= 1000
+    return f"{value:.{1 if unit and value < 9.95 else 0}f}{unit}".replace(f".0{unit}", unit)
+
+
+def many(number: int) -> str:
+    """7241732096 -> "7.2 billion", 860000 -> "0.86 million": as people speak of a model's size."""
+    value, word = (number / 1e9, "billion") if number >= 9.5e8 else (number / 1e6, "million")
     return (
-        str(number)
-        if number < 1000
-        else f"{number / 1000:.{1 if number < 9950 else 0}f}k".replace(".0k", "k")
+        f"{value:.3g} {word}" if value < 1 else f"{value:.2g} {word}" if value < 10 else f"{value:.0f} {word}"
     )

@@ -1,7 +1,8 @@
 """A card in a list: a coloured edge with its word, a title, a few words. Painted, so thousands scroll freely.
 
 Painting order: the card's surface, the verdict's edge, the outline, the title, the lines, the verdict's mark
-and word, and last the focus ring. Everything comes from one CardFace, so the model stays free of colours.
+and word, the marks above them, and last the focus ring. A ghost has bars in place of words. Everything comes
+from one CardFace, so the model stays free of colours.
 """
 
 from __future__ import annotations
@@ -19,17 +20,26 @@ __all__ = ["CardDelegate", "CardFace"]
 HEIGHT = 168
 GAP = 12
 EDGE = 4
+MARK = 13
+# A ghost's bars: top, height, share of the width.
+GHOST = ((0, 12, 0.7), (28, 8, 0.4), (46, 8, 0.85), (64, 8, 0.6), (128, 10, 0.3))
 
 
 @dataclass(frozen=True)
 class CardFace:
-    """``about`` gets two lines; ``verdict`` is the word on the edge, ``token`` its colour."""
+    """``about`` gets two lines where it is not None; ``verdict`` is the edge's word, ``token`` its colour.
+
+    ``marks`` are small drawings with a few signs each ("download", "1.2k"). A ghost stands for a card that is
+    still to come.
+    """
 
     title: str
-    about: str
+    about: str | None
     lines: tuple[str, ...]
     verdict: str
     token: str
+    marks: tuple[tuple[str, str], ...] = ()
+    is_ghost: bool = False
 
 
 class CardDelegate(QStyledItemDelegate):
@@ -62,6 +72,10 @@ class CardDelegate(QStyledItemDelegate):
         edge = QRectF(body.left(), body.top(), EDGE, body.height())
         painter.fillRect(edge, theme.colour(face.token))
         painter.restore()
+        if face.is_ghost:
+            self._bars(painter, body.adjusted(EDGE + 12, 14, -12, -10))
+            painter.restore()
+            return
         pen = QPen(theme.colour("accent" if chosen else "edge" if hovered else "line"), 2 if chosen else 1)
         painter.setPen(pen)
         painter.drawPath(outline)
@@ -81,7 +95,8 @@ class CardDelegate(QStyledItemDelegate):
         painter.setFont(small)
         painter.setPen(theme.colour("text_dim"))
         top = room.top() + QFontMetrics(title).height() + 6
-        for words in (*_two_lines(face.about, small, room.width()), *face.lines):
+        about = [] if face.about is None else _two_lines(face.about, small, room.width())
+        for words in (*about, *face.lines):
             where = QRectF(room.left(), top, room.width(), line)
             painter.drawText(where, Qt.AlignmentFlag.AlignTop, _fit(words, small, room.width()))
             top += line
@@ -91,6 +106,25 @@ class CardDelegate(QStyledItemDelegate):
         painter.drawPixmap(foot.topLeft(), pixmap(mark, 16, getattr(tokens, face.token), ratio))
         painter.setPen(theme.colour(face.token))
         painter.drawText(foot.adjusted(21, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, face.verdict)
+        self._marks(painter, foot.translated(0, -22), face.marks, small, ratio)
+
+    def _marks(
+        self, painter: QPainter, row: QRectF, marks: tuple[tuple[str, str], ...], font: QFont, ratio: float
+    ) -> None:
+        colour, metrics, left = theme.tokens.text_dim, QFontMetrics(font), row.left()
+        painter.setPen(theme.colour("text_dim"))
+        for drawing, words in marks:
+            painter.drawPixmap(int(left), int(row.top()) + 2, pixmap(drawing, MARK, colour, ratio))
+            left += MARK + 4
+            where = QRectF(left, row.top(), row.width(), row.height())
+            painter.drawText(where, Qt.AlignmentFlag.AlignVCenter, words)
+            left += metrics.horizontalAdvance(words) + 8
+
+    def _bars(self, painter: QPainter, room: QRectF) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("line"))
+        for top, height, share in GHOST:
+            painter.drawRoundedRect(QRectF(room.left(), room.top() + top, room.width() * share, height), 3, 3)
 
 
 def _fit(words: str, font: QFont, width: float) -> str:

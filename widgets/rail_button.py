@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QWidget
@@ -14,16 +16,21 @@ HOLD_MS = 400
 
 
 class RailButton(IconButton):
-    """``held``: something that the page takes rests over the button. ``dropped(text)``: it was let go there.
+    """``held``: something that opens the page rests over the button. ``dropped(kind, text)``: it was let go.
 
-    ``takes`` is the mime type, its payload text in UTF-8; "" takes nothing.
+    ``takes`` says of each mime type, its payload text in UTF-8, whether it opens the page when it is held.
     """
 
     held = Signal()
-    dropped = Signal(str)
+    dropped = Signal(str, str)
 
     def __init__(
-        self, drawing: str, title: str, name: str, takes: str = "", parent: QWidget | None = None
+        self,
+        drawing: str,
+        title: str,
+        name: str,
+        takes: Mapping[str, bool],
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(drawing, title, name, parent)
         self._takes = takes
@@ -35,9 +42,11 @@ class RailButton(IconButton):
         self._hold.timeout.connect(self.held)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasFormat(self._takes):
+        kind = self._kind(event)
+        if kind:
             event.acceptProposedAction()
-            self._hold.start()
+            if self._takes[kind]:
+                self._hold.start()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         self._hold.stop()
@@ -45,4 +54,8 @@ class RailButton(IconButton):
     def dropEvent(self, event: QDropEvent) -> None:
         self._hold.stop()
         event.acceptProposedAction()
-        self.dropped.emit(bytes(event.mimeData().data(self._takes).data()).decode())
+        kind = self._kind(event)
+        self.dropped.emit(kind, bytes(event.mimeData().data(kind).data()).decode())
+
+    def _kind(self, event: QDropEvent) -> str:
+        return next((kind for kind in self._takes if event.mimeData().hasFormat(kind)), "")

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.models.jobs import MARKS, JobRoles, Jobs, figures, sentence
 from app.pages.page import Page
 from app.presenters.activity import Activity, ActivityState, Curve
-from engine.messages import Error, Job
+from engine.messages import Download, Error, Job
 from widgets.curve_plot import CurvePlot
 from widgets.empty import Empty
 from widgets.icon_button import WordButton
@@ -38,9 +38,10 @@ KINDS = {
     "gate": "Training of an expert's own gate",
     "scores": "Scoring of a mix",
     "export": "Export of a mix",
+    "download": "Download",
 }
 # Half of such a job is of no use.
-ALL_OR_NOTHING = ("export",)
+ALL_OR_NOTHING = ("export", "download")
 # state -> what can be done about a job in it
 VERBS = {
     "queued": ("pause", "cancel"),
@@ -198,7 +199,7 @@ class JobDetails(QWidget):
         self._name.setText(job.name)
         started = datetime.fromtimestamp(job.created).strftime("%d %b %Y, %H:%M") if job.created else ""
         again = f", attempt {job.attempt}" if job.attempt > 1 else ""
-        self._kind.setText(f"{KINDS.get(job.kind, job.kind)} on {job.spec.base}, {started}{again}")
+        self._kind.setText(f"{KINDS.get(job.kind, job.kind)} {_source(job)}, {started}{again}")
         mark, token, _ = MARKS[job.state]
         hint = f" {job.error.hint}" if job.error else ""
         self._verdict.say(token, sentence(job) + hint, mark)
@@ -229,3 +230,7 @@ class JobDetails(QWidget):
             error = self._error
             parts = (error.message, error.hint, error.detail, self._log.toPlainText())
             QGuiApplication.clipboard().setText("\n\n".join(part for part in parts if part))
+
+
+def _source(job: Job) -> str:
+    return f"from {job.spec.repo}" if isinstance(job.spec, Download) else f"on {job.spec.base}"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -20,6 +18,7 @@ from PySide6.QtWidgets import (
 from app.models.adapters import Row, verdict
 from app.presenters.library import Guest, Library, LibraryState
 from app.words import count, megabytes
+from widgets.facts import Facts, plain_label
 from widgets.icon_button import WordButton
 from widgets.verdict import Verdict
 
@@ -70,10 +69,10 @@ class AdapterFacts(QWidget):
     def __init__(self, library: Library, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._library = library
-        self._name = _label("title", wrap=True)
+        self._name = plain_label("title", wrap=True)
         self._verdict = Verdict(self)
-        self._description = _label("", wrap=True)
-        self._form = _Facts(self)
+        self._description = plain_label(wrap=True)
+        self._form = Facts(self)
         self._add = QPushButton("Add to desk", self, objectName="details-add")
         self._add.setAccessibleName("Add to desk")
         self._add.setProperty("role", "primary")
@@ -92,7 +91,7 @@ class AdapterFacts(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 24)
         column.setSpacing(12)
-        self._why = _label("tiny", wrap=True)
+        self._why = plain_label("tiny", wrap=True)
         self._why.setObjectName("details-why")
         for widget in (self._name, self._verdict, self._description, self._add, self._why):
             column.addWidget(widget)
@@ -157,13 +156,13 @@ class GuestFacts(QWidget):
     def __init__(self, library: Library, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._library = library
-        self._title = _label("title", wrap=True)
+        self._title = plain_label("title", wrap=True)
         self._verdict = Verdict(self)
-        self._reason = _label("", wrap=True)
+        self._reason = plain_label(wrap=True)
         self._field = QLineEdit(self, objectName="guest-name", accessibleName="Name in the library")
-        self._label = _label("dim")
+        self._label = plain_label("dim")
         self._label.setText("Name in the library")
-        self._form = _Facts(self)
+        self._form = Facts(self)
         self._admit = QPushButton("Import", self, objectName="guest-admit", accessibleName="Import")
         self._admit.setProperty("role", "primary")
         self._admit.clicked.connect(self._import)
@@ -214,43 +213,3 @@ class GuestFacts(QWidget):
     def _import(self) -> None:
         if self._admit.isEnabled() and self._field.text().strip():
             self._library.admit(self._field.text().strip())
-
-
-class _Facts(QWidget):
-    """Pairs of a dim word and a selectable value."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setHorizontalSpacing(16)
-        self._form.setVerticalSpacing(8)
-        self._form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self._values: dict[str, QLabel] = {}
-
-    def fill(self, facts: dict[str, str]) -> None:
-        if list(facts) != list(self._values):
-            while self._form.rowCount():
-                self._form.removeRow(0)
-            self._values = {word: _label("", wrap=True) for word in facts}
-            for word, value in self._values.items():
-                value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-                dim = _label("dim")
-                dim.setText(word)
-                dim.setMinimumWidth(80)
-                # A form centres a short label beside a tall field; this keeps it at the first line.
-                dim.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-                dim.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding)
-                self._form.addRow(dim, value)
-        for word, text in facts.items():
-            # A folder's name has no spaces to break at: let it break after each slash.
-            self._values[word].setText(text.replace("/", "/\u200b"))
-
-
-def _label(role: str, *, wrap: bool = False) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(wrap)
-    if role:
-        label.setProperty("role", role)
-    return label

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent
+from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
-    QListView,
     QPushButton,
     QSplitter,
     QStackedWidget,
@@ -24,42 +22,13 @@ from app.pages.adapter_details import AdapterDetails
 from app.pages.page import Page
 from app.presenters.library import Library
 from app.words import count
-from widgets.card import GAP, HEIGHT, CardDelegate
+from widgets.card_list import CardList
 from widgets.empty import Empty
 from widgets.icon_button import WordButton
 
 __all__ = ["LibraryPage"]
 
 ALL_BASES = "All bases"
-NARROWEST = 184
-
-
-class CardList(QListView):
-    """Cards side by side, all of one width, as many to a row as fit."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("library-cards")
-        self.setAccessibleName("Adapters")
-        self.setViewMode(QListView.ViewMode.IconMode)
-        self.setMovement(QListView.Movement.Static)
-        self.setResizeMode(QListView.ResizeMode.Adjust)
-        self.setUniformItemSizes(True)
-        self.setLayoutMode(QListView.LayoutMode.Batched)
-        self.setBatchSize(200)
-        self.setDragEnabled(True)
-        self.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setMouseTracking(True)
-        self._delegate = CardDelegate(AdapterRoles.FACE, self)
-        self.setItemDelegate(self._delegate)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        bar = self.verticalScrollBar().sizeHint().width()
-        room = self.contentsRect().width() - bar - 2
-        self._delegate.width = room // max(1, room // NARROWEST)
-        self.setGridSize(QSize(self._delegate.width, HEIGHT + GAP))
-        super().resizeEvent(event)
 
 
 class LibraryPage(Page):
@@ -85,7 +54,7 @@ class LibraryPage(Page):
         self.library.use_base(base)
 
     def _build(self) -> None:
-        self.cards = CardList(self)
+        self.cards = CardList(AdapterRoles.FACE, "library-cards", "Adapters", self)
         self.cards.setModel(self.shown)
         self.details = AdapterDetails(self.library, self)
         self._empty = Empty(

@@ -137,6 +137,7 @@ class Activity(QObject):
                         message=gauge.message,
                         seconds_left=gauge.seconds_left,
                         metrics={**job.metrics, **gauge.metrics},
+                        files=gauge.files or job.files,
                     )
                 )
 

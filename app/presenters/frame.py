@@ -22,7 +22,7 @@ MARK = {
     "stopped": ("bad", "bad"),
 }
 # What a job does, where it is no training.
-DOING = {"export": "Exporting", "scores": "Working out"}
+DOING = {"download": "Downloading", "export": "Exporting", "scores": "Working out"}
 LEVEL = {"info": "info", "warning": "warn", "error": "bad"}
 
 

@@ -49,8 +49,17 @@ class Stock(QObject):
         self.list_mixes()
         self._client.ask(ListData(), self._sets_listed, self.failed.emit)
 
-    def list_adapters(self) -> None:
-        self._client.ask(ListAdapters(), self._adapters_listed, self.failed.emit)
+    def list_adapters(self, then: Callable[[], object] | None = None) -> None:
+        """Ask which adapters there are; ``then`` is called once they are known."""
+
+        def listed(body: Body) -> None:
+            if isinstance(body, Adapters):
+                self.adapters = {card.name: card for card in body.adapters}
+                self.changed.emit()
+                if then is not None:
+                    then()
+
+        self._client.ask(ListAdapters(), listed, self.failed.emit)
 
     def list_mixes(self, then: Callable[[], None] | None = None) -> None:
         """Ask which mixes there are; ``then`` is called once they are known."""
@@ -93,11 +102,6 @@ class Stock(QObject):
     def is_held_out(self, data: DataSet) -> bool:
         """Whether a starter set is there to be measured on, and not to be learned from."""
         return data.name.endswith(HELD_OUT)
-
-    def _adapters_listed(self, body: Body) -> None:
-        if isinstance(body, Adapters):
-            self.adapters = {card.name: card for card in body.adapters}
-            self.changed.emit()
 
     def _sets_listed(self, body: Body) -> None:
         if isinstance(body, DataSets):

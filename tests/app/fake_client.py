@@ -22,6 +22,13 @@ EMPTY: dict[type, Reply] = {
     messages.ListData: messages.DataSets(sets=[]),
     messages.ListJobs: messages.Jobs(jobs=[]),
     messages.RunDoctor: messages.Doctor(checks=[]),
+    messages.SearchHub: messages.HubPage(repos=[]),
+    messages.JudgeHub: messages.HubVerdicts(verdicts=[]),
+    messages.JudgeAdapters: messages.Fits(fits={}),
+    messages.AskAccount: messages.Account(endpoint="https://huggingface.co"),
+    messages.SignOut: messages.Account(endpoint="https://huggingface.co"),
+    messages.MeasureDisk: messages.DiskUse(items=[], free=84_000_000_000, total=200_000_000_000),
+    messages.FindUses: messages.Uses(),
     messages.ReadLog: messages.Log(lines=[]),
     messages.ReadMetrics: lambda request: messages.Metrics(id=request.id, steps=[], series={}),
     messages.Status: messages.EngineStatus(

@@ -36,7 +36,7 @@ def photograph(folder: Path) -> None:
         window = Window(Path(home) / "home", display)
         try:
             window.settle()
-            window.key("ctrl+2")
+            window.key("ctrl+3")
             window.until("mixer is not None and len(mixer.starters) >= 5 and mixer.data is not None", 60)
             in_both(window, folder, "mixer-empty")
             play(window, folder)

@@ -11,7 +11,7 @@ EXPERTS = ["reverse", "sort"]
 
 def with_a_mix(window):
     """A router over two experts on the desk, made from prototypes, so that nothing has to be trained."""
-    window.key("ctrl+2")
+    window.key("ctrl+3")
     window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
     window.look(f"[mixer.drop(name) for name in {EXPERTS}]")
     window.look("mixer.set_router(start='prototypes', with_data=False)")
@@ -125,7 +125,7 @@ def test_by_keyboard_alone(open_window):
     window.leave()
 
     again = open_window()
-    again.key("ctrl+2", "alt+3")
+    again.key("ctrl+3", "alt+3")
     again.until("page.view.objectName() == 'mixer.scores' and page.view.scores.standings is not None", 90)
     assert again.look("page.view.scores.chosen.id") == job, "it went on, and its result is here at once"
     tab_to(again, "mixer.scores.chart")

@@ -11,7 +11,7 @@ BEATS = 1500
 
 
 def test_quick_and_served_while_training(window):
-    window.key("ctrl+2")
+    window.key("ctrl+3")
     window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
     window.look("[mixer.drop(name) for name in ('reverse', 'sort', 'upper')]")
     window.look("mixer.set_router(epochs=12)")

@@ -101,7 +101,7 @@ def read_answers_and_map(window):
 
 def test_by_keyboard_alone(window):
     window.point(1900, 1060)
-    window.key("ctrl+2")
+    window.key("ctrl+3")
     open_mixer_with_starter_pack(window)
 
     window.key("ctrl+e")
@@ -173,7 +173,7 @@ def tab_to(window, name, most=60):
 
 def test_a_training_outlives_its_window(open_window):
     first = open_window()
-    first.key("ctrl+2")
+    first.key("ctrl+3")
     open_mixer_with_starter_pack(first)
     first.look(f"[mixer.drop(name) for name in {EXPERTS}]")
     first.key("ctrl+t")
@@ -182,13 +182,13 @@ def test_a_training_outlives_its_window(open_window):
     first.leave()
 
     second = open_window()
-    second.key("ctrl+2")
+    second.key("ctrl+3")
     second.until(f"mixer is not None and mixer.training.job is not None and mixer.training.job.id == {job!r}")
     assert second.look("mixer.desk.experts") == EXPERTS
     second.until("named('mixer.curves.loss').series['loss'].points[0, 0] <= 2", 30)
     step = second.look("mixer.training.job.step")
     second.until(f"mixer.training.job.step > {step}", 30)
-    second.key("ctrl+1", "ctrl+2")
+    second.key("ctrl+2", "ctrl+3")
     second.click("mixer.router.keep")
     second.until("mixer.desk.mix == 'mix-1'", 60)
 
@@ -201,7 +201,7 @@ def test_a_card_is_carried_from_the_library_onto_the_desk(window):
     icon = window.look("place('go-mixer')")
     window.drag(start, icon, [icon[0] + 400, 330], rest=1.0)
     window.until("mixer is not None and mixer.desk.experts == ['reverse']")
-    window.key("ctrl+1")
+    window.key("ctrl+2")
     window.until("shell.page().objectName() == 'library'")
     window.drag(window.look(f"place('library-cards', {card.format('sort')})"), icon)
     window.until("mixer is not None and mixer.desk.experts == ['reverse', 'sort']")

@@ -13,7 +13,7 @@ FROZEN_MS = 500.0
 
 
 def test_the_window_lives_and_tells(window, tmp_path):
-    window.key("ctrl+2")
+    window.key("ctrl+3")
     window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
     window.look("[mixer.drop(name) for name in ('reverse', 'sort', 'upper')]")
     window.key("ctrl+t")

@@ -12,7 +12,7 @@ PAIR = ["reverse", "sort"]
 
 
 def open_mixer(window):
-    window.key("ctrl+2")
+    window.key("ctrl+3")
     window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
 
 

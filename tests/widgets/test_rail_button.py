@@ -10,11 +10,12 @@ from PySide6.QtWidgets import QApplication
 from widgets.rail_button import RailButton
 
 MIME = "application/x-thing"
+OTHER = "application/x-thing-to-come"
 
 
 @pytest.fixture
 def button(qtbot):
-    button = RailButton("mixer", "Mixer", "go-mixer", MIME)
+    button = RailButton("mixer", "Mixer", "go-mixer", {MIME: True, OTHER: False})
     qtbot.addWidget(button)
     return button
 
@@ -50,5 +51,14 @@ def test_what_is_let_go_is_told(button, qtbot):
     with qtbot.waitSignal(button.dropped) as told:
         QApplication.sendEvent(button, QDragEnterEvent(QPoint(4, 4), *given))
         QApplication.sendEvent(button, QDropEvent(QPointF(4, 4), *given))
-    assert told.args == ["größer"]
+    assert told.args == [MIME, "größer"]
     assert not button._hold.isActive()
+
+
+def test_what_has_no_place_on_the_page_yet_opens_nothing_and_may_be_let_go(button, qtbot):
+    _mime, given = arguments(OTHER)
+    with qtbot.waitSignal(button.dropped) as told:
+        QApplication.sendEvent(button, QDragEnterEvent(QPoint(4, 4), *given))
+        assert not button._hold.isActive()
+        QApplication.sendEvent(button, QDropEvent(QPointF(4, 4), *given))
+    assert told.args == [OTHER, "größer"]

@@ -66,9 +66,13 @@ class MixerPage(Page):
         return self.views[name]
 
     def add(self, adapter: str) -> None:
-        """Put an adapter at the end of the desk."""
+        """Put an adapter at the end of the desk, as soon as the library says that it is there."""
         self.show_view("desk")
-        self.mixer.drop(adapter)
+        stock = self.mixer.stock
+        if adapter in stock.adapters:
+            self.mixer.drop(adapter)
+        else:
+            stock.list_adapters(lambda: self.mixer.drop(adapter))
 
     def regions(self) -> list[QWidget]:
         return [*self.view.regions(), self.head]
