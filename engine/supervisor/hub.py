@@ -77,16 +77,16 @@ class HubDesk:
         return replace(
             details,
             repo=replace(details.repo, have=have),
-            verdict=await self._verdict(repo, body),
+            verdict=await self._verdict(f"{repo}@{details.commit}" if "/" in repo else repo, body),
         )
 
-    async def _verdict(self, repo: str, body: messages.ShowHub) -> messages.HubVerdict:
-        request = messages.JudgeHub(repos=[repo], base=body.base, room=body.room)
+    async def _verdict(self, address: str, body: messages.ShowHub) -> messages.HubVerdict:
+        request = messages.JudgeHub(repos=[address], base=body.base, room=body.room)
         try:
             found = await self._judging.perform(request, lambda progress: None)
         except StudioError as error:
             # The rest of the details is worth showing without it.
-            return messages.HubVerdict(repo=repo, fit=messages.Fit(verdict="amber", reason=str(error)))
+            return messages.HubVerdict(repo=body.repo, fit=messages.Fit(verdict="amber", reason=str(error)))
         assert isinstance(found, messages.HubVerdicts)
         return found.verdicts[0]
 
