@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+
 from engine import messages
 
-__all__ = ["AdapterError", "DataError", "StudioError"]
+__all__ = ["AdapterError", "DataError", "StudioError", "unexpected"]
 
 
 class StudioError(Exception):
@@ -47,3 +49,13 @@ class DataError(StudioError):
 
     def __reduce__(self) -> tuple[type[DataError], tuple[str, str, str]]:
         return type(self), (self.message, self.hint, self.detail)
+
+
+def unexpected(error: BaseException) -> StudioError:
+    """An error that nobody has thought of, for a person; the traceback stays behind the fold."""
+    return StudioError(
+        "failed",
+        f"Something went wrong that should not: {type(error).__name__}.",
+        "Try again; if it happens again, copy the details and report them.",
+        "".join(traceback.format_exception(error)),
+    )

@@ -1,4 +1,4 @@
-"""The standard Hugging Face cache: what lies there, and how a finished file is put there so that all find it."""
+"""The standard Hugging Face cache: what lies there, and how a whole file comes there so that all find it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Cache:
     def keep(self, repo: str, etag: str, partial: Path) -> None:
         """Put a whole, checked and synced file in its place, readable as the folder's other files are."""
         blob = self.blob(repo, etag)
-        partial.chmod(0o666 & ~_umask(blob.parent))
+        partial.chmod(0o666 & blob.parent.stat().st_mode)
         partial.replace(blob)
         sync_folder(blob.parent)
 
@@ -178,12 +178,6 @@ def _written(path: Path) -> Iterator[Path]:
         work.replace(path)
     finally:
         work.unlink(missing_ok=True)
-
-
-def _umask(folder: Path) -> int:
-    """What is not allowed to others here; the process's own cannot be read without changing it for all its
-    threads."""
-    return ~folder.stat().st_mode & 0o777
 
 
 def _folder_name(repo: str) -> str:

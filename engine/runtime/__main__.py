@@ -7,8 +7,8 @@ import argparse
 import contextlib
 import logging
 import os
-import signal
-import sys
+
+from engine.wire import Wire, die_with_parent
 
 
 def main() -> None:
@@ -31,24 +31,11 @@ def main() -> None:
 
     from engine.runtime.base import load_base
     from engine.runtime.process import Runtime
-    from engine.runtime.wire import Wire
 
     torch.set_num_threads(options.threads)
     with contextlib.closing(Wire(options.socket, options.token)) as wire:
         load = lambda: load_base(options.base, options.name, options.device)  # noqa: E731
         Runtime(wire, options.token, load, options.name).serve()
-
-
-def die_with_parent(parent: int) -> None:
-    """On Linux the system ends this process with its parent; elsewhere the wire notices in a second."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    # It may have died before this process could look.
-    if os.getppid() != parent:
-        sys.exit("The engine that started this runtime has gone.")
 
 
 if __name__ == "__main__":

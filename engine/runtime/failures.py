@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
-
 import torch
 
-from engine.formats.errors import StudioError
+from engine.formats.errors import StudioError, unexpected
 from engine.messages import Error
 
 __all__ = ["explain"]
@@ -18,7 +16,6 @@ def explain(error: BaseException) -> Error:
     """What a person reads about ``error``; the traceback stays behind the fold."""
     if isinstance(error, StudioError):
         return error.as_message()
-    detail = "".join(traceback.format_exception(error))
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in MEMORY_SIGNS)
     ):
@@ -26,11 +23,6 @@ def explain(error: BaseException) -> Error:
             code="failed",
             message="There was not enough memory for this.",
             hint="Use smaller batches or a shorter text, or close other programs.",
-            detail=detail,
+            detail=unexpected(error).detail,
         )
-    return Error(
-        code="failed",
-        message=f"Something went wrong that should not: {type(error).__name__}.",
-        hint="Try again; if it happens again, copy the details and report them.",
-        detail=detail,
-    )
+    return unexpected(error).as_message()

@@ -27,7 +27,7 @@ from engine.runtime.jobs import JobRun
 from engine.runtime.requests import perform
 from engine.runtime.scheduler import Piece, Scheduler
 from engine.runtime.voices import Voices
-from engine.runtime.wire import Wire
+from engine.wire import Wire
 
 __all__ = ["Runtime"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.formats.dataset import describe, snapshot
 from engine.formats.errors import StudioError
-from engine.messages import ExportMix, Job, JobSpec, MixCard, SubmitJob, TrainJoint, TrainRouter
+from engine.messages import Download, ExportMix, Job, JobSpec, MixCard, SubmitJob, TrainJoint, TrainRouter
 from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
@@ -24,7 +24,6 @@ from engine.supervisor.spec import (
     parts_of,
     planned_steps,
     room_of,
-    worker_of,
 )
 from engine.supervisor.store import Record
 
@@ -42,7 +41,8 @@ class Admission:
         self._ledger = ledger
 
     async def examine(self, request: SubmitJob) -> Record:
-        """The record of a job that can run, its data copied under its hash. StudioError otherwise."""
+        """The record of a job that can run, its data copied under its hash, what else it reads named where it
+        lies. StudioError otherwise."""
         if not _ID.fullmatch(request.id):
             raise StudioError(
                 "usage",
@@ -51,9 +51,8 @@ class Admission:
             )
         spec = request.spec
         check_spec(spec)
-        self.resolve(spec)
+        paths, rows = self._resolve(spec), {}
         self.check_name(spec)
-        paths, rows = {}, {}
         for key, named in data_of(spec).items():
             source = self._library.data(named)
             rows[key] = (await asyncio.to_thread(describe, source)).rows
@@ -73,12 +72,34 @@ class Admission:
 
     def check_name(self, spec: JobSpec) -> None:
         """StudioError("usage") when the place of the result is taken, now or by a job that is not over."""
-        room = room_of(spec)
-        if room is not None:
-            self.check_free(room, name_of(spec))
+        if isinstance(spec, Download):
+            self._check_download(spec)
         elif isinstance(spec, ExportMix):
             check_target(Path(spec.folder), self._home.root)
             self._check_place(("outside", spec.folder))
+        elif (room := room_of(spec)) is not None:
+            self.check_free(room, name_of(spec))
+
+    def _check_download(self, spec: Download) -> None:
+        for record in self._unfinished():
+            other = record.job.spec
+            if isinstance(other, Download) and _fetched(other) == _fetched(spec):
+                raise StudioError(
+                    "usage",
+                    f"{spec.repo} is already being downloaded: that is {record.job.state}.",
+                    "Follow, resume or cancel that download.",
+                )
+        cards = self._library.adapters() if spec.room == "adapters" else self._library.bases()
+        known = next((card for card in cards if card.name == spec.out), None)
+        if known is None or known.repo != spec.repo or known.source == "cache":
+            self.check_free(spec.room, spec.out)
+        elif not spec.replace:
+            raise StudioError(
+                "usage",
+                f"{spec.out} is already here: it came from {spec.repo}, commit {known.commit[:12]}.",
+                "Say --replace to put another revision in its place, or choose another name with --name.",
+            )
+        self._check_place((spec.room, spec.out.casefold()))
 
     def check_free(self, room: Room, name: str) -> None:
         """StudioError("usage") unless a new adapter or mix may be called ``name``."""
@@ -86,18 +107,22 @@ class Admission:
         self._check_place((room, name.casefold()))
 
     def _check_place(self, place: tuple[str, str]) -> None:
-        for record in self._ledger.records.values():
-            other = record.job
-            if _place(other.spec) == place and other.state not in ENDED:
+        for record in self._unfinished():
+            if _place(record.job.spec) == place:
                 raise StudioError(
                     "usage",
-                    f"A job that makes {other.name} is already {other.state}.",
+                    f"A job that makes {record.job.name} is already {record.job.state}.",
                     "Choose another name, or cancel that job first.",
                 )
 
-    def resolve(self, spec: JobSpec) -> dict[str, str]:
+    def _unfinished(self) -> list[Record]:
+        return [record for record in self._ledger.records.values() if record.job.state not in ENDED]
+
+    def _resolve(self, spec: JobSpec) -> dict[str, str]:
         """The folders behind the names in a spec; StudioError for one missing or made for another base."""
-        base = self._library.base(worker_of(spec))
+        if isinstance(spec, Download):
+            return {}
+        base = self._library.base(spec.base)
         known = {card.name for card in self._library.bases()}
         names, mixed = parts_of(spec)
         paths, mix = {}, None
@@ -124,6 +149,10 @@ def _place(spec: JobSpec) -> tuple[str, str] | None:
     if room is not None:
         return room, name_of(spec).casefold()
     return ("outside", spec.folder) if isinstance(spec, ExportMix) else None
+
+
+def _fetched(spec: Download) -> tuple[str, str, str]:
+    return spec.room, spec.repo.casefold(), spec.revision
 
 
 def _newcomers(spec: TrainRouter, mix: MixCard) -> list[str]:

@@ -12,6 +12,7 @@ from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error, sha256_file
 from engine.formats.mix_file import MIXER
 from engine.messages import (
+    Download,
     EventBody,
     ExportMix,
     GaugeBody,
@@ -29,9 +30,11 @@ from engine.messages import (
 )
 from engine.supervisor.admission import Admission
 from engine.supervisor.home import Home
+from engine.supervisor.inputs import pin
 from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library
-from engine.supervisor.running import Running, clear
+from engine.supervisor.results import clear, drop_elsewhere
+from engine.supervisor.running import Running
 from engine.supervisor.runtimes import Runtime, Runtimes
 from engine.supervisor.spec import Room
 from engine.supervisor.store import Record, Store
@@ -40,7 +43,7 @@ __all__ = ["Jobs"]
 
 
 class Jobs:
-    """All jobs. ``announce`` tells everyone durably, ``show`` is for gauges."""
+    """All jobs. ``announce`` tells everyone durably, ``show`` is for gauges, ``token`` is the Hub's."""
 
     def __init__(
         self,
@@ -50,10 +53,11 @@ class Jobs:
         runtimes: Runtimes,
         announce: Callable[[EventBody], None],
         show: Callable[[GaugeBody], None],
+        token: Callable[[], str | None],
     ) -> None:
         self._ledger = Ledger(home, store, announce, show)
         self._admission = Admission(home, library, self._ledger)
-        self._running = Running(self._ledger, self._admission, library, runtimes)
+        self._running = Running(self._ledger, library, runtimes, token)
         self._submitting = asyncio.Lock()
 
     # --- looking ---
@@ -105,7 +109,7 @@ class Jobs:
     # --- submitting ---
 
     async def submit(self, request: SubmitJob) -> Job:
-        """Check everything, keep a copy of the data, store the job durably, and only then answer."""
+        """Check everything, keep what it reads, store the job durably, and only then answer."""
         async with self._submitting:
             if request.id in self._ledger.records:
                 known = self._ledger.records[request.id].job
@@ -115,10 +119,12 @@ class Jobs:
                     "usage", f"Another job already has the id {request.id}.", "Choose another id."
                 )
             record = await self._admission.examine(request)
+            folder = self._ledger.folder(record)
             try:
-                self._ledger.folder(record).mkdir(mode=0o700, exist_ok=True)
+                folder.mkdir(mode=0o700, exist_ok=True)
             except OSError as error:
                 raise explain_os_error(error, "storing the job") from error
+            record.paths = await asyncio.to_thread(pin, record.paths, folder)
             self._ledger.enter(record)
         self._running.start_next()
         return record.job
@@ -153,7 +159,7 @@ class Jobs:
     async def cancel(self, job: str, keep: bool) -> Job:
         """Stop a job. ``keep`` makes what it has learned its result, if need be from its checkpoint."""
         record = self._ledger.find(job)
-        if keep and isinstance(record.job.spec, ExportMix):
+        if keep and isinstance(record.job.spec, ExportMix | Download):
             raise StudioError(
                 "usage", f"Half of {record.job.name} is of no use to anybody.", "Cancel it, or let it end."
             )
@@ -172,7 +178,9 @@ class Jobs:
                 await self._running.wait(record)
             case "queued" | "paused" | "held":
                 self._ledger.settle(record, "cancelled", "Cancelled.")
-                await asyncio.to_thread(clear, self._ledger.folder(record))
+                folder = self._ledger.folder(record)
+                await asyncio.to_thread(drop_elsewhere, record.job.spec, folder)
+                await asyncio.to_thread(clear, folder)
             case "cancelled":
                 pass
             case state:
@@ -194,6 +202,7 @@ class Jobs:
             )
         folder = self._ledger.folder(record)
         self._ledger.drop(record)
+        await asyncio.to_thread(drop_elsewhere, record.job.spec, folder)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     # --- what the engine passes on ---

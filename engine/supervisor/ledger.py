@@ -171,6 +171,7 @@ class Ledger:
             message=job.message,
             seconds_left=job.seconds_left,
             metrics=job.metrics,
+            files=job.files,
         )
 
     def adopt_checkpoint(self, record: Record) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import time
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +15,8 @@ import msgspec
 
 from engine.formats.errors import StudioError
 from engine.messages import (
+    Download,
     Error,
-    ExportMix,
     JobChanged,
     JobCheckpoint,
     JobEnded,
@@ -25,15 +25,14 @@ from engine.messages import (
     StartJob,
     SteerJob,
 )
-from engine.supervisor.admission import Admission
-from engine.supervisor.folders import deliver
-from engine.supervisor.ledger import MIRROR, Ledger
+from engine.supervisor.ledger import Ledger
 from engine.supervisor.library import Library
+from engine.supervisor.results import clear, put_in_place
 from engine.supervisor.runtimes import Runtime, Runtimes
-from engine.supervisor.spec import experts_of, room_of, title_of, worker_of
+from engine.supervisor.spec import DOWNLOADER, reached, title_of, worker_of
 from engine.supervisor.store import Record
 
-__all__ = ["Running", "clear"]
+__all__ = ["Running"]
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,12 @@ CRASHES = 3
 
 FALSE_STARTS = 10
 """Deaths in a row of runtimes that were still loading, after which the job is held, though it had no part."""
+
+AT_ONCE = {DOWNLOADER: 3}
+"""Jobs that one worker does at a time, where it is not one."""
+
+NO_FAULT = ("disk", "offline", "limited")
+"""Codes of errors that are no fault of the job: it is paused, and goes on when the person says so."""
 
 PATIENCE = 60.0
 """Seconds to wait for a running job to pause or stop before answering with the state it is in."""
@@ -60,13 +65,22 @@ class Run:
 
 
 class Running:
-    """Brings queued jobs and runtimes together, one job at a time on each base."""
+    """Brings queued jobs and runtimes together: one job at a time on each base, a few downloads at once.
 
-    def __init__(self, ledger: Ledger, admission: Admission, library: Library, runtimes: Runtimes) -> None:
+    ``token()`` is the Hub's, for downloads; it may block.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        library: Library,
+        runtimes: Runtimes,
+        token: Callable[[], str | None],
+    ) -> None:
         self._ledger = ledger
-        self._admission = admission
         self._library = library
         self._runtimes = runtimes
+        self._token = token
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -74,24 +88,25 @@ class Running:
     # --- starting ---
 
     def start_next(self) -> None:
-        """Give each base that has no running job the oldest queued one."""
+        """Give each worker that has room for one more the oldest job that waits for it."""
         if self._closing:
             return
         records = self._ledger.records.values()
-        busy = {worker_of(record.job.spec) for record in records if record.job.id in self._runs}
+        at_work = Counter(worker_of(record.job.spec) for record in records if record.job.id in self._runs)
         for record in sorted(records, key=lambda record: record.number):
-            base = worker_of(record.job.spec)
-            if record.job.state == "queued" and base not in busy:
-                busy.add(base)
+            worker = worker_of(record.job.spec)
+            if record.job.state == "queued" and at_work[worker] < AT_ONCE.get(worker, 1):
+                at_work[worker] += 1
                 self._start(record)
 
     def _start(self, record: Record) -> None:
         # The higher epoch is on the disk before any process can carry it.
         record.epoch += 1
+        worker = worker_of(record.job.spec)
         record.job = msgspec.structs.replace(
             record.job,
             state="running",
-            message=f"Loading {worker_of(record.job.spec)}.",
+            message="Asking the Hub." if worker == DOWNLOADER else f"Loading {worker}.",
             attempt=record.job.attempt + 1,
             started=record.job.started or time.time(),
             ended=None,
@@ -111,31 +126,19 @@ class Running:
 
     async def _run(self, record: Record, run: Run) -> None:
         """Bring a job and a runtime together. How it ends is told by the runtime, or by its death."""
-        spec = record.job.spec
         if record.output and Path(record.output).is_dir():  # it had finished, but could not be put in place
             await self._publish(record)
             return
         record.output = ""
         try:
-            paths = self._admission.resolve(spec) | record.paths
-            runtime = await self._runtimes.ready(self._library.base(worker_of(spec)))
-            run.runtime = runtime
-            where = _from(record, record.job.checkpoint_step or 0) if record.checkpoint else ""
-            self._ledger.say(
-                record, "info", f"Started{where} on {runtime.device} (attempt {record.job.attempt})."
-            )
-            await self._runtimes.ask(
-                runtime,
-                StartJob(
-                    id=record.job.id,
-                    epoch=run.epoch,
-                    spec=spec,
-                    paths=paths,
-                    folder=str(self._ledger.folder(record)),
-                    checkpoint=record.checkpoint,
-                    keep=record.keep,
-                ),
-            )
+            order = await self._order(record, run)
+            worker = worker_of(record.job.spec)
+            if worker == DOWNLOADER:
+                run.runtime = await self._runtimes.downloader()
+            else:
+                run.runtime = await self._runtimes.ready(self._library.base(worker))
+            self._say_started(record, run.runtime)
+            await self._runtimes.ask(run.runtime, order)
         except StudioError as error:
             if self._runs.get(record.job.id) is not run or (run.runtime is not None and run.runtime.gone):
                 return
@@ -143,6 +146,26 @@ class Running:
                 self._crashed(record, error.message, loading=run.runtime is None)
             else:
                 self._fail(record, error.as_message())
+
+    async def _order(self, record: Record, run: Run) -> StartJob:
+        spec = record.job.spec
+        token = await asyncio.to_thread(self._token) if isinstance(spec, Download) else ""
+        return StartJob(
+            id=record.job.id,
+            epoch=run.epoch,
+            spec=spec,
+            paths=record.paths,
+            folder=str(self._ledger.folder(record)),
+            checkpoint=record.checkpoint,
+            keep=record.keep,
+            token=token or "",
+        )
+
+    def _say_started(self, record: Record, runtime: Runtime) -> None:
+        job = record.job
+        where = reached(job, job.checkpoint_step or 0, " from") if record.checkpoint else ""
+        device = "" if runtime.name == DOWNLOADER else f" on {runtime.device}"
+        self._ledger.say(record, "info", f"Started{where}{device} (attempt {job.attempt}).")
 
     # --- steering ---
 
@@ -202,6 +225,7 @@ class Running:
             seconds=run.before + time.monotonic() - run.begun,
             seconds_left=message.seconds_left,
             metrics=message.metrics[-1] if message.metrics else record.job.metrics,
+            files=message.files or record.job.files,
         )
         self._ledger.progressed(record)
 
@@ -231,10 +255,12 @@ class Running:
                 self._ledger.settle(record, "queued", "Waiting for the engine to start again.")
             case "paused":
                 self._over(record)
-                self._ledger.settle(record, "paused", f"Paused{_at(record, message.step)}.")
+                self._ledger.settle(record, "paused", f"Paused{reached(record.job, message.step, ' at')}.")
             case "cancelled":
                 self._over(record)
-                self._ledger.settle(record, "cancelled", f"Cancelled{_at(record, message.step)}.")
+                self._ledger.settle(
+                    record, "cancelled", f"Cancelled{reached(record.job, message.step, ' at')}."
+                )
                 self._spawn(asyncio.to_thread(clear, self._ledger.folder(record)))
             case "failed":
                 unsaid = Error(code="failed", message=f"{title_of(record.job.spec)} failed.")
@@ -243,35 +269,26 @@ class Running:
 
     async def _publish(self, record: Record) -> None:
         """Move a finished result to its place. May be repeated: the output is on record until then."""
-        job, room, output = record.job, room_of(record.job.spec), Path(record.output)
         try:
-            if room is not None and room != "bases":
-                licenses = self._library.licenses(*experts_of(job.spec)) if room == "mixes" else {}
-                await self._library.adopt(room, output, job.name, licenses)
-            elif isinstance(job.spec, ExportMix):
-                target = Path(job.spec.folder)
-                await asyncio.to_thread(deliver, output, target, f"saving {target.name}")
-                record.job = msgspec.structs.replace(job, result=job.result | {"path": str(target)})
+            result, sentence = await put_in_place(record, self._library)
         except StudioError as error:
             self._fail(record, error.as_message())
             return
         self._over(record)
-        record.output = ""
-        message = f"Done after {job.step} steps." if room and job.step else "Done."
-        if room and job.step < job.steps:
-            message = f"Stopped at step {job.step} and kept."
-        self._ledger.settle(record, "done", message)
+        record.output, record.job = "", msgspec.structs.replace(record.job, result=result)
+        self._ledger.settle(record, "done", sentence)
         await asyncio.to_thread(clear, self._ledger.folder(record))
         self.start_next()
 
     # --- failing ---
 
     def _fail(self, record: Record, error: Error) -> None:
-        """A job that says why it cannot go on. A full disk is no fault of the job: it is paused."""
+        """A job that says why it cannot go on."""
         self._over(record)
-        if error.code == "disk":
-            step = record.job.checkpoint_step or 0
-            self._ledger.settle(record, "paused", f"Paused: {error.message}", error=error, step=step)
+        if error.code in NO_FAULT:
+            self._ledger.settle(
+                record, "paused", f"Paused: {error.message}", error=error, step=_goes_on_at(record)
+            )
         else:
             self._ledger.settle(record, "failed", error.message, error=error)
         sentence = f"{title_of(record.job.spec)} has stopped. {error.message}"
@@ -306,10 +323,10 @@ class Running:
                 f"{record.false_starts} vain starts" if loading else f"{record.crashes} stops",
             )
         else:
-            step = record.job.checkpoint_step or 0
-            self._ledger.settle(record, "queued", f"Continues{_from(record, step)}.", step=step)
-            title = title_of(record.job.spec)
-            self._notice("warning", record, f"{sentence} {title} continues{_from(record, step)}.")
+            step, title = _goes_on_at(record), title_of(record.job.spec)
+            where = reached(record.job, step, " from")
+            self._ledger.settle(record, "queued", f"Continues{where}.", step=step)
+            self._notice("warning", record, f"{sentence} {title} continues{where}.")
         # Not at once: the runtime that died is still being buried.
         asyncio.get_running_loop().call_soon(self.start_next)
 
@@ -336,9 +353,10 @@ class Running:
             if record.output:
                 self._spawn(self._publish(record))
                 continue
-            step, title = record.job.checkpoint_step or 0, title_of(record.job.spec)
-            self._ledger.settle(record, "queued", f"Interrupted; continues{_from(record, step)}.", step=step)
-            self._notice("info", record, f"{title} was interrupted; it goes on{_from(record, step)}.")
+            step, title = _goes_on_at(record), title_of(record.job.spec)
+            where = reached(record.job, step, " from")
+            self._ledger.settle(record, "queued", f"Interrupted; continues{where}.", step=step)
+            self._notice("info", record, f"{title} was interrupted; it goes on{where}.")
         self.start_next()
 
     async def close(self, patience: float = 15.0) -> None:
@@ -374,19 +392,6 @@ class Running:
             log.error("a background task failed", exc_info=error)
 
 
-def _at(record: Record, step: int) -> str:
-    """Where a job is; jobs without checkpoints count no steps that mean anything to a person."""
-    return f" at step {step}" if room_of(record.job.spec) else ""
-
-
-def _from(record: Record, step: int) -> str:
-    return f" from step {step}" if room_of(record.job.spec) else ""
-
-
-def clear(folder: Path) -> None:
-    """Drop the checkpoints and leftovers of a job that needs them no more."""
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != MIRROR:
-            path.unlink(missing_ok=True)
+def _goes_on_at(record: Record) -> int:
+    """The step from which a job goes on: a download has no checkpoints, what is on the disk counts."""
+    return record.job.step if isinstance(record.job.spec, Download) else record.job.checkpoint_step or 0

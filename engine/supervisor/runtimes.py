@@ -1,4 +1,5 @@
-"""The processes that hold a base: started on demand, watched, asked; their death becomes a sentence."""
+"""The processes that do the work, one for each base and one that downloads: started on demand, watched, and
+asked; their death becomes a sentence."""
 
 from __future__ import annotations
 
@@ -37,18 +38,21 @@ from engine.messages import (
     Work,
 )
 from engine.supervisor.home import Home
+from engine.supervisor.spec import DOWNLOADER
 
 __all__ = ["RUNTIME", "Runtime", "Runtimes"]
 
 log = logging.getLogger(__name__)
 
 RUNTIME = (sys.executable, "-P", "-m", "engine.runtime")
+DOWNLOADS = (sys.executable, "-P", "-m", "engine.hub")
 
 SILENCE = 120.0
 """Seconds without a heartbeat after which a runtime counts as hung."""
 
 IDLE = 60.0
-"""Seconds a runtime must have been idle before it may be stopped to free memory."""
+"""Seconds a runtime must have been idle before it may be stopped: the downloader at once, which is started
+again in no time, the others to free memory."""
 
 SCARCE = 0.08
 """Share of the machine's memory below which idle runtimes are stopped."""
@@ -58,9 +62,9 @@ Send = Callable[[bytes, Downward], bool]
 
 @dataclass(eq=False)
 class Runtime:
-    """One process that holds one base. ``gone`` is its obituary, "" while it lives."""
+    """One process, ``name`` that of its base, or DOWNLOADER. ``gone`` is its obituary, "" while it lives."""
 
-    base: BaseCard
+    name: str
     process: asyncio.subprocess.Process
     token: str
     ready: asyncio.Future[None]
@@ -76,10 +80,15 @@ class Runtime:
     tail: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=40))
 
     @property
+    def title(self) -> str:
+        """What it is called at the beginning of a sentence."""
+        return DOWNLOADER.capitalize() if self.name == DOWNLOADER else f"The runtime of {self.name}"
+
+    @property
     def card(self) -> RuntimeCard:
         state = "starting" if not self.ready.done() else "busy" if self.busy else "ready"
         return RuntimeCard(
-            base=self.base.name,
+            base=self.name,
             device=self.device,
             pid=self.process.pid,
             state=state,
@@ -88,7 +97,7 @@ class Runtime:
 
 
 class Runtimes:
-    """All runtimes, one per base.
+    """All runtimes, one per base, and the downloader, which is one like them.
 
     ``changed()`` is called when one starts, gets ready or goes; ``died(runtime)`` when one went untold.
     """
@@ -110,7 +119,7 @@ class Runtimes:
         self._threads = threads
         self._command = tuple(command)
         self._endpoint = ""
-        self._by_base: dict[str, Runtime] = {}
+        self._by_name: dict[str, Runtime] = {}
         self._by_identity: dict[bytes, Runtime] = {}
         self._stillborn: collections.Counter[str] = collections.Counter()
         self._starting: collections.defaultdict[str, asyncio.Lock] = collections.defaultdict(asyncio.Lock)
@@ -121,7 +130,12 @@ class Runtimes:
         self._endpoint = endpoint
 
     def cards(self) -> list[RuntimeCard]:
-        return [runtime.card for runtime in self._by_base.values()]
+        """Those that hold a base."""
+        return [runtime.card for runtime in self._by_name.values() if runtime.name != DOWNLOADER]
+
+    def memory(self) -> int:
+        """Bytes that all of them use."""
+        return sum(runtime.memory for runtime in self._by_name.values())
 
     def connected(self) -> int:
         return len(self._by_identity)
@@ -133,13 +147,21 @@ class Runtimes:
 
     async def ready(self, base: BaseCard, say: Callable[[str], None] = lambda text: None) -> Runtime:
         """The runtime of ``base``, started if need be and ready. StudioError("crashed") if it dies first."""
-        async with self._starting[base.name]:
-            runtime = self._by_base.get(base.name)
-            if runtime is None:
-                await asyncio.sleep(self._pause(base.name))
-                runtime = await self._spawn(base)
+        options = ("--base", base.path, "--name", base.name, "--device", "auto")
+        return await self._ready(base.name, (*self._command, *options, "--threads", str(self._threads)), say)
+
+    async def downloader(self) -> Runtime:
+        """The process that fetches from the Hub, likewise."""
+        return await self._ready(DOWNLOADER, DOWNLOADS, lambda text: None)
+
+    async def _ready(self, name: str, command: Sequence[str], say: Callable[[str], None]) -> Runtime:
+        async with self._starting[name]:
+            runtime = self._by_name.get(name)
+            if runtime is None or runtime.stopping:
+                await asyncio.sleep(self._pause(name))
+                runtime = await self._spawn(name, command)
         if not runtime.ready.done():
-            say(f"Loading {base.name}.")
+            say(f"Loading {name}.")
         await asyncio.shield(runtime.ready)
         return runtime
 
@@ -189,7 +211,7 @@ class Runtimes:
 
     def welcome(self, identity: bytes, hello: RuntimeReady) -> Runtime:
         """A runtime introduces itself. StudioError("refused") when nobody started it."""
-        for runtime in self._by_base.values():
+        for runtime in self._by_name.values():
             if secrets.compare_digest(runtime.token, hello.token):
                 break
         else:
@@ -197,27 +219,25 @@ class Runtimes:
         runtime.identity, runtime.device = identity, hello.device
         runtime.beat = runtime.used = time.monotonic()
         self._by_identity[identity] = runtime
-        self._stillborn.pop(runtime.base.name, None)
+        self._stillborn.pop(runtime.name, None)
         if not runtime.ready.done():
             runtime.ready.set_result(None)
-        log.info("runtime of %s ready after %.1f s", runtime.base.name, hello.load_seconds)
+        log.info("%s is ready after %.1f s", runtime.title, hello.load_seconds)
         self._changed()
         return runtime
 
     # --- living and dying ---
 
-    def _pause(self, base: str) -> float:
+    def _pause(self, name: str) -> float:
         """Seconds to wait before the next start: none, then doubling while it dies before it is ready."""
-        deaths = self._stillborn[base]
+        deaths = self._stillborn[name]
         return 0.0 if deaths == 0 else min(30.0, 0.25 * 2.0**deaths)
 
-    async def _spawn(self, base: BaseCard) -> Runtime:
+    async def _spawn(self, name: str, command: Sequence[str]) -> Runtime:
         token = secrets.token_hex(16)
-        arguments = ["--socket", self._endpoint, "--token", token, "--base", base.path, "--name", base.name]
-        arguments += ["--device", "auto", "--threads", str(self._threads), "--parent", str(os.getpid())]
         process = await asyncio.create_subprocess_exec(
-            *self._command,
-            *arguments,
+            *command,
+            *("--socket", self._endpoint, "--token", token, "--parent", str(os.getpid())),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -226,8 +246,8 @@ class Runtimes:
         )
         now = time.monotonic()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        runtime = Runtime(base=base, process=process, token=token, ready=ready, beat=now, used=now)
-        self._by_base[base.name] = runtime
+        runtime = Runtime(name=name, process=process, token=token, ready=ready, beat=now, used=now)
+        self._by_name[name] = runtime
         watcher = asyncio.create_task(self._watch(runtime))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
@@ -237,8 +257,9 @@ class Runtimes:
     async def _watch(self, runtime: Runtime) -> None:
         """Keep what the process prints, and bury it when it ends."""
         assert runtime.process.stdout is not None
+        log_name = "downloads" if runtime.name == DOWNLOADER else f"runtime-{runtime.name}"
         handler = logging.handlers.RotatingFileHandler(
-            self._home.logs / f"runtime-{runtime.base.name}.log",
+            self._home.logs / f"{log_name}.log",
             maxBytes=1_000_000,
             backupCount=3,
             delay=True,
@@ -256,15 +277,15 @@ class Runtimes:
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         stillborn = not runtime.ready.done()
         what = "could not start" if stillborn else "stopped unexpectedly"
-        runtime.gone = f"The runtime of {runtime.base.name} {what} ({how})."
+        runtime.gone = f"{runtime.title} {what} ({how})."
         if runtime.stopping:
-            runtime.gone = f"The runtime of {runtime.base.name} was stopped."
-        if self._by_base.get(runtime.base.name) is runtime:
-            del self._by_base[runtime.base.name]
+            runtime.gone = f"{runtime.title} was stopped."
+        if self._by_name.get(runtime.name) is runtime:
+            del self._by_name[runtime.name]
         self._by_identity.pop(runtime.identity, None)
         obituary = self._obituary(runtime)
         if stillborn:
-            self._stillborn[runtime.base.name] += 1
+            self._stillborn[runtime.name] += 1
             runtime.ready.set_exception(obituary)
             # Whoever asked for it may be gone; a future whose exception nobody reads would complain.
             runtime.ready.exception()
@@ -283,23 +304,22 @@ class Runtimes:
         )
 
     def look_after(self) -> None:
-        """Called every second or so: kill the hung, and stop the idle when memory is scarce."""
-        now = time.monotonic()
-        for runtime in list(self._by_base.values()):
+        """Called every second or so: kill the hung, and stop idle ones where that is of use."""
+        now, memory = time.monotonic(), psutil.virtual_memory()
+        scarce = memory.available < SCARCE * memory.total
+        for runtime in list(self._by_name.values()):
             if runtime.ready.done() and now - runtime.beat > SILENCE:
-                log.error("the runtime of %s has been silent for %d s", runtime.base.name, now - runtime.beat)
+                log.error("%s has been silent for %d s", runtime.title, now - runtime.beat)
                 _kill_group(runtime.process.pid)
-        memory = psutil.virtual_memory()
-        if memory.available < SCARCE * memory.total:
-            for runtime in list(self._by_base.values()):
-                if not runtime.asked and not runtime.busy and now - runtime.used > IDLE:
-                    log.info("stopping the idle runtime of %s to free memory", runtime.base.name)
-                    runtime.stopping = True
-                    _kill_group(runtime.process.pid)
+            idle = not runtime.asked and not runtime.busy and now - runtime.used > IDLE
+            if idle and (scarce or runtime.name == DOWNLOADER):
+                log.info("%s is idle and stopped", runtime.title)
+                runtime.stopping = True
+                _kill_group(runtime.process.pid)
 
     async def stop_all(self) -> None:
         """End every runtime and wait until it is gone."""
-        for runtime in self._by_base.values():
+        for runtime in self._by_name.values():
             runtime.stopping = True
             _kill_group(runtime.process.pid)
         if self._watchers:

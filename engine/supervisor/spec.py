@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from engine.formats.errors import StudioError
+from engine.formats.sizes import as_size
 from engine.messages import (
     Download,
     ExportMix,
+    Job,
     JobSpec,
     ScoreMix,
     TrainGate,
@@ -30,6 +32,7 @@ __all__ = [
     "name_of",
     "parts_of",
     "planned_steps",
+    "reached",
     "room_of",
     "title_of",
     "worker_of",
@@ -121,6 +124,13 @@ def room_of(spec: JobSpec) -> Room | None:
 def worker_of(spec: JobSpec) -> str:
     """Who does the work of a job: the runtime of the base of this name, or DOWNLOADER."""
     return DOWNLOADER if isinstance(spec, Download) else spec.base
+
+
+def reached(job: Job, step: int, before: str) -> str:
+    """``before`` and where a job is at ``step``, in words; "" where steps mean nothing to a person."""
+    if isinstance(job.spec, Download):
+        return f"{before} {as_size(step)} of {as_size(job.steps)}" if job.steps else ""
+    return f"{before} step {step}" if room_of(job.spec) else ""
 
 
 def data_of(spec: JobSpec) -> dict[str, str]:

@@ -41,7 +41,9 @@ def test_a_scoring_is_a_job_whose_result_is_its_numbers(mixed):
     assert (arm.label, arm.value) == ("Base", 0.5)
     assert not (mixed.home.jobs / "scores" / "arms").exists()
     record = json.loads((mixed.home.jobs / "scores" / "job.json").read_text())
-    assert sorted(record["paths"]) == ["data:one", "data:two", "train"]
+    assert sorted(record["paths"]) == ["data:one", "data:two", "mix:both", "train"]
+    kept = Path(record["paths"].pop("mix:both"))
+    assert kept.is_relative_to(mixed.home.jobs / "scores") and not kept.exists()
     assert all(Path(path).parent == mixed.home.data for path in record["paths"].values())
     assert {card.name for card in mixed.ask(m.ListMixes()).mixes} == {"both"}
     # The same again is another job, not a name that is taken.

@@ -1,10 +1,12 @@
-"""The runtime's end of the wire: a thread of its own, so that a long step is not taken for death."""
+"""A worker's end of the wire: a thread of its own, so that a long step is not taken for death."""
 
 from __future__ import annotations
 
 import logging
 import os
 import queue
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ from engine.messages import (
     encode,
 )
 
-__all__ = ["Wire"]
+__all__ = ["Wire", "die_with_parent"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ HEARTBEAT_SECONDS = 1.0
 
 
 class Wire:
-    """Messages to and from the supervisor, for use by one working thread.
+    """Messages to and from the supervisor. Any thread may send; one takes what comes in.
 
     ``busy`` is what the heartbeat says is being done. The process ends when the one that started it has
     gone: nobody is left to answer to.
@@ -57,15 +59,17 @@ class Wire:
         self._woken = self._context.socket(zmq.PULL)
         self._woken.bind("inproc://wake")
         self._wake.connect("inproc://wake")
+        self._waking = threading.Lock()
         self._closing = threading.Event()
         self._parent = os.getppid()
         self._thread = threading.Thread(target=self._serve, name="wire", daemon=True)
         self._thread.start()
 
     def send(self, message: Upward) -> None:
-        """Hand a message to the wire; it leaves at once, whatever the working thread does next."""
+        """Hand a message to the wire; it leaves at once, whatever the caller does next."""
         self._outgoing.put(message)
-        self._wake.send(b"")
+        with self._waking:  # a socket of zmq is for one thread at a time
+            self._wake.send(b"")
 
     def received(self, wait: bool) -> Iterator[Call | Cancel]:
         """What has come in; with ``wait`` there is at least one."""
@@ -121,7 +125,19 @@ class Wire:
         if isinstance(message, Call | Cancel):
             self._incoming.put(message)
         else:
-            log.error("a %s is nothing for a runtime", type(message).__name__)
+            log.error("a %s is nothing for a worker", type(message).__name__)
+
+
+def die_with_parent(parent: int) -> None:
+    """On Linux the system ends this process with its parent; elsewhere the wire notices in a second."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    # It may have died before this process could look.
+    if os.getppid() != parent:
+        sys.exit("The engine that started this process has gone.")
 
 
 def _frame(message: Upward) -> bytes:

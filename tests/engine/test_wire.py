@@ -3,6 +3,7 @@
 import pytest
 import zmq
 
+from engine import wire as wire_room
 from engine.messages import (
     Failure,
     Generated,
@@ -13,8 +14,7 @@ from engine.messages import (
     Token,
     decode_upward,
 )
-from engine.runtime import wire as wire_room
-from engine.runtime.wire import Wire
+from engine.wire import Wire
 
 
 @pytest.fixture

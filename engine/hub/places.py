@@ -1,0 +1,145 @@
+"""Where the files of a download grow, and where they lie when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from engine.formats.adapter_file import inspect_folder, read_folder
+from engine.formats.files import sync_folder
+from engine.hub.cache import Cache
+from engine.hub.fetch import Control, Digest, fetch
+from engine.hub.plan import Plan, PlannedFile
+from engine.hub.source import Source
+
+__all__ = ["PLAN", "Place", "discard", "place_of"]
+
+PLAN = "plan.json"
+"""The plan of a download, in its job's folder."""
+
+WHOLE, PARTIAL = "adapter", "partial"
+"""The folders of an adapter in quarantine, in its job's folder."""
+
+
+class Place(Protocol):
+    """``folder`` lies on the disk that has to have the space."""
+
+    folder: Path
+
+    def there(self, file: PlannedFile) -> int:
+        """How many bytes of a file need not be fetched."""
+
+    def bring(self, file: PlannedFile, source: Source, control: Control) -> str:
+        """Fetch what is missing of a file, check it and put it where it belongs. Returns its SHA-256."""
+
+    def finish(self, revision: str) -> Path:
+        """Look at all of it, and make it whole. Returns the folder that it is in now."""
+
+
+def place_of(plan: Plan, folder: Path) -> Place:
+    """The place of a download whose job has ``folder``."""
+    return _Quarantine(plan, folder) if plan.room == "adapters" else _Blobs(plan)
+
+
+def discard(folder: Path) -> None:
+    """Delete what a download that is given up has left outside of its job's ``folder``."""
+    with contextlib.suppress(FileNotFoundError):
+        plan = msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
+        if plan.room == "bases":
+            for file in plan.files:
+                Cache().drop_partial(plan.repo, file.etag)
+
+
+class _Quarantine:
+    """An adapter stays in the job's folder until it has been looked at and taken in. What the cache already
+    has of it is copied."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan, self._cache = plan, Cache()
+        self.folder, self._partial = folder / WHOLE, folder / PARTIAL
+        self.folder.mkdir(exist_ok=True)
+        self._partial.mkdir(exist_ok=True)
+
+    def there(self, file: PlannedFile) -> int:
+        if self._cached(file):
+            return file.size
+        return max(_size(self.folder / file.name), _size(self._partial / file.name))
+
+    def bring(self, file: PlannedFile, source: Source, control: Control) -> str:
+        whole, partial = self.folder / file.name, self._partial / file.name
+        if whole.exists():  # but it was not noted that it is as it should be
+            whole.replace(partial)
+        if (cached := self._cached(file)) and not partial.exists():
+            control.say(f"Copying {file.name} from the Hugging Face cache")
+            _copy(cached, partial, control)
+        sha256 = fetch(file, partial, source, control)
+        partial.replace(whole)
+        sync_folder(self.folder)
+        return sha256
+
+    def finish(self, revision: str) -> Path:
+        # What can be converted is looked at by the library, which knows how.
+        if inspect_folder(self.folder).verdict != "convert":
+            read_folder(self.folder)
+        return self.folder
+
+    def _cached(self, file: PlannedFile) -> Path | None:
+        blob = self._cache.blob(self._plan.repo, file.etag)
+        return blob if _size(blob) == file.size > 0 else None
+
+
+class _Blobs:
+    """A base lies in the Hugging Face cache, each file under its ETag; other programs use it there too."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._cache = plan, Cache()
+        self.folder = self._cache.root
+
+    def there(self, file: PlannedFile) -> int:
+        repo, etag = self._plan.repo, file.etag
+        return max(_size(self._cache.blob(repo, etag)), _size(self._cache.partial(repo, etag)))
+
+    def bring(self, file: PlannedFile, source: Source, control: Control) -> str:
+        repo, etag = self._plan.repo, file.etag
+
+        def waiting() -> None:
+            control.say(f"Waiting for another program that fetches {file.name}")
+            control.check()
+
+        with self._cache.held(repo, etag, waiting):
+            if self._cache.blob(repo, etag).exists():
+                if sha256 := self._checked(file, control):
+                    return sha256
+                control.note(f"{file.name} was damaged in the Hugging Face cache and was fetched again.")
+            partial = self._cache.partial(repo, etag)
+            sha256 = fetch(file, partial, source, control)
+            self._cache.keep(repo, etag, partial)
+            return sha256
+
+    def finish(self, revision: str) -> Path:
+        plan = self._plan
+        folder = self._cache.point(plan.repo, plan.commit, {file.name: file.etag for file in plan.files})
+        self._cache.refer(plan.repo, revision, plan.commit)
+        return folder
+
+    def _checked(self, file: PlannedFile, control: Control) -> str:
+        """The SHA-256 of a blob that is what its name says, "" of one that is not."""
+        control.say(f"Checking {file.name}")
+        digest = Digest(file)
+        with self._cache.blob(self._plan.repo, file.etag).open("rb", buffering=0) as blob:
+            digest.follow(blob, control)
+        return digest.sha256 if digest.fits() else ""
+
+
+def _copy(source: Path, target: Path, control: Control) -> None:
+    with source.open("rb") as whole, target.open("wb") as copy:
+        while data := whole.read(1 << 20):
+            control.check()
+            copy.write(data)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

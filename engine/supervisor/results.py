@@ -1,0 +1,93 @@
+"""What a job has made on its way to its place, and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from engine.formats.files import sha256_file
+from engine.formats.sizes import as_size
+from engine.messages import Download, ExportMix, JobSpec
+from engine.supervisor.entry import Origin, made_by
+from engine.supervisor.folders import deliver
+from engine.supervisor.ledger import MIRROR
+from engine.supervisor.library import Library
+from engine.supervisor.spec import experts_of, room_of, worker_of
+from engine.supervisor.store import Record
+
+__all__ = ["clear", "drop_elsewhere", "put_in_place"]
+
+BASE_MARKS = ("config.json", "model.safetensors.index.json", "model.safetensors")
+"""Files of a base that say which one it was."""
+
+QUICK = 256 << 20
+"""Bytes that are hashed without hesitation."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+async def put_in_place(record: Record, library: Library) -> tuple[dict[str, Any], str]:
+    """Move the finished output of a job to where it belongs; doing it twice is doing it once.
+
+    Returns the job's whole result, and a sentence.
+    """
+    job, output = record.job, Path(record.output)
+    match job.spec:
+        case Download() as spec:
+            commit, hashes = job.result["revision"], job.result["sha256"]
+            card = await library.adopt_download(output, spec, commit, hashes)
+            sentence = f"{as_size(job.steps)} fetched and verified."
+            return job.result | {"path": card.path}, " ".join([sentence, *job.result["notes"]])
+        case ExportMix(folder=folder):
+            target = Path(folder)
+            await asyncio.to_thread(deliver, output, target, f"saving {target.name}")
+            return job.result | {"path": folder}, "Done."
+    room = room_of(job.spec)
+    if room is None:
+        return job.result, "Done."
+    licenses = library.licenses(*experts_of(job.spec)) if room == "mixes" else {}
+    origin = await asyncio.to_thread(_origin, record, library)
+    await library.adopt(room, output, job.name, licenses, origin)
+    if job.step < job.steps:
+        return job.result, f"Stopped at step {job.step} and kept."
+    return job.result, f"Done after {job.step} steps." if job.step else "Done."
+
+
+def _origin(record: Record, library: Library) -> Origin:
+    """Who made it, and from what: the snapshots of data are called by their hashes."""
+    named = ("data", "data:", "train")
+    data = {key: Path(path).stem for key, path in record.paths.items() if key.startswith(named)}
+    base = next(
+        (Path(card.path) for card in library.bases() if card.name == worker_of(record.job.spec)), None
+    )
+    files = [path for name in BASE_MARKS if base and (path := base / name).is_file()]
+    hashes = {path.name: digest for path in files if (digest := _digest(path))}
+    return made_by(record.job, data, hashes)
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file if that is quickly known: one in the Hugging Face cache is called so."""
+    called = path.resolve().name
+    if _SHA256.fullmatch(called):
+        return called
+    return sha256_file(path) if path.stat().st_size <= QUICK else ""
+
+
+def clear(folder: Path) -> None:
+    """Drop the checkpoints and leftovers of a job that needs them no more."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != MIRROR:
+            path.unlink(missing_ok=True)
+
+
+def drop_elsewhere(spec: JobSpec, folder: Path) -> None:
+    """Delete what a job that is given up has left outside of its ``folder``."""
+    if isinstance(spec, Download):
+        from engine.hub.places import discard
+
+        discard(folder)
