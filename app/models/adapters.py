@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -17,6 +17,13 @@ from widgets.card import CardFace
 __all__ = ["MIME", "AdapterFilter", "AdapterRoles", "Adapters", "Row", "verdict"]
 
 MIME = "application/x-adapter-studio-adapter"
+
+
+MEASURES: dict[str, Callable[[Row], Any]] = {
+    "Rank": lambda row: -row.card.rank,
+    "Size": lambda row: -row.card.bytes,
+    "Source": lambda row: row.card.source,
+}
 
 
 class AdapterRoles(IntEnum):
@@ -49,14 +56,33 @@ def verdict(row: Row) -> tuple[str, str]:
 
 
 class Adapters(Rows[Row]):
-    """All adapters. Rows can be dragged; the payload of ``MIME`` is the adapter's name in UTF-8."""
+    """All adapters, in order: sorted here, once, since a proxy asks again for every two that it compares.
+
+    Rows can be dragged; the payload of ``MIME`` is the adapter's name in UTF-8.
+    """
+
+    ORDERS = ("Name", "Rank", "Size", "Source")
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(lambda row: row.card.name, parent)
+        self._order = "Name"
+        self._filled: tuple[object, ...] = ()
 
-    def fill(self, cards: Iterable[AdapterCard], base: str, checked: Mapping[str, Verification]) -> None:
+    def fill(self, cards: Sequence[AdapterCard], base: str, checked: Mapping[str, Verification]) -> None:
         """Show these cards as seen from ``base``."""
-        self.show([Row(card, base, checked.get(card.name)) for card in cards])
+        if (cards, base, checked) != self._filled:
+            self._filled = (cards, base, checked)
+            self._sort([Row(card, base, checked.get(card.name)) for card in cards])
+
+    def order(self, by: str) -> None:
+        """Sort by one of ORDERS; numbers with the largest first."""
+        self._order = by
+        self._sort(self.items)
+
+    def _sort(self, rows: list[Row]) -> None:
+        rows = sorted(rows, key=lambda row: row.card.name.lower())
+        measure = MEASURES.get(self._order)
+        self.show(sorted(rows, key=measure) if measure else rows)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row = self.item(index)
@@ -94,19 +120,14 @@ class Adapters(Rows[Row]):
 
 
 class AdapterFilter(QSortFilterProxyModel):
-    """What of the library is shown, in which order. ``hidden`` counts what is not."""
-
-    ORDERS = ("Name", "Rank", "Size", "Source")
+    """What of the library is shown. ``hidden`` counts what is not."""
 
     def __init__(self, source: Adapters, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._adapters = source
         self._words: tuple[str, ...] = ()
         self._base = ""
-        self._order = "Name"
         self.setSourceModel(source)
-        self.setDynamicSortFilter(True)
-        self.sort(0)
 
     @property
     def hidden(self) -> int:
@@ -114,27 +135,16 @@ class AdapterFilter(QSortFilterProxyModel):
 
     def narrow(self, text: str, base: str) -> None:
         """Keep adapters that contain every word of ``text`` and, unless ``base`` is "", are made for it."""
-        self.beginFilterChange()
-        self._words, self._base = tuple(text.lower().split()), base
-        self.endFilterChange()
-
-    def order(self, by: str) -> None:
-        """Sort by one of ORDERS; numbers with the largest first."""
-        self._order = by
-        self.invalidate()
+        words = tuple(text.lower().split())
+        if (words, base) != (self._words, self._base):
+            self.beginFilterChange()
+            self._words, self._base = words, base
+            self.endFilterChange()
 
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:
         card = self._adapters.items[row].card
         text = " ".join((card.name, card.base, card.description, card.source, card.license, *card.targets))
         return self._base in ("", card.base) and all(word in text.lower() for word in self._words)
-
-    def lessThan(self, left: Index, right: Index) -> bool:
-        return self._key(left) < self._key(right)
-
-    def _key(self, index: Index) -> tuple[Any, str]:
-        card = self._adapters.items[index.row()].card
-        measure = {"Rank": -card.rank, "Size": -card.bytes, "Source": card.source}.get(self._order, 0)
-        return measure, card.name.lower()
 
 
 def _face(row: Row) -> CardFace:
