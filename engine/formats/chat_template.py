@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import encodings.unicode_escape  # noqa: F401  jinja2 reads strings with it
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

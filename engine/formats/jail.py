@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -42,11 +43,12 @@ def run(
 ) -> bytes:
     """What ``module.in_jail(work)`` returns, worked out in a child.
 
-    The child can open nothing but ``read`` (files or folders) and the folders ``write``, sees nothing of this
-    process's environment, and has no network and no way to start a program: see ``walls.available()`` for
-    what of that this system can enforce. It may take ``seconds`` of time, ``memory`` bytes above what Python
-    takes by itself, and write ``file_size`` bytes into a file. A StudioError of the work's own comes back as
-    such; everything else that goes wrong is StudioError("refused") with the child's last words as detail.
+    The child can open nothing but ``read`` (files or folders), the folders ``write`` and Python's own
+    library, sees nothing of this process's environment, and has no network and no way to start a program:
+    ``walls.available()`` says what of that this system can enforce. It may take ``seconds`` of time,
+    ``memory`` bytes above what Python takes by itself, and write ``file_size`` bytes into a file. A
+    StudioError of the work's own comes back as such; everything else that goes wrong is
+    StudioError("refused") with the child's last words as detail.
     """
     order = {
         "module": module,
@@ -114,7 +116,8 @@ def _in_child() -> None:
     there = walls.available()
     walls.limit(memory=order["memory"], seconds=order["seconds"], file_size=order["file_size"])
     if "landlock" in there:
-        walls.close_files(read, write)
+        # Python imports parts of its own library when they are first used (Counter: heapq).
+        walls.close_files([*read, Path(sysconfig.get_path("stdlib"))], write)
     if "seccomp" in there:
         walls.close_system()
     try:
