@@ -18,7 +18,7 @@ from engine.formats.places import Finder
 from engine.formats.safetensors_file import TensorInfo
 from engine.messages import Fit
 
-__all__ = ["judge", "judge_error", "judge_part"]
+__all__ = ["is_called", "judge", "judge_error", "judge_part"]
 
 
 def judge(config: AdapterConfig, contents: Contents, base: BaseShapes | None) -> Fit:
@@ -48,6 +48,13 @@ def judge_error(error: AdapterError) -> Fit:
         step = error.hint[:1].lower() + error.hint[1:]
         return Fit(verdict="amber", reason=f"{error.message.rstrip('.')}: {step}")
     return Fit(verdict="red", reason=error.message)
+
+
+def is_called(wish: str, names: Collection[str]) -> bool:
+    """Whether ``wish`` (a repository, a path, a name) means the base that has these ``names``."""
+    last = PurePath(wish.replace("\\", "/")).name.casefold()
+    mine = {name.casefold() for name in names}
+    return wish.casefold() in mine or last in {PurePath(name).name for name in mine}
 
 
 def _whole_modules(config: AdapterConfig, seen: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
@@ -111,10 +118,11 @@ def _doubt(config: AdapterConfig, count: _Count, base: BaseShapes, deaf: Collect
     """The one sentence that keeps a verdict from being green; "" when there is none."""
     name = base.names[0]
     if count.lost:
+        parts = f"the {count.total:,} parts that were read" if partly else f"its {count.total:,} parts"
+        have = "has" if len(count.lost) == 1 else "have"
         return (
-            f"{len(count.landed)} of its {count.total:,} parts have a place in {name}, but "
-            f"{_list(map(_say_place, count.lost))} {'has' if len(count.lost) == 1 else 'have'} none, so that "
-            "it is not taken as it is."
+            f"{len(count.landed):,} of {parts} have a place in {name}, but "
+            f"{_list(map(_say_place, count.lost))} {have} none, so that it is not taken as it is."
         )
     if deaf:
         return f"All of it lands, but {name} reads {_list(_last(deaf))} without calling it: that is lost."
@@ -122,7 +130,7 @@ def _doubt(config: AdapterConfig, count: _Count, base: BaseShapes, deaf: Collect
         return f"{name} has all its parts, but is stored in a packed form that does not show their shapes."
     if partly:
         return f"{partly}; what was seen has its place in {name}."
-    if config.base and not _is_called(base, config.base):
+    if config.base and not is_called(config.base, base.names):
         return f"It was made for {config.base}; every shape fits {name} all the same."
     return ""
 
@@ -187,13 +195,6 @@ def _count_replaced(config: AdapterConfig, contents: Contents, base: BaseShapes,
         module = path.rpartition(".")[0]
         if config.saved and module.endswith(config.saved) and any(p.startswith(f"{module}.") for p in given):
             raise AdapterError(f"It replaces {_say_place(module)}, but its file lacks {path}.")
-
-
-def _is_called(base: BaseShapes, wish: str) -> bool:
-    """Whether ``wish`` (a repository, a path, a name) is one of the base's names."""
-    mine = {name.casefold() for name in base.names}
-    last = PurePath(wish.replace("\\", "/")).name.casefold()
-    return wish.casefold() in mine or last in {PurePath(name).name for name in mine}
 
 
 def _say_place(path: str) -> str:

@@ -16,15 +16,19 @@ import psutil
 
 from engine import messages
 from engine.formats.errors import StudioError
+from engine.hub.client import Hub
+from engine.hub.token import Tokens
 from engine.messages import Upward
 from engine.supervisor.door import Door
 from engine.supervisor.home import Announcement, Home, process_lives
+from engine.supervisor.hub import HubDesk
 from engine.supervisor.jobs import Jobs
+from engine.supervisor.judging import Judging
 from engine.supervisor.librarian import Librarian
 from engine.supervisor.library import Library
 from engine.supervisor.listeners import Listeners
 from engine.supervisor.live import Live
-from engine.supervisor.requests import LIBRARY, Desk, Requests
+from engine.supervisor.requests import HUB, JUDGING, LIBRARY, Desk, Requests
 from engine.supervisor.runtimes import RUNTIME, Runtimes
 from engine.supervisor.starter import STARTER, Starter
 from engine.supervisor.store import open_store
@@ -43,6 +47,9 @@ FIRST_CLIENT = 60.0
 """Seconds that such an engine waits for its first client."""
 
 BACKUP = 3600.0
+
+LOOK = 10.0
+"""Seconds between two looks at the Hugging Face cache."""
 
 
 class Engine:
@@ -88,10 +95,14 @@ class Engine:
             threads=threads,
             command=runtime_command,
         )
-        announce, show = self._listeners.announce, self._listeners.show
-        self._jobs = Jobs(home, self._store, self._library, self._runtimes, announce, show)
+        announce, show, tokens = self._listeners.announce, self._listeners.show, Tokens(home.root)
+        self._jobs = Jobs(home, self._store, self._library, self._runtimes, announce, show, tokens.read)
         live = Live(home, self._library, self._jobs, self._runtimes)
-        desks: dict[tuple[type, ...], Desk] = {LIBRARY: Librarian(self._library, self._jobs)}
+        hub = Hub(tokens.read)
+        librarian = Librarian(self._library, self._jobs, hub)
+        judging = Judging(self._library, self._store, tokens.read)
+        desk = HubDesk(self._library, hub, tokens, judging, librarian)
+        desks: dict[tuple[type, ...], Desk] = {LIBRARY: librarian, JUDGING: judging, HUB: desk}
         self._requests = Requests(home, self._jobs, live, desks, self._status, self._stop_soon)
 
     async def run(self, on_ready: Callable[[Announcement], None]) -> None:
@@ -107,7 +118,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        work = (self._door.serve(), self._door.watch(), self._tick())
+        work = (self._door.serve(), self._door.watch(), self._tick(), self._watch_cache())
         serving = [asyncio.create_task(each) for each in work]
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -208,13 +219,19 @@ class Engine:
                 except StudioError as error:
                     self._warn(error.message)
 
+    async def _watch_cache(self) -> None:
+        """Other programs fetch from the Hub too."""
+        while True:
+            await asyncio.sleep(LOOK)
+            await self._library.watch_cache()
+
     def _each_second(self, now: float) -> None:
         self._runtimes.look_after()
         cards = self._runtimes.cards()
         own = psutil.Process().memory_info().rss
         self._listeners.show(
             messages.Load(
-                memory=own + sum(card.memory for card in cards),
+                memory=own + self._runtimes.memory(),
                 memory_total=psutil.virtual_memory().total,
                 runtimes=cards,
             )

@@ -30,6 +30,7 @@ OLDEST_SQLITE = (3, 51, 3)
 """Older ones may lose committed pages when a WAL is reset while several connections are open."""
 
 KEPT_EVENTS = 5000
+KEPT_PEEKS = 5000
 
 MIGRATIONS = (
     """
@@ -41,6 +42,10 @@ MIGRATIONS = (
     CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
     CREATE TABLE library (kind TEXT NOT NULL, name TEXT NOT NULL, entry TEXT NOT NULL,
                           PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE peeks (number INTEGER PRIMARY KEY AUTOINCREMENT, room TEXT NOT NULL, repo TEXT NOT NULL,
+                        hash TEXT NOT NULL, peek BLOB NOT NULL, UNIQUE (room, repo, hash)) STRICT;
     """,
 )
 
@@ -219,6 +224,26 @@ class Store:
     def entries(self, kind: str) -> list[Entry]:
         rows = self._db.execute("SELECT entry FROM library WHERE kind=? ORDER BY name", (kind,))
         return [_entry.decode(text) for (text,) in rows]
+
+    # --- what was read of the Hub ---
+
+    def keep_peek(self, room: str, repo: str, commit: str, peek: bytes) -> None:
+        with self._writing():
+            self._db.execute(
+                "INSERT OR REPLACE INTO peeks (room, repo, hash, peek) VALUES (?, ?, ?, ?)",
+                (room, repo, commit, peek),
+            )
+            self._db.execute(
+                "DELETE FROM peeks WHERE number <= (SELECT max(number) FROM peeks) - ?", (KEPT_PEEKS,)
+            )
+
+    def peek(self, room: str, repo: str, commit: str = "") -> bytes | None:
+        """What was read of a commit, without one of that which was looked at last."""
+        found = self._rows(
+            "SELECT peek FROM peeks WHERE room=? AND repo=? AND ? IN (hash, '') ORDER BY number DESC LIMIT 1",
+            *(room, repo, commit),
+        )
+        return found[0][0] if found else None
 
     # --- backup ---
 
