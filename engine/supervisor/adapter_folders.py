@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import shutil
 import sys
@@ -79,7 +80,7 @@ def make_ready(
             weights=sound.numbers.digest,
         )
         write_note(work, entry)
-    return Ready(folder, entry, sound.file)
+    return Ready(folder, entry, dataclasses.replace(sound.file, folder=folder))
 
 
 def _fill(source: Path, work: Path) -> str:

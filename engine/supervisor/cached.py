@@ -18,7 +18,7 @@ from engine.supervisor.adapter_folders import adapter_card, own_files
 from engine.supervisor.adapter_intake import address_of
 from engine.supervisor.bases import read_base
 from engine.supervisor.entry import Entry, origin_now
-from engine.supervisor.intake import Intake
+from engine.supervisor.intake import Intake, as_said
 from engine.supervisor.shelf import Kind
 
 __all__ = ["Cached"]
@@ -78,11 +78,7 @@ class Cached(Intake):
             self._left_out |= {(repo.repo, repo.commit)}
             return
         if known:
-            card = entry.card
-            if isinstance(card, AdapterCard):
-                said = ("favourite", "tags", "note", "added")
-                card = replace(card, **{field: getattr(known.card, field) for field in said})
-            entry = replace(entry, card=card, removed=known.removed, former=known.former)
+            entry = as_said(replace(entry, removed=known.removed, former=known.former), known.card)
         self._keep(repo.room, entry)
 
     def _free_name(self, kind: Kind, repo: str) -> str:

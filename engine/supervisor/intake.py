@@ -20,7 +20,7 @@ from engine.supervisor.entry import Entry, Origin, origin_now, read_note, write_
 from engine.supervisor.folders import copy_mix, hashes, move, sign_mix
 from engine.supervisor.shelf import Kind, name_from
 
-__all__ = ["Intake", "found", "weight_of"]
+__all__ = ["Intake", "as_said", "found", "weight_of"]
 
 SAID = ("source", "repo", "commit", "newer", "converted", "added", "favourite", "tags", "note")
 """What an adapter's files do not say about it."""
@@ -159,6 +159,15 @@ def _read(kind: Kind, folder: Path, target: Path, source: str, origin: Origin) -
     else:
         card = replace(read_mix_card(folder), name=target.name, path=str(target))
     return Entry(card=card, files=hashes(folder), origin=origin)
+
+
+def as_said(entry: Entry, before: AdapterCard | BaseCard | MixCard) -> Entry:
+    """``entry`` under the name, and with the words, that a person gave to what was there ``before``."""
+    card = replace(entry.card, name=before.name)
+    if isinstance(card, AdapterCard) and isinstance(before, AdapterCard):
+        words = ("favourite", "tags", "note", "added")
+        card = replace(card, **{field: getattr(before, field) for field in words})
+    return replace(entry, card=card)
 
 
 def found(kind: Kind, folder: Path, source: str) -> Entry:

@@ -15,7 +15,6 @@ from engine.messages import Body
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
 from engine.supervisor.live import Say
-from engine.supervisor.shelf import Kind
 
 __all__ = ["Librarian"]
 
@@ -41,8 +40,6 @@ class Librarian:
         library = self._library
         match body:
             case messages.Rename(kind=kind, name=name, to=to):
-                if kind == "mixes":
-                    self._check_idle(kind, name, "renamed")
                 await library.rename(kind, name, to)
                 return messages.Done()
             case messages.FindUses(kind=kind, name=name):
@@ -92,7 +89,7 @@ class Librarian:
             case messages.AddBase(path=path, name=name):
                 return await library.add_base(path, name)
             case messages.RemoveBase(name=name):
-                self._check_idle("bases", name, "removed")
+                self._check_idle(name)
                 return messages.Done(path=await library.remove("bases", name))
             case messages.RestoreBase(name=name):
                 await library.restore("bases", name)
@@ -100,7 +97,6 @@ class Librarian:
             case messages.ListMixes():
                 return messages.Mixes(mixes=library.mixes())
             case messages.RemoveMix(name=name):
-                self._check_idle("mixes", name, "removed")
                 return messages.Done(path=await library.remove("mixes", name))
             case messages.RestoreMix(name=name):
                 await library.restore("mixes", name)
@@ -116,13 +112,13 @@ class Librarian:
                 return await asyncio.to_thread(describe, library.data(path))
         return None
 
-    def _check_idle(self, kind: Kind, name: str, what: str) -> None:
-        """StudioError("busy") while a job that is not over reads this where it lies."""
-        needed = set(self._library.uses(kind, name, self._jobs.all()).jobs)
+    def _check_idle(self, base: str) -> None:
+        """StudioError("busy") while a job that is not over needs this base: it has no copy of it."""
+        needed = self._library.uses("bases", base, self._jobs.all()).jobs
         for job in self._jobs.all():
             if job.id in needed:
                 raise StudioError(
                     "busy",
-                    f"{name} is needed by the job {job.name}, which is {job.state}.",
-                    f"It can be {what} when that is over.",
+                    f"{base} is needed by {job.name}, a job that is {job.state}.",
+                    "It can be removed when that is over, or cancelled.",
                 )

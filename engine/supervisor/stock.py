@@ -11,12 +11,12 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.formats.errors import StudioError
-from engine.messages import BaseCard
+from engine.messages import AdapterCard, BaseCard
 from engine.supervisor.bases import read_base
 from engine.supervisor.cached import Cached
-from engine.supervisor.entry import NOTE, Entry, read_note, write_note
+from engine.supervisor.entry import Entry, read_note, write_note
 from engine.supervisor.folders import move
-from engine.supervisor.intake import found, weight_of
+from engine.supervisor.intake import as_said, found, weight_of
 from engine.supervisor.shelf import Kind
 
 __all__ = ["Stock"]
@@ -54,26 +54,48 @@ class Stock(Cached):
         return complaints
 
     async def _register(self, kind: Kind, folder: Path, source: str) -> None:
-        entry = self._entry(kind, folder.name)
+        entry = self._known_as(kind, folder, source)
         shipped = self.starter.hashes.get(folder.name) if source == "starter" else None
         # A newer pack may have come with a newer program; what was removed stays removed.
         if entry and (entry.removed or (entry.card.path == str(folder) and shipped in (None, entry.files))):
-            if self._is_ours(kind, entry) and not (folder / NOTE).exists():
+            note = read_note(folder) if self._is_ours(kind, entry) else entry
+            if note is None:
                 write_note(folder, entry)  # earlier versions kept none
-            return
+            if note is None or note.files == entry.files:
+                return
+            # Else it was replaced, and the engine killed before the store could hear of it.
         new = await asyncio.to_thread(found, kind, folder, source)
+        if entry and shipped:
+            new = as_said(replace(new, former=entry.former), entry.card)
         self._keep(kind, replace(new, files=shipped or new.files))
 
+    def _known_as(self, kind: Kind, folder: Path, source: str) -> Entry | None:
+        """The entry of a folder, which the pack's may have under another name. StudioError("usage") where
+        something else has its name."""
+        for entry in self._store.entries(kind):
+            pack = source == "starter" and isinstance(entry.card, AdapterCard) and entry.card.source == source
+            if entry.card.path == str(folder) or (pack and folder.name in entry.former):
+                return entry
+        named = self._entry(kind, folder.name)
+        if named and Path(named.card.path).exists():
+            raise StudioError(
+                "usage",
+                f"Something else is called {folder.name}.",
+                "Rename that, and start the engine again.",
+            )
+        return named
+
     async def _take_bases(self) -> None:
-        named = self.starter.base
-        if named and self._entry("bases", named) is None:
-            card = await asyncio.to_thread(read_base, self.starter.base_folder, named, "starter")
-            self._keep("bases", Entry(card=replace(card, bytes=weight_of(self.starter.base_folder))))
         for note in sorted(self._home.bases.glob("*.json")):
-            if self._entry("bases", note.stem) is None and (entry := _read_base_note(note)):
-                # Of a base that was being renamed two notes may be left; the newer one knows the older name.
+            if note.stem in self._former("bases"):
+                note.unlink()  # the engine was killed when it had just been renamed
+            elif self._entry("bases", note.stem) is None and (entry := _read_base_note(note)):
                 older = next((name for name in entry.former if self._entry("bases", name)), "")
                 self._keep("bases", entry, instead_of=older)
+        named = self.starter.base
+        if named and self._entry("bases", named) is None and named not in self._former("bases"):
+            card = await asyncio.to_thread(read_base, self.starter.base_folder, named, "starter")
+            self._keep("bases", Entry(card=replace(card, bytes=weight_of(self.starter.base_folder))))
 
     # --- what a killed engine left ---
 
