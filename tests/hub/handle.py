@@ -59,7 +59,8 @@ class HubServer:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to take this server for the Hub; cache and settings of its own, no token."""
+        """What a process needs to take this server for the Hub; cache and settings of its own, no token, no
+        keyring."""
         return {
             "HF_ENDPOINT": self.endpoint,
             "HF_HUB_DISABLE_XET": "1",
@@ -70,6 +71,7 @@ class HubServer:
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         }
 
     def enter(self, monkeypatch: Any) -> None:
