@@ -214,14 +214,14 @@ def write_adapter(folder: Path, megabytes: int, base: str = "studio/base", seed:
 def write_base(folder: Path, megabytes: int) -> dict[str, Path]:
     """A Llama of about this size that nobody would run: its files by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = megabytes * 256  # of 1024 numbers of 4 bytes
+    rows = megabytes * 4096  # of 64 numbers of 4 bytes
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "vocab_size": rows,
-        "hidden_size": 1024,
-        "intermediate_size": 1024,
-        "num_hidden_layers": 0,
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
         "num_attention_heads": 8,
         "num_key_value_heads": 8,
         "tie_word_embeddings": True,
@@ -236,7 +236,7 @@ def write_base(folder: Path, megabytes: int) -> dict[str, Path]:
     table = {
         "model.embed_tokens.weight": {
             "dtype": "F32",
-            "shape": [rows, 1024],
+            "shape": [rows, 64],
             "data_offsets": [0, megabytes << 20],
         }
     }
