@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from engine.formats.adapter_file import inspect_folder, read_folder
+from engine.formats.base_config import check_config, parse_object
 from engine.formats.files import sync_folder
 from engine.hub.cache import Cache
 from engine.hub.fetch import Control, Digest, fetch
@@ -116,6 +117,8 @@ class _Blobs:
                 control.note(f"{file.name} was damaged in the Hugging Face cache and was fetched again.")
             partial = self._cache.partial(repo, etag)
             sha256 = fetch(file, partial, source, control)
+            if file.name == "config.json":  # a base that cannot be played is refused before its weights come
+                check_config(parse_object(partial.read_bytes(), f"config.json of {repo}"), repo)
             self._cache.keep(repo, etag, partial)
             return sha256
 

@@ -154,10 +154,11 @@ def _check_weights(repo: str, room: Room, wanted: list[str], known: Iterable[str
             f"{repo} holds no LoRA adapter: it has no {WEIGHTS}.",
             "If it is a base model, add it to the bases.",
         )
-    if "config.json" not in wanted:
-        raise StudioError(
-            "missing", f"{repo} is no model for transformers: it has no config.json.", "Choose another one."
-        )
+    for name in ("config.json", "tokenizer.json"):
+        if name not in wanted:
+            raise StudioError(
+                "missing", f"{repo} is no base that can be played: it has no {name}.", "Choose another one."
+            )
     if not any(name == _WHOLE or _SHARD.fullmatch(name) for name in wanted):
         pickled = any(name.endswith(_PICKLES) for name in known)
         raise StudioError(

@@ -134,8 +134,10 @@ class Source:
             response.read()
             hf.hf_raise_for_status(response)
         except httpx2.HTTPError as error:
+            if trouble := busy(error, self.plan.repo):
+                return trouble
             if _is_hub(str(response.url)):
-                return busy(error, self.plan.repo) or explain(error, self.plan.repo)
+                return explain(error, self.plan.repo)
             sentence = (
                 f"Where the Hub keeps {file.name}, it is not handed out (error {response.status_code})."
             )
