@@ -1,4 +1,4 @@
-"""Adapters and base models: list, look into, bring in, check, remove, take elsewhere."""
+"""Adapters: list, look into, bring in, check, describe, rename, remove, take elsewhere."""
 
 from __future__ import annotations
 
@@ -7,31 +7,36 @@ from typing import Annotated
 
 import typer
 
+from engine.commands import hub
+from engine.commands.provenance import tell_provenance, tell_uses
 from engine.commands.session import plain, session, table
+from engine.formats.sizes import as_size
+from engine.hub.address import parse_address
 from engine.messages import (
     AdapterCard,
-    AddBase,
-    BaseCard,
-    Bases,
+    Body,
+    CheckRevisions,
+    DescribeAdapter,
     Done,
     ExportAdapter,
     ImportAdapter,
     InspectAdapter,
     Inspection,
     ListAdapters,
-    ListBases,
     RemoveAdapter,
+    Rename,
     RestoreAdapter,
+    Said,
     Verified,
     VerifyAdapters,
 )
 
-__all__ = ["adapters", "bases"]
+__all__ = ["Name", "adapters"]
 
 adapters = typer.Typer(no_args_is_help=True, help="The adapters in the library.")
-bases = typer.Typer(no_args_is_help=True, help="Base models.")
 
-Name = Annotated[str | None, typer.Option("--name", help="What to call it; default: the folder's name.")]
+Name = Annotated[str | None, typer.Option("--name", help="What to call it; default: its own name.")]
+Tags = Annotated[list[str] | None, typer.Option(help="May be repeated.")]
 
 
 @adapters.command("list")
@@ -40,20 +45,23 @@ def list_adapters() -> None:
     with session.engine() as engine:
         cards: list[AdapterCard] = engine.call(ListAdapters()).adapters
     rows = [
-        (card.name, card.base, card.kind, str(card.rank), f"{card.bytes / 1000:,.0f} kB", _state(card))
+        (card.name, card.base, card.kind, str(card.rank), as_size(card.bytes), card.source, _about(card))
         for card in cards
     ]
-    text = table(("name", "base", "kind", "rank", "size", ""), rows) or "The library is empty."
+    text = table(("name", "base", "kind", "rank", "size", "from", ""), rows) or "The library is empty."
     session.result({"adapters": [plain(card) for card in cards]}, text)
 
 
-def _state(card: AdapterCard) -> str:
-    return "files are missing" if card.missing else card.description
+def _about(card: AdapterCard) -> str:
+    if card.missing:
+        return "files are missing"
+    marks = ["★"] * card.favourite + [f"#{tag}" for tag in card.tags] + ["newer revision"] * bool(card.newer)
+    return " ".join([*marks, card.note or card.description])
 
 
 @adapters.command()
 def inspect(path: Path) -> None:
-    """What a folder holds, without loading it."""
+    """What a folder or file holds, without loading it."""
     with session.engine() as engine:
         seen: Inspection = engine.call(InspectAdapter(path=str(path.absolute())))
     text = f"{seen.verdict}: {seen.reason}"
@@ -65,23 +73,93 @@ def inspect(path: Path) -> None:
 
 
 @adapters.command("import")
-def import_adapter(path: Path, name: Name = None) -> None:
-    """Copy a PEFT folder into the library."""
+def import_adapter(
+    path: Annotated[str, typer.Argument(help="A folder, a file, or a repository of the Hub: user/model.")],
+    name: Name = None,
+) -> None:
+    """Copy an adapter into the library; other formats than PEFT's are converted. One of the Hub is
+    downloaded."""
+    place = Path(path).expanduser()
+    address = None if place.exists() else parse_address(path)
+    if address:
+        hub.download(address.repo, address.revision, name)
+        return
     with session.engine() as engine:
-        card: AdapterCard = engine.call(ImportAdapter(path=str(path.absolute()), name=name))
+        request = ImportAdapter(path=str(place.absolute()), name=name)
+        card: AdapterCard = engine.call(request, _note)
     base = card.base or "an unnamed base"
-    session.result(plain(card), f"{card.name} is in the library (rank {card.rank}, for {base}).")
+    came = f", converted from {card.converted}" if card.converted else ""
+    session.result(plain(card), f"{card.name} is in the library (rank {card.rank}, for {base}{came}).")
+
+
+def _note(body: Body) -> None:
+    if isinstance(body, Said):
+        session.note(body.text)
 
 
 @adapters.command()
 def verify(name: Annotated[str | None, typer.Argument()] = None) -> None:
-    """Check files against the hashes taken when they came in."""
+    """Check files against the hashes taken when they came in, and look for NaN and for no effect at all."""
     with session.engine() as engine:
         seen: Verified = engine.call(VerifyAdapters(name=name))
-    rows = [(one.name, "ok" if one.ok else "CHANGED", one.detail) for one in seen.adapters]
+    rows = [(one.name, "ok" if one.ok else "NOT OK", one.detail) for one in seen.adapters]
     session.result({"adapters": [plain(one) for one in seen.adapters]}, table(("name", "", ""), rows))
     if not all(one.ok for one in seen.adapters):
         raise typer.Exit(1)
+
+
+@adapters.command()
+def describe(
+    name: str,
+    tag: Tags = None,
+    untag: Tags = None,
+    note: Annotated[str | None, typer.Option(help="In place of the one that it has.")] = None,
+    favourite: Annotated[bool | None, typer.Option("--favourite/--no-favourite")] = None,
+) -> None:
+    """Say something about an adapter of your own: tags, a note, that it is a favourite."""
+    with session.engine() as engine:
+        known = {card.name: card for card in engine.call(ListAdapters()).adapters}
+        has = known[name].tags if name in known else []
+        tags = [one for one in [*has, *(tag or [])] if one not in (untag or [])]
+        request = DescribeAdapter(
+            name=name, favourite=favourite, note=note, tags=tags if tag or untag else None
+        )
+        card: AdapterCard = engine.call(request)
+    session.result(plain(card), f"{card.name}: {_about(card)}")
+
+
+@adapters.command()
+def rename(name: str, to: str) -> None:
+    """Give an adapter another name. Mixes and jobs that it is part of are not disturbed."""
+    with session.engine() as engine:
+        engine.call(Rename(kind="adapters", name=name, to=to))
+    session.result({"name": to, "before": name}, f"{name} is called {to} now.")
+
+
+@adapters.command()
+def uses(name: str) -> None:
+    """What depends on an adapter, and what would become of it."""
+    tell_uses("adapters", name)
+
+
+@adapters.command()
+def provenance(name: str) -> None:
+    """Where an adapter comes from, and the command that makes or fetches it again."""
+    tell_provenance("adapters", name)
+
+
+@adapters.command()
+def updates(
+    name: Annotated[list[str] | None, typer.Argument(help="Default: all from the Hub.")] = None,
+) -> None:
+    """Ask the Hub for newer revisions of what came from there."""
+    with session.engine() as engine:
+        cards: list[AdapterCard] = engine.call(CheckRevisions(names=name or [])).adapters
+    rows = [(card.name, card.repo, card.commit[:12], card.newer[:12] or "the newest") for card in cards]
+    text = table(("name", "repository", "here", "there"), rows) or "Nothing here came from the Hub."
+    if any(card.newer for card in cards):
+        text += "\nFetch one with: adapter-studio hub download REPO --replace"
+    session.result({"adapters": [plain(card) for card in cards]}, text)
 
 
 @adapters.command()
@@ -112,26 +190,3 @@ def export(
     with session.engine() as engine:
         done: Done = engine.call(ExportAdapter(name=name, folder=str(folder.absolute()), rank=rank))
     session.result({"name": name, "path": done.path, "rank": rank}, f"Written to {done.path}.")
-
-
-@bases.command("list")
-def list_bases() -> None:
-    """The base models that the studio knows."""
-    with session.engine() as engine:
-        found: Bases = engine.call(ListBases())
-    rows = [(base.name, base.architecture, f"{base.parameters:,}", base.path) for base in found.bases]
-    text = table(("name", "architecture", "parameters", "path"), rows) or "There is no base model yet."
-    session.result({"bases": [plain(base) for base in found.bases]}, text)
-
-
-@bases.command()
-def add(path: str, name: Name = None) -> None:
-    """Make a base model known. It stays where it is."""
-    folder = Path(path).expanduser()
-    with session.engine() as engine:
-        card: BaseCard = engine.call(
-            AddBase(path=str(folder.absolute()) if folder.exists() else path, name=name)
-        )
-    session.result(
-        plain(card), f"{card.name} is known ({card.architecture}, {card.parameters:,} parameters)."
-    )

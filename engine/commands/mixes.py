@@ -9,8 +9,9 @@ import typer
 
 from engine.commands import mix_results, mix_training
 from engine.commands.play import route
+from engine.commands.provenance import tell_provenance, tell_uses
 from engine.commands.session import plain, session, table
-from engine.messages import Done, DropExpert, ImportMix, ListMixes, MixCard, RemoveMix, RestoreMix
+from engine.messages import Done, DropExpert, ImportMix, ListMixes, MixCard, RemoveMix, Rename, RestoreMix
 
 __all__ = ["app"]
 
@@ -66,6 +67,26 @@ def drop(
     with session.engine() as engine:
         card: MixCard = engine.call(DropExpert(mix=mix, expert=expert, out=out), session.show_progress)
     session.result(plain(card), f"{card.name} is ready, with {', '.join(card.experts)}.")
+
+
+@app.command()
+def rename(name: str, to: str) -> None:
+    """Give a mix another name."""
+    with session.engine() as engine:
+        engine.call(Rename(kind="mixes", name=name, to=to))
+    session.result({"name": to, "before": name}, f"{name} is called {to} now.")
+
+
+@app.command()
+def uses(name: str) -> None:
+    """What depends on a mix, and what would become of it."""
+    tell_uses("mixes", name)
+
+
+@app.command()
+def provenance(name: str) -> None:
+    """Where a mix comes from, and the command that makes it again."""
+    tell_provenance("mixes", name)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 import typer.main
 
-from engine.commands import compare, demo, engine, jobs, library, mixes, play, studio, train
+from engine.commands import bases, compare, demo, disk, engine, hub, jobs, library, mixes, play, studio, train
 from engine.commands.session import session
 from engine.formats.errors import StudioError
 from engine.supervisor.home import find_home
@@ -35,12 +35,15 @@ app.command("doctor")(studio.doctor)
 app.command("generate")(play.generate)
 app.command("score")(play.score)
 app.command("compare")(compare.compare)
+app.command("disk")(disk.disk)
 app.add_typer(engine.app, name="engine")
 app.add_typer(library.adapters, name="adapters")
-app.add_typer(library.bases, name="bases")
+app.add_typer(bases.bases, name="bases")
 app.add_typer(train.app, name="train")
 app.add_typer(mixes.app, name="mix")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(hub.app, name="hub")
+app.add_typer(disk.trash, name="trash")
 
 
 @app.callback(invoke_without_command=True)

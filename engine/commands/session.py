@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 import textwrap
@@ -17,9 +18,12 @@ from engine.formats.errors import StudioError
 from engine.messages import Body, EventBody, GaugeBody, ListMixes, MixCard, Notice, Said, Scoring
 from engine.supervisor.home import Home, find_home
 
-__all__ = ["Session", "mix_card", "plain", "session", "table"]
+__all__ = ["Session", "mix_card", "plain", "session", "shown", "table"]
 
 TRIES = 3
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_NUMBER = re.compile(r"-?[\d,]*\.?\d*(?: (?:bytes|kB|MB|GB|TB))?")
 
 
 @dataclass
@@ -62,18 +66,18 @@ class Session:
         if self.json:
             self.put(values)
         elif text:
-            print(text, flush=True)
+            print(shown(text), flush=True)
 
     def note(self, sentence: str) -> None:
         """A sentence beside the result."""
         self.end_progress()
-        print(sentence, file=sys.stderr, flush=True)
+        print(shown(sentence), file=sys.stderr, flush=True)
 
     def progress(self, text: str) -> None:
         """The state of long work: one line that renews itself on a terminal, nothing elsewhere."""
         if sys.stderr.isatty():
             width = shutil.get_terminal_size().columns - 1
-            print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{shown(text)[:width]}", end="", file=sys.stderr, flush=True)
             self._progress = True
 
     def end_progress(self) -> None:
@@ -110,10 +114,17 @@ def plain(answer: msgspec.Struct) -> dict[str, Any]:
     return values
 
 
+def shown(text: str) -> str:
+    """``text`` as a terminal may show it: control characters, which could steer it, and marks that turn the
+    reading direction are written out."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns under a head; numbers to the right. On a terminal every row is one line."""
     if not rows:
         return ""
+    rows = [[" ".join(shown(cell).splitlines()) for cell in row] for row in rows]
     if sys.stdout.isatty():
         rows = _fitted(rows, shutil.get_terminal_size().columns)
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
@@ -137,5 +148,4 @@ def _fitted(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
 
 
 def _is_number(text: str) -> bool:
-    digits = text.removesuffix(" kB").replace(",", "").replace(".", "").lstrip("-")
-    return digits.isdigit() or text in ("", "-")
+    return text == "-" or _NUMBER.fullmatch(text) is not None

@@ -15,6 +15,7 @@ from engine.commands import main
 from engine.commands.session import table
 from engine.commands.voices import parse_part
 from engine.formats.errors import StudioError
+from engine.messages import PROTOCOL
 from engine.supervisor.home import Home
 from engine.supervisor.starter import STARTER
 from tests.commands.studio import Studio
@@ -26,7 +27,7 @@ BASE = ("--base", "starter-llama")
 def studio(tmp_path_factory):
     studio = Studio(tmp_path_factory.mktemp("cli") / "home")
     status = studio("engine", "start", "--detach")
-    assert status["running"] and status["protocol"] == 2
+    assert status["running"] and status["protocol"] == PROTOCOL
     yield studio
     running = find_engine(Home(studio.home))
     assert studio("engine", "stop")["running"] is False
@@ -77,7 +78,8 @@ def test_json_before_or_after_and_home_by_environment(studio):
         (["score", *BASE, "--data", "nowhere.jsonl"], 1, "data", "nowhere.jsonl"),
         (["train", "lora", *BASE, "--data", "mixed", "--out", "reverse"], 2, "usage", "already"),
         (["mix", "route", "--mix", "none", "--prompt", "x"], 1, "missing", "no mix"),
-        (["bases", "add", "some/model"], 1, "base", "no folder"),
+        (["bases", "add", "some/model"], 1, "offline", "HF_HUB_OFFLINE"),
+        (["bases", "add", "nowhere"], 1, "base", "no folder"),
         (["--home"], 2, "usage", "--home needs a folder"),
         (["generate", *BASE, "--prompt", "x", "--seed", str(10**20)], 2, "usage", "number is too large"),
         (["generate", *BASE, "--prompt", "x", "--adapter", "sort@99"], 2, "usage", "sort has ranks 1 to 8"),
@@ -104,7 +106,8 @@ def test_without_json_errors_go_to_stderr(studio):
 
 def test_an_unsafe_adapter_is_exit_3(studio, tmp_path):
     shutil.copytree(STARTER / "adapters" / "sort", tmp_path / "evil")
-    (tmp_path / "evil" / "adapter_model.safetensors").rename(tmp_path / "evil" / "adapter_model.bin")
+    (tmp_path / "evil" / "adapter_model.safetensors").unlink()
+    (tmp_path / "evil" / "adapter_model.bin").write_bytes(b"\x80\x02cos\nsystem\n(S'true'\ntR.")
     assert studio("adapters", "inspect", str(tmp_path / "evil"))["verdict"] == "refuse"
     assert studio("adapters", "import", str(tmp_path / "evil"), code=3)["error"]["code"] == "refused"
 
