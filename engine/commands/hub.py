@@ -22,8 +22,11 @@ from engine.messages import (
     HubRepo,
     HubVerdict,
     HubVerdicts,
+    Job,
     JudgeHub,
+    ListJobs,
     PublishAdapter,
+    ResumeJob,
     Said,
     SearchHub,
     ShowHub,
@@ -113,9 +116,7 @@ def download(
         seen: HubDetails = engine.call(ShowHub(repo=repo, revision=revision), session.show_progress)
     room = "bases" if base_model else _room_of(seen)
     out = name or (seen.repo.have if replace and seen.repo.have else seen.repo.repo.rpartition("/")[2])
-    job = run_job(
-        Download(repo=seen.repo.repo, out=out, room=room, revision=revision, replace=replace),
-    )
+    job = _fetch(Download(repo=seen.repo.repo, out=out, room=room, revision=revision, replace=replace))
     result = {"name": job.name} | job.result | {"job": job.id}
     resumed = result.get("resumed_from") or 0
     before = f", {as_size(resumed)} of it from an earlier try" if resumed else ""
@@ -242,11 +243,29 @@ def _in_full(values: dict[str, Any]) -> str:
         values["security"],
         values["address"],
         "",
-        table(("file", "size"), [(file["name"], _size(file["size"])) for file in values["files"]]),
+        table(
+            ("file", "size", ""),
+            [(file["name"], _size(file["size"]), file["note"]) for file in values["files"]],
+        ),
         "",
         table(("revision", "commit"), [(one["name"], one["commit"]) for one in values["revisions"]]),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _fetch(spec: Download) -> Job:
+    """Download to the end. What was begun before, and was stopped or failed on the way, goes on."""
+    with session.engine() as engine:
+        jobs: list[Job] = engine.call(ListJobs()).jobs
+        waiting = ("queued", "running", "paused", "held")
+        begun = [job for job in jobs if job.spec == spec and (job.state in waiting or _has_some(job))]
+        if begun and begun[-1].state not in ("queued", "running"):
+            engine.call(ResumeJob(id=begun[-1].id))
+    return run_job(spec, begun[-1].id if begun else "")
+
+
+def _has_some(job: Job) -> bool:
+    return job.state == "failed" and job.step > 0
 
 
 def _room_of(seen: HubDetails) -> Literal["adapters", "bases"]:
@@ -264,9 +283,12 @@ def _room_of(seen: HubDetails) -> Literal["adapters", "bases"]:
 
 
 def _tell(seen: Account) -> None:
+    from engine.hub.token import FILE  # which loads the keyring's library
+
+    file = session.home.root / FILE
     where = {
         "keyring": "; the token lies in the system's keyring",
-        "file": "; the token lies in a file for you alone, as there is no keyring here",
+        "file": f"; there is no keyring here, so the token lies in {file}, for you alone",
         "elsewhere": "; the token is that of `hf auth login` or of HF_TOKEN",
     }
     text = f"Signed in to {seen.endpoint} as {seen.name}{where.get(seen.kept, '')}." if seen.name else ""

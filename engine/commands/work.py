@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,22 @@ import typer
 from engine.client import Client
 from engine.commands.session import session
 from engine.formats.errors import StudioError
-from engine.messages import CancelJob, GaugeBody, Job, JobProgress, JobSpec, ShowJob, SubmitJob
+from engine.formats.sizes import as_size
+from engine.messages import (
+    CancelJob,
+    Download,
+    GaugeBody,
+    Job,
+    JobProgress,
+    JobSpec,
+    PauseJob,
+    ShowJob,
+    SubmitJob,
+)
 
 __all__ = ["Base", "BatchSize", "Data", "Length", "Seed", "data_path", "data_sets", "finished", "run_job"]
 
+PAUSE_SECONDS = 5.0
 STOPPED = "Nothing of it was kept. Run the command again to begin anew."
 
 Base = Annotated[str, typer.Option("--base", help="Name of the base model.")]
@@ -25,13 +38,15 @@ Length = Annotated[int, typer.Option("--max-length", help="Tokens that an exampl
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 
 
-def run_job(spec: JobSpec) -> Job:
-    """Submit a job and stay with it to its end, through a death of the engine too.
+def run_job(spec: JobSpec, begun: str = "") -> Job:
+    """Submit a job and stay with it to its end, through a death of the engine too. ``begun`` is the id of
+    one that has been submitted before.
 
-    Ctrl-C cancels the job. A job that does not end well is raised as StudioError.
+    Ctrl-C cancels the job, of a download it keeps what has come. A job that does not end well is raised as
+    StudioError.
     """
-    key = uuid.uuid4().hex[:12]
-    submitted = False
+    key = begun or uuid.uuid4().hex[:12]
+    submitted = bool(begun)
     while True:
         try:
             with session.engine(on_gauge=_show_gauge(key)) as engine:
@@ -73,8 +88,24 @@ def _follow(engine: Client, key: str) -> Job:
     except StudioError as error:
         if error.code != "cancelled" or error.message != "Cancelled.":
             raise
+    raise _stop(engine, key)
+
+
+def _stop(engine: Client, key: str) -> StudioError:
+    job: Job = engine.call(ShowJob(id=key))
+    if isinstance(job.spec, Download):
+        job = engine.call(PauseJob(id=key))
+        until = time.monotonic() + PAUSE_SECONDS
+        while job.state == "running" and time.monotonic() < until:
+            engine.listen(0.05)
+            job = engine.call(ShowJob(id=key))
+        return StudioError(
+            "cancelled",
+            f"{job.name} was stopped; {as_size(job.step)} of it are kept.",
+            f"The same command goes on from there; `adapter-studio jobs cancel {key}` gives it up.",
+        )
     engine.call(CancelJob(id=key))
-    raise StudioError("cancelled", "The job was cancelled.", STOPPED)
+    return StudioError("cancelled", "The job was cancelled.", STOPPED)
 
 
 def _show_gauge(key: str) -> Callable[[GaugeBody], None]:
@@ -82,7 +113,11 @@ def _show_gauge(key: str) -> Callable[[GaugeBody], None]:
         if not isinstance(gauge, JobProgress) or gauge.id != key:
             return
         loss = gauge.metrics.get("loss")
-        if loss is not None:
+        if gauge.files:
+            speed = gauge.metrics.get("speed")
+            parts = [gauge.message.rstrip("."), f"{as_size(gauge.step)} of {as_size(gauge.steps)}"]
+            parts += [f"{as_size(speed)}/s"] if speed else []
+        elif loss is not None:
             parts = [f"step {gauge.step} of {gauge.steps}", f"loss {loss:.4f}"]
         else:
             parts = [gauge.message.rstrip(".")]

@@ -51,10 +51,6 @@ class Hub:
     def endpoint(self) -> str:
         return constants.ENDPOINT
 
-    def api(self) -> hf.HfApi:
-        """huggingface_hub's own client, with our session and the token of this moment."""
-        return api_with(self._token())
-
     def search(self, request: SearchHub) -> HubPage:
         """A part of what is found. ``base`` has to be a repository of the Hub; ``have`` is not filled in.
 
@@ -93,13 +89,8 @@ class Hub:
 
     def newest(self, repo: str) -> str:
         """The commit that main means now."""
-        return self.files(repo)[0]
-
-    def files(self, repo: str, revision: str = "main", room: Room = "adapters") -> tuple[str, list[HubFile]]:
-        """The commit that ``revision`` means now, and the files of it."""
         with asking(repo):
-            info = self.api().model_info(repo, revision=revision, files_metadata=True)
-            return _commit(info), _files(info, room)
+            return _commit(api_with(self._token()).model_info(repo))
 
     def account(self) -> Account:
         """Who is signed in, and whether the Hub can be reached; where the token lies is not said here."""

@@ -24,6 +24,13 @@ LATER = "Try again in a while."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+_FAILURES = (
+    *(httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError),
+    # What comes of an answer that is none of a Hub: a proxy's page, or something that only resembles a Hub.
+    *(ValueError, KeyError, TypeError, AttributeError),
+)
+
+
 @contextlib.contextmanager
 def asking(repo: str = "") -> Iterator[None]:
     """Whatever fails in the block while the Hub is asked (about ``repo``) leaves it as a StudioError."""
@@ -31,16 +38,7 @@ def asking(repo: str = "") -> Iterator[None]:
         yield
     except StudioError:
         raise
-    except (
-        httpx2.HTTPError,
-        httpx2.InvalidURL,
-        httpx2.StreamError,
-        OSError,
-        errors.RevisionResolutionError,
-    ) as error:
-        raise explain(error, repo) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # No Hub answers so: a proxy's page, or something that only resembles a Hub.
+    except _FAILURES as error:
         raise explain(error, repo) from error
 
 

@@ -6,6 +6,7 @@ import re
 
 import huggingface_hub as hf
 
+from engine.formats.adapter_file import WEIGHTS
 from engine.formats.markdown import one_line, section, table
 from engine.messages import AdapterCard, BaseCard, Provenance
 
@@ -22,7 +23,10 @@ model = PeftModel.from_pretrained(base, "{repo}")
 
 In Adapter Studio: `adapter-studio hub download {repo}`."""
 
-_PATH = re.compile(r"(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\,;|]+[/\\])+([^\s/\\,;|]+)")
+_AS_IS = (WEIGHTS, "gate.safetensors")
+"""Files that are published byte for byte as they are."""
+
+_PATH = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\,;|]+[/\\])+([^\s/\\,;|]+)")
 
 
 def model_card(
@@ -37,7 +41,8 @@ def model_card(
     named = base_name(card, base)
     auto = _auto_class(base)
     facts = [(what, _without_folders(value)) for what, value in (provenance.facts if provenance else [])]
-    files = sorted(provenance.files.items()) if provenance else []
+    files = provenance.files if provenance else {}
+    hashes = [(name, files[name]) for name in _AS_IS if name in files]
     return "\n".join(
         [
             _front_matter(card, base),
@@ -47,7 +52,7 @@ def model_card(
             _what(card, named),
             *section("Use", _LOAD.format(auto=auto, base=named or "BASE", repo=repo).splitlines()),
             *section("Where it comes from", table(("", ""), facts)),
-            *section("Files", table(("file", "SHA-256"), files)),
+            *section("Files", table(("file", "SHA-256"), hashes)),
             *section("Licence", [one_line(card.license)] if card.license else []),
             "",
         ]
@@ -84,7 +89,7 @@ def _what(card: AdapterCard, base: str) -> str:
     return (
         f"{kind.get(card.kind, 'An adapter')} of rank {card.rank} (alpha {card.alpha:g}) for "
         f"{one_line(base or 'a base that it does not name')}{on}: {card.tensors} tensors, {card.bytes:,} "
-        "bytes. Made with Adapter Studio."
+        "bytes. Published with Adapter Studio."
     )
 
 

@@ -111,6 +111,29 @@ def test_download_is_verified_and_in_the_library(studio, hub):
     assert row["have"] == "fetched"
 
 
+def test_a_stopped_download_keeps_what_has_come_and_goes_on(studio, hub):
+    files = {path.name: path for path in (STARTER / "base").iterdir()}
+    size = sum(path.stat().st_size for path in files.values())
+    hub.add("studio/base", files, task="text-generation")
+    hub.fault("/large/studio/base/*", rate=500_000, times=-1)
+    process = studio.begin("hub", "download", "studio/base")
+    until = time.monotonic() + 20
+    while not any(request["sent"] > 200_000 for request in hub.requests("/large/studio/base/*")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    error = json.loads(out)["error"]
+    assert process.returncode == 130 and "are kept" in error["message"] and "same command" in error["hint"]
+    hub.clear()
+    done = studio("hub", "download", "studio/base")
+    assert done["resumed_from"] > 100_000 and done["resumed_from"] + done["bytes"] == size
+    assert done["path"].startswith(studio.environment["HF_HUB_CACHE"])
+    assert "base" in {base["name"] for base in studio("bases", "list")["bases"]}
+    error = studio("hub", "download", "studio/base", code=2)["error"]
+    assert "already here" in error["message"] and "--replace" in error["hint"]
+
+
 def test_download_of_what_is_neither_is_refused_with_a_reason(studio):
     error = studio("hub", "download", "ada/neither", code=1)["error"]
     assert "neither an adapter nor a base" in error["message"]
@@ -167,7 +190,7 @@ def test_publish_with_a_preview_first(studio, hub):
 
 def test_no_token_in_logs_or_argument_lists(studio, hub):
     studio.run("hub", "signin", "--token-stdin", input=hub.token + "\n")
-    studio("hub", "show", "ada/sort")
+    assert studio("hub", "download", "ada/guarded")["name"] == "guarded"
     running = find_engine(Home(studio.home))
     lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert hub.token not in lines

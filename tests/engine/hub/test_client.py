@@ -45,7 +45,6 @@ def test_a_revision_by_branch_tag_and_commit(client, site):
         seen = client.show("ada/one", revision)
         assert (seen.commit, title in seen.card) == (commit, True)
     assert client.newest("ada/one") == second
-    assert client.files("ada/one", "v1")[0] == first
 
 
 def test_a_card_is_bounded_and_plain(client, site):

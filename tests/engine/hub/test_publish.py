@@ -44,6 +44,7 @@ PROVENANCE = Provenance(
         ("data", "/home/ada/secret/rows.jsonl | 100 rows"),
         ("seed", "7"),
         ("exact", "0.98 (0.95 to 1.00)"),
+        ("address", "https://huggingface.co/ada/one/tree/main"),
     ],
     files={"adapter_model.safetensors": "ab" * 32},
 )
@@ -195,6 +196,7 @@ def test_the_card_says_what_is_known():
 
 def test_the_card_says_nothing_of_this_machine_and_lets_nothing_of_strangers_through():
     text = model_card(CARD, PROVENANCE, BASE, "ada/sort")
+    assert "https://huggingface.co/ada/one/tree/main" in text
     assert "/home" not in text and "secret" not in text and "rows.jsonl" in text
     assert "<script>" not in text
 
