@@ -8,9 +8,10 @@ from one CardFace, so the model stays free of colours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPainterPath, QPen, QPixmap
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from widgets.theme import pixmap, theme
@@ -21,6 +22,8 @@ HEIGHT = 168
 GAP = 12
 EDGE = 4
 MARK = 13
+# More than two large screens of cards, some 15 MB.
+PICTURES = 96
 # A ghost's bars: top, height, share of the width.
 GHOST = ((0, 12, 0.7), (28, 8, 0.4), (46, 8, 0.85), (64, 8, 0.6), (128, 10, 0.3))
 
@@ -42,13 +45,26 @@ class CardFace:
     is_ghost: bool = False
 
 
+class Look(NamedTuple):
+    """What a hand does to a card."""
+
+    chosen: bool
+    hovered: bool
+    focused: bool
+
+
 class CardDelegate(QStyledItemDelegate):
-    """Paints the CardFace that the model answers for ``role``; all cards are ``width`` wide."""
+    """Paints the CardFace that the model answers for ``role``; all cards are ``width`` wide.
+
+    A card that was painted is kept as a picture: a frame of scrolling sets pictures and paints one new row.
+    """
 
     def __init__(self, role: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._role = role
+        self._pictures: dict[tuple[CardFace, Look, int, int, float], QPixmap] = {}
         self.width = 240
+        theme.changed.connect(self._pictures.clear)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return QSize(self.width, HEIGHT + GAP)
@@ -56,34 +72,49 @@ class CardDelegate(QStyledItemDelegate):
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
-        face: CardFace = index.data(self._role)
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
-        focused = bool(option.state & QStyle.StateFlag.State_HasFocus)
-        tokens = theme.tokens
-        body = QRectF(option.rect).adjusted(GAP / 2 + 0.5, GAP / 2 + 0.5, -GAP / 2 - 0.5, -GAP / 2 - 0.5)
-        painter.save()
+        state = option.state
+        look = Look(
+            bool(state & QStyle.StateFlag.State_Selected),
+            bool(state & QStyle.StateFlag.State_MouseOver),
+            bool(state & QStyle.StateFlag.State_HasFocus),
+        )
+        ratio = painter.device().devicePixelRatioF()
+        key = (index.data(self._role), look, option.rect.width(), option.rect.height(), ratio)
+        picture = self._pictures.pop(key, None) or self._picture(*key)
+        self._pictures[key] = picture  # the last one to be used is the last one to go
+        if len(self._pictures) > PICTURES:
+            del self._pictures[next(iter(self._pictures))]
+        painter.drawPixmap(option.rect.topLeft(), picture)
+
+    def _picture(self, face: CardFace, look: Look, width: int, height: int, ratio: float) -> QPixmap:
+        picture = QPixmap(round(width * ratio), round(height * ratio))
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(theme.colour("ground"))  # a picture without holes is set five times as fast
+        painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._card(painter, QRectF(0, 0, width, height), face, look)
+        painter.end()
+        return picture
+
+    def _card(self, painter: QPainter, room: QRectF, face: CardFace, look: Look) -> None:
+        radius = theme.tokens.radius
+        body = room.adjusted(GAP / 2 + 0.5, GAP / 2 + 0.5, -GAP / 2 - 0.5, -GAP / 2 - 0.5)
         outline = QPainterPath()
-        outline.addRoundedRect(body, tokens.radius, tokens.radius)
+        outline.addRoundedRect(body, radius, radius)
+        painter.fillPath(outline, theme.colour(face.token))
+        painter.setClipRect(room.adjusted(GAP / 2 + 0.5 + EDGE, 0, 0, 0))
         painter.fillPath(outline, theme.colour("raised"))
-        painter.save()
-        painter.setClipPath(outline)
-        edge = QRectF(body.left(), body.top(), EDGE, body.height())
-        painter.fillRect(edge, theme.colour(face.token))
-        painter.restore()
+        painter.setClipping(False)
         if face.is_ghost:
             self._bars(painter, body.adjusted(EDGE + 12, 14, -12, -10))
-            painter.restore()
             return
-        pen = QPen(theme.colour("accent" if chosen else "edge" if hovered else "line"), 2 if chosen else 1)
-        painter.setPen(pen)
+        line = "accent" if look.chosen else "edge" if look.hovered else "line"
+        painter.setPen(QPen(theme.colour(line), 2 if look.chosen else 1))
         painter.drawPath(outline)
         self._words(painter, body.adjusted(EDGE + 12, 12, -12, -10), face)
-        if focused:
+        if look.focused:
             painter.setPen(QPen(theme.colour("focus"), 2))
-            painter.drawRoundedRect(body.adjusted(-3, -3, 3, 3), tokens.radius + 2, tokens.radius + 2)
-        painter.restore()
+            painter.drawRoundedRect(body.adjusted(-3, -3, 3, 3), radius + 2, radius + 2)
 
     def _words(self, painter: QPainter, room: QRectF, face: CardFace) -> None:
         tokens = theme.tokens

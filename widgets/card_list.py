@@ -45,6 +45,10 @@ class CardList(QListView):
         self.verticalScrollBar().valueChanged.connect(self._rest.start)
         self.verticalScrollBar().rangeChanged.connect(self._rest.start)
 
+    def look_again(self) -> None:
+        """Other cards may be in sight though nobody has scrolled: say which, soon."""
+        self._rest.start()
+
     def rows_in_sight(self) -> tuple[int, int]:
         """(first, last) row of which a part can be seen, (0, -1) if there is none."""
         rows = self.model().rowCount() if self.model() else 0
@@ -62,10 +66,6 @@ class CardList(QListView):
         self._cards.width = room // max(1, room // NARROWEST)
         self.setGridSize(QSize(self._cards.width, HEIGHT + GAP))
         super().resizeEvent(event)
-        self._rest.start()
-
-    def rowsInserted(self, parent: QModelIndex, start: int, end: int) -> None:
-        super().rowsInserted(parent, start, end)
         self._rest.start()
 
     def startDrag(self, actions: Qt.DropAction) -> None:

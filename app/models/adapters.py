@@ -142,6 +142,8 @@ class AdapterFilter(QSortFilterProxyModel):
             self.endFilterChange()
 
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:
+        if not self._words and not self._base:
+            return True
         card = self._adapters.items[row].card
         text = " ".join((card.name, card.base, card.description, card.source, card.license, *card.targets))
         return self._base in ("", card.base) and all(word in text.lower() for word in self._words)

@@ -35,7 +35,7 @@ class Rows(QAbstractListModel, Generic[Item]):
         """Become ``items``: selection, scroll position and editors of rows that stay are left alone."""
         known = len(self.items)
         # A list that only grew at its end is told by identity, without a look at any key.
-        if not (known and list(items[:known]) == self.items):
+        if list(items[:known]) != self.items:
             self._remove_all_but({self._key(item) for item in items})
             self._arrange(items)
             self._insert_before_stayers(items)

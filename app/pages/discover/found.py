@@ -132,6 +132,7 @@ class FoundList(QWidget):
             can_widen = self._tools.is_narrowed or bool(self._discover.state.query.text)
             self._none.button.setVisible(can_widen and found.problem is None)
         self._stack.setCurrentWidget(self._none if is_empty else self.cards)
+        self.cards.look_again()
 
     def _why_nothing(self, found: Found) -> tuple[str, str]:
         if found.problem is not None:
@@ -150,7 +151,7 @@ class FoundList(QWidget):
 
     def _forget_verdicts(self) -> None:
         self.hub.judge_by(self._discover.verdicts.known)
-        self._see(*self.cards.rows_in_sight())
+        self.cards.look_again()
 
     # --- acting ---
 
