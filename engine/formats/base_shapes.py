@@ -41,7 +41,7 @@ class BaseShapes:
 def base_shapes(folder: Path, names: Collection[str] = ()) -> BaseShapes:
     """The shapes of the base in ``folder``. StudioError("base") when it is none."""
     config = read_object(folder / "config.json")
-    return shapes_of(config, read_tables(folder), (*names, folder.name))
+    return shapes_of(config, read_tables(folder), names or (folder.name,))
 
 
 def weight_files(folder: Path) -> list[Path]:

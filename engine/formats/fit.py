@@ -51,10 +51,13 @@ def judge_error(error: AdapterError) -> Fit:
 
 
 def is_called(wish: str, names: Collection[str]) -> bool:
-    """Whether ``wish`` (a repository, a path, a name) means the base that has these ``names``."""
+    """Whether ``wish`` (a repository, a path, a name) means the base that has these ``names``: one of them,
+    or the last part of a name or repository. The last part of a path says little ("base", "model")."""
     last = PurePath(wish.replace("\\", "/")).name.casefold()
-    mine = {name.casefold() for name in names}
-    return wish.casefold() in mine or last in {PurePath(name).name for name in mine}
+    mine = [name.casefold() for name in names]
+    return wish.casefold() in mine or last in [
+        PurePath(n).name for n in mine if not PurePath(n).is_absolute()
+    ]
 
 
 def _whole_modules(config: AdapterConfig, seen: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:

@@ -142,12 +142,17 @@ class Look:
     def _answer(self, url: str, method: str, asked: dict[str, str]) -> Iterator[_Body]:
         """The answer at the end of all redirects. The session keeps the token from other hosts."""
         open_session()
-        session = hf.get_session()
         headers = headers_with(self.token) | asked | {"accept-encoding": "identity"}
         promised: set[str] = set()
         for _ in range(REDIRECTS):
+            session = hf.get_session()
             request = session.build_request(method, url, headers=headers)
-            answer = session.send(request, stream=True, follow_redirects=False)
+            try:
+                answer = session.send(request, stream=True, follow_redirects=False)
+            except RuntimeError:
+                if not session.is_closed:
+                    raise
+                continue  # the client closes the session of all threads when one cannot connect
             body = _Body(answer, promised)
             try:
                 self._note(answer)

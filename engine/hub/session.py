@@ -69,12 +69,16 @@ def patient(patience: Patience) -> Iterator[None]:
         _patience.reset(before)
 
 
+_opening = threading.Lock()
+
+
 def open_session() -> None:
     """Let every call of huggingface_hub in this process go through a session of ours. Once is enough."""
-    if not isinstance(hf.get_session(), _Session):
-        hf.set_client_factory(_Session)
-        constants.HF_HUB_DISABLE_TELEMETRY = True  # the client would tell what machine this is
-        disable_progress_bars()
+    with _opening:  # a second factory would close the session that the first caller already uses
+        if not isinstance(hf.get_session(), _Session):
+            hf.set_client_factory(_Session)
+            constants.HF_HUB_DISABLE_TELEMETRY = True  # the client would tell what machine this is
+            disable_progress_bars()
 
 
 def headers_with(token: str | None) -> dict[str, str]:

@@ -174,7 +174,8 @@ class Judging:
 
     def _meant(self, wish: str) -> BaseCard | None:
         """The base that an adapter names, if it is here."""
-        return next((card for card in self._library.bases() if wish and is_called(wish, _names(card))), None)
+        here = (card for card in self._library.bases() if not card.missing)
+        return next((card for card in here if wish and is_called(wish, _names(card))), None)
 
     def _shapes_of(self, card: BaseCard) -> BaseShapes:
         if card not in self._shapes:

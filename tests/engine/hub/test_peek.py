@@ -195,6 +195,20 @@ def test_another_commit_half_way_is_noticed(hub):
     assert caught.value.code == "changed"
 
 
+def test_a_session_that_another_thread_closes_is_opened_again(hub, monkeypatch):
+    import huggingface_hub as hf
+
+    hub.add(REPO, adapter())
+    look()
+    stale = hf.get_session()
+    stale.close()
+    sessions = [stale, stale]  # the second one is used
+    real = hf.get_session
+    monkeypatch.setattr(hf, "get_session", lambda: sessions.pop() if sessions else real())
+    hf.close_session()
+    assert judged().fit.verdict == "green" and not sessions
+
+
 # --- files that lie ---
 
 Q = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
