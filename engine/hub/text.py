@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 __all__ = ["clean", "clean_page", "redact"]
 
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Marks that let a text read otherwise than it is written."""
+# Control characters, line and paragraph separators, halves of surrogate pairs, and the marks that let a text
+# read otherwise than it is written.
+_MARKS = r"\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_IN_LINE = re.compile(rf"[\x00-\x1f{_MARKS}]")
+_IN_PAGE = re.compile(rf"[\x00-\x08\x0b-\x1f{_MARKS}]")
 
 _SECRET = re.compile(r"\bhf_\w{4,}|(?<=Bearer )[^\s'\"]+", re.ASCII)
 
@@ -18,20 +20,14 @@ def clean(text: object, limit: int = 200) -> str:
     is never another, proper name; anything but a string is empty."""
     if not isinstance(text, str):
         return ""
-    cut = text[:limit] + ("…" if len(text) > limit else "")
-    return "".join("\ufffd" if _forbidden(letter) else letter for letter in cut)
+    return _IN_LINE.sub("\ufffd", text[:limit]) + ("…" if len(text) > limit else "")
 
 
 def clean_page(text: str, limit: int) -> str:
     """Lines of text, as they are, without control characters; at most ``limit`` characters."""
-    lines = text[:limit].replace("\r\n", "\n")
-    return "".join(letter for letter in lines if letter in "\n\t" or not _forbidden(letter))
+    return _IN_PAGE.sub("", text[:limit].replace("\r\n", "\n"))
 
 
 def redact(text: str, limit: int = 2000) -> str:
     """``text`` for the details of an error, with anything like a token taken out."""
     return clean_page(_SECRET.sub("<token>", text), limit)
-
-
-def _forbidden(letter: str) -> bool:
-    return letter in _TURNING or unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
