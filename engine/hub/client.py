@@ -97,7 +97,7 @@ class Hub:
         token = self._token()
         try:
             if token is None:
-                self._knock()
+                self.reach()
                 return Account(endpoint=self.endpoint)
             return Account(endpoint=self.endpoint, name=self.owner(token)[0])
         except StudioError as error:
@@ -115,7 +115,8 @@ class Hub:
             self._known = token, time.monotonic() + RECHECK, name, scope
         return name, scope
 
-    def _knock(self) -> None:
+    def reach(self) -> None:
+        """Knock, without a token. StudioError when nobody opens."""
         open_session()
         with asking():
             answer = hf.get_session().get(f"{self.endpoint}/api/models", params={"limit": 1})

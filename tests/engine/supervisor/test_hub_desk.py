@@ -11,6 +11,7 @@ from engine import messages as m
 from engine.formats.errors import StudioError
 from engine.hub.client import Hub
 from engine.hub.token import Tokens
+from engine.supervisor import doctor
 from engine.supervisor import hub as desk_room
 from engine.supervisor.hub import HubDesk
 from tests.engine.hub.repos import ADAPTER, adapter
@@ -200,6 +201,13 @@ def test_offline_is_an_account_with_a_problem(desk, hub):
     hub.down()
     seen = desk.ask(m.AskAccount())
     assert "cannot be reached" in seen.problem and "works without the Hub" in seen.problem
+
+
+def test_the_doctor_knocks(hub, desk):
+    assert asyncio.run(doctor._hub()) == m.Check(name="hub", ok=True, detail=f"{hub.endpoint} answers")
+    hub.down()
+    seen = asyncio.run(doctor._hub())
+    assert not seen.ok and "cannot be reached" in seen.detail and "works without it" in seen.hint
 
 
 def test_a_preview_sends_nothing(desk, hub):
