@@ -26,6 +26,9 @@ In Adapter Studio: `adapter-studio hub download {repo}`."""
 _AS_IS = (WEIGHTS, "gate.safetensors")
 """Files that are published byte for byte as they are."""
 
+_HERE_ONLY = ("From", "Job", "Called before", "Newer revision")
+"""Facts that mean something in this library alone."""
+
 _PATH = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\,;|]+[/\\])+([^\s/\\,;|]+)")
 
 
@@ -40,7 +43,12 @@ def model_card(
     left out of it."""
     named = base_name(card, base)
     auto = _auto_class(base)
-    facts = [(what, _without_folders(value)) for what, value in (provenance.facts if provenance else [])]
+    told = provenance.facts if provenance else []
+    facts = [(what, _without_folders(value)) for what, value in told if what not in _HERE_ONLY]
+    spec = provenance.spec if provenance else {}
+    numbers = [
+        (what.replace("_", " "), value) for what, value in spec.items() if isinstance(value, int | float)
+    ]
     files = provenance.files if provenance else {}
     hashes = [(name, files[name]) for name in _AS_IS if name in files]
     return "\n".join(
@@ -50,8 +58,9 @@ def model_card(
             "",
             *([one_line(_without_folders(card.description)), ""] if card.description else []),
             _what(card, named),
-            *section("Use", _LOAD.format(auto=auto, base=named or "BASE", repo=repo).splitlines()),
+            *section("Use", [_LOAD.format(auto=auto, base=named or "BASE", repo=repo), *_homeless(named)]),
             *section("Where it comes from", table(("", ""), facts)),
+            *section("How it was trained", table(("", ""), numbers)),
             *section("Files", table(("file", "SHA-256"), hashes)),
             *section("Licence", [one_line(card.license)] if card.license else []),
             "",
@@ -91,6 +100,10 @@ def _what(card: AdapterCard, base: str) -> str:
         f"{one_line(base or 'a base that it does not name')}{on}: {card.tensors} tensors, {card.bytes:,} "
         "bytes. Published with Adapter Studio."
     )
+
+
+def _homeless(base: str) -> list[str]:
+    return [] if "/" in base else ["", "Its base is not on the Hub: load it from where you have it."]
 
 
 def _auto_class(base: BaseCard | None) -> str:

@@ -80,13 +80,13 @@ class Tokens:
             kept, _ = self._ours()
             if kept is not None:
                 return self._renewed(kept).token
-        return hf.get_token()
+        return _elsewhere()
 
     def where(self) -> Place:
         """Where the token lies that ``read`` gives."""
         with self._lock:
             place = self._ours()[1]
-        return place or ("elsewhere" if hf.get_token() else "")
+        return place or ("elsewhere" if _elsewhere() else "")
 
     def keep(self, grant: Grant) -> Place:
         """Keep a token for the configured Hub, in place of any before; says where."""
@@ -166,6 +166,15 @@ class Tokens:
         renewed = _Kept(grant.token, grant.refresh, grant.expires)
         self._write(renewed)
         return renewed
+
+
+def _elsewhere() -> str | None:
+    """The token of `hf auth login` or of the environment."""
+    try:
+        return hf.get_token()
+    except (hf.errors.OIDCError, OSError) as error:
+        log.warning("the token of the environment cannot be had: %s", error)
+        return None
 
 
 def _keyring() -> Any:

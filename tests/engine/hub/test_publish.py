@@ -43,10 +43,12 @@ PROVENANCE = Provenance(
     facts=[
         ("data", "/home/ada/secret/rows.jsonl | 100 rows"),
         ("seed", "7"),
+        ("From", "C:\\Users\\Ada Lovelace\\secret"),
         ("exact", "0.98 (0.95 to 1.00)"),
         ("address", "https://huggingface.co/ada/one/tree/main"),
     ],
-    files={"adapter_model.safetensors": "ab" * 32},
+    files={"adapter_model.safetensors": "ab" * 32, "README.md": "cd" * 32},
+    spec={"type": "TrainLora", "data": "/home/ada/secret/rows.jsonl", "learning_rate": 0.005, "steps": 250},
 )
 
 
@@ -188,7 +190,15 @@ def test_the_card_says_what_is_known():
         "pipeline_tag": "text-generation",
         "tags": ["lora", "adapter-studio"],
     }
-    for words in ("# sort", "rank 8 (alpha 16)", "`q_proj`", "0.98 (0.95 to 1.00)", "ab" * 32, "apache-2.0"):
+    for words in (
+        "# sort",
+        "rank 8 (alpha 16)",
+        "`q_proj`",
+        "0.98 (0.95 to 1.00)",
+        "ab" * 32,
+        "apache-2.0",
+        "| learning rate | 0.005 |",
+    ):
         assert words in text
     assert 'PeftModel.from_pretrained(base, "ada/sort")' in text
     assert 'AutoModelForCausalLM.from_pretrained("org/tiny")' in text
@@ -197,6 +207,7 @@ def test_the_card_says_what_is_known():
 def test_the_card_says_nothing_of_this_machine_and_lets_nothing_of_strangers_through():
     text = model_card(CARD, PROVENANCE, BASE, "ada/sort")
     assert "https://huggingface.co/ada/one/tree/main" in text
+    assert "cd" * 32 not in text and "Lovelace" not in text
     assert "/home" not in text and "secret" not in text and "rows.jsonl" in text
     assert "<script>" not in text
 
@@ -204,6 +215,8 @@ def test_the_card_says_nothing_of_this_machine_and_lets_nothing_of_strangers_thr
 def test_a_base_without_a_repository_is_not_somebody_else_s():
     unknown = BaseCard(name="tiny", architecture="LlamaForCausalLM", parameters=9, path="/x/tiny")
     assert "base_model" not in front_matter(model_card(CARD, None, unknown))
+    assert "not on the Hub" in model_card(CARD, None, unknown)
+    assert "not on the Hub" not in model_card(CARD, None, BASE)
     assert base_name(CARD, unknown) == "tiny" and base_name(CARD, BASE) == "org/tiny"
 
 

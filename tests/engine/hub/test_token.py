@@ -70,6 +70,13 @@ def test_what_others_have_signed_in_with_is_used_last(tokens, monkeypatch):
     assert tokens.where() == "elsewhere"
 
 
+def test_what_others_have_kept_and_cannot_be_read_is_nothing(tokens, monkeypatch, tmp_path, caplog):
+    (tmp_path / "token").mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    assert (tokens.read(), tokens.where()) == (None, "")
+    assert "cannot be had" in caplog.text
+
+
 def test_a_damaged_file_signs_out_and_can_be_replaced(tokens, tmp_path, caplog):
     (tmp_path / "home" / FILE).write_bytes(b'{"half": {"tok')
     assert tokens.read() is None
