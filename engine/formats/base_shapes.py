@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.formats.base_config import read_object
 from engine.formats.errors import AdapterError, StudioError
-from engine.formats.places import today
+from engine.formats.old_names import rename_modules
 from engine.formats.safetensors_file import TensorInfo, read_header
 
 __all__ = ["BaseShapes", "base_shapes", "read_tables", "shapes_of", "weight_files"]
@@ -105,8 +105,9 @@ def shapes_of(
 ) -> BaseShapes:
     """The shapes of a base with this ``config`` and these stored tensors."""
     kind = str(config.get("model_type"))
-    called = today if kind in ("vit", "deit") else str
-    parameters = {called(name): _shape(info) for name, info in table.items()}
+    # Files of vision models keep the names from before transformers 5.
+    moved = rename_modules(table, f"{_class(config)} {kind}")
+    parameters = {moved.get(name, name): _shape(info) for name, info in table.items()}
     parameters |= _tied(config, parameters)
     linears: dict[str, Shape | None] = {}
     tables: dict[str, Shape | None] = {}
@@ -149,6 +150,10 @@ def _tied(config: Mapping[str, Any], stored: Mapping[str, Shape | None]) -> dict
 
 def _has_head(config: Mapping[str, Any]) -> bool:
     """Whether the model puts out tokens, as every one does that does not say what else it is for."""
-    listed = config.get("architectures")
-    name = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], str) else ""
+    name = _class(config)
     return "For" not in name or name.endswith(("ForCausalLM", "ForConditionalGeneration"))
+
+
+def _class(config: Mapping[str, Any]) -> str:
+    listed = config.get("architectures")
+    return listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], str) else ""

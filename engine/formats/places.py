@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-__all__ = ["Finder", "today"]
+__all__ = ["Finder"]
 
 
 class Finder:
@@ -34,22 +34,3 @@ def _endings(path: str) -> list[tuple[str, ...]]:
     parts = tuple(path.split("."))
     number = next((i for i, part in enumerate(parts) if part.isdecimal()), len(parts) - 1)
     return [parts[cut:] for cut in range(number + 1)]
-
-
-# What a ViT's files say, and what transformers calls it from version 5 on; in this order.
-_VIT = (
-    ("encoder.layer.", "layers."),
-    ("attention.attention.query", "attention.q_proj"),
-    ("attention.attention.key", "attention.k_proj"),
-    ("attention.attention.value", "attention.v_proj"),
-    ("attention.output.dense", "attention.o_proj"),
-    ("intermediate.dense", "mlp.fc1"),
-    ("output.dense", "mlp.fc2"),
-)
-
-
-def today(path: str) -> str:
-    """A path in a ViT as it has been called since transformers 5, whose files keep the older names."""
-    for old, new in _VIT:
-        path = path.replace(old, new)
-    return path

@@ -90,14 +90,15 @@ class Look:
             pass
         return self.commit
 
-    def names(self) -> list[str]:
-        """The files at the top of the repository. StudioError("failed") when the list does not fit."""
+    def files(self) -> dict[str, int]:
+        """{file at the top: its bytes}. StudioError("failed") when the list is longer than the budget."""
         url = f"{constants.ENDPOINT}/api/models/{self.repo}/tree/{self._pin()}"
         with asking(self.repo), self._answer(url, "GET", {}) as body:
             listed = self._take(body, self.left)
             if not self.left:
                 raise StudioError("failed", f"The list of files of {self.repo} is very long.", "")
-            return [str(entry["path"]) for entry in parse_json(b'{"files":' + listed + b"}")["files"]]
+            entries = parse_json(b'{"files":' + listed + b"}")["files"]
+            return {str(each["path"]): int(each["size"]) for each in entries if each["type"] == "file"}
 
     def _part(
         self, name: str, before: bytes, until: int, need: Callable[[Beginning], int]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.formats.adapter_folder import CONFIG, WEIGHTS
+from engine.formats.adapter_folder import CONFIG, GATE, WEIGHTS
 from engine.formats.cut_header import header_end
 from engine.formats.errors import StudioError
 from engine.hub.errors import asking
@@ -78,14 +78,15 @@ def peek_adapter(repo: str, revision: str, token: str | None) -> Peek:
     if config is not None and len(config.data) < config.size:
         return _peek(look, fit=_amber(f"Its {CONFIG} is too long to be read before it is here."))
     data = None if config is None else config.data
-    name = WEIGHTS
+    name, size = WEIGHTS, 0
     table = None if config is None else _try(look, name, FIRST_TABLE, lambda found: header_end(found.data))
     if table is None:
-        name = _other_weights(look)
+        name, size = _other_weights(look)
         if name.endswith(".safetensors"):
             table = look.beginning(name, min(FIRST_TABLE, look.left), lambda found: header_end(found.data))
     if table is None:
-        return _peek(look, config=data, weights=name, fit=_without_table(name, config is not None))
+        fit = _without_table(name, config is not None)
+        return _peek(look, config=data, weights=name, size=size, fit=fit)
     return _peek(look, config=data, weights=name, table=table.data, size=table.size)
 
 
@@ -128,10 +129,13 @@ def _try(look: Look, name: str, first: int, need: Any) -> Beginning | None:
         raise
 
 
-def _other_weights(look: Look) -> str:
-    """The file that a download would fetch as the weights, "" when there is none."""
-    notes = selection("adapters", look.names())
-    return next((n for n, note in notes.items() if not note and n.endswith((".safetensors", ".bin"))), "")
+def _other_weights(look: Look) -> tuple[str, int]:
+    """The file that a download would fetch as the weights and its size, ("", 0) when there is none."""
+    files = look.files()
+    wanted = [name for name, note in selection("adapters", files).items() if not note]
+    weights = (name for name in wanted if name != GATE and name.endswith((".safetensors", ".bin")))
+    name = next(weights, "")
+    return name, files.get(name, 0)
 
 
 def _without_table(name: str, configured: bool) -> Fit:

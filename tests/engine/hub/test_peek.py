@@ -276,7 +276,7 @@ def test_a_pickle_only_is_converted_when_it_comes_in(hub):
     hub.add(REPO, {CONFIG: config(base_model_name_or_path="x/y"), "adapter_model.bin": b"PK" + bytes(5000)})
     verdict = judged()
     assert verdict.fit.verdict == "amber" and "pickle" in verdict.fit.reason
-    assert verdict.base == "x/y" and verdict.read < 2000
+    assert verdict.base == "x/y" and verdict.read < 2000 and verdict.size == 5002
 
 
 def test_older_names_are_judged_as_what_they_become(hub):
@@ -319,6 +319,7 @@ def test_a_diffusion_models_lora_is_red(hub):
     [
         ({"README.md": b"hello"}, "no adapter_config.json"),
         ({CONFIG: config(), "README.md": b"hello"}, "no weights"),
+        ({CONFIG: config(), "gate.safetensors": packed({"rows": (2, 2)})}, "no"),
         ({CONFIG: config(), "a.safetensors": packed({}), "b.safetensors": packed({})}, "no weights"),
         ({"model.safetensors": packed({"wte.weight": (2, 2)})}, "adapter_config.json"),
     ],
