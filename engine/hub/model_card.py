@@ -8,6 +8,7 @@ import huggingface_hub as hf
 
 from engine.formats.adapter_file import WEIGHTS
 from engine.formats.markdown import one_line, section, table
+from engine.hub.address import is_repo
 from engine.messages import AdapterCard, BaseCard, Provenance
 
 __all__ = ["base_name", "model_card"]
@@ -43,6 +44,7 @@ def model_card(
     left out of it."""
     named = base_name(card, base)
     auto = _auto_class(base)
+    loaded = named if is_repo(named) else "BASE"  # people copy these lines, and strangers name bases
     told = provenance.facts if provenance else []
     facts = [(what, _without_folders(value)) for what, value in told if what not in _HERE_ONLY]
     spec = provenance.spec if provenance else {}
@@ -58,7 +60,7 @@ def model_card(
             "",
             *([one_line(_without_folders(card.description)), ""] if card.description else []),
             _what(card, named),
-            *section("Use", [_LOAD.format(auto=auto, base=named or "BASE", repo=repo), *_homeless(named)]),
+            *section("Use", [_LOAD.format(auto=auto, base=loaded, repo=repo), *_homeless(named)]),
             *section("Where it comes from", table(("", ""), facts)),
             *section("How it was trained", table(("", ""), numbers)),
             *section("Files", table(("file", "SHA-256"), hashes)),
@@ -75,8 +77,9 @@ def base_name(card: AdapterCard, base: BaseCard | None) -> str:
 
 def _front_matter(card: AdapterCard, base: BaseCard | None) -> str:
     named = base_name(card, base)
+    # A bare name may be that of somebody else's model.
     data = hf.ModelCardData(
-        base_model=named if "/" in named else None,  # a bare name may be that of somebody else's model
+        base_model=named if "/" in named and is_repo(named) else None,
         library_name="peft",
         license=card.license.lower() or None,
         tags=["lora", "adapter-studio", *card.tags],

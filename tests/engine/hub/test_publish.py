@@ -220,6 +220,13 @@ def test_a_base_without_a_repository_is_not_somebody_else_s():
     assert base_name(CARD, unknown) == "tiny" and base_name(CARD, BASE) == "org/tiny"
 
 
+def test_a_stranger_s_base_is_no_program_to_copy():
+    named = 'x/y"); import os  #'
+    text = model_card(replace(CARD, base=named))
+    assert "base_model" not in front_matter(text)
+    assert "import os" not in text.split("```")[1] and '"BASE"' in text
+
+
 def test_a_vision_adapter_loads_with_its_own_class():
     vision = replace(BASE, architecture="ViTForImageClassification")
     text = model_card(CARD, None, vision)
