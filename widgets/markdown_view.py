@@ -90,4 +90,4 @@ def _name_pictures(document: QTextDocument) -> None:
         cursor = QTextCursor(document)
         cursor.setPosition(position)
         cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
-        cursor.insertText(f"[picture: {alt}]" if alt else "[picture]", plain)
+        cursor.insertText(f"[picture: {alt}]", plain)

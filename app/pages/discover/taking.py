@@ -29,7 +29,8 @@ class Taking(QWidget):
         super().__init__(parent)
         self._repository = repository
         self._downloads = downloads
-        self._for_desk = False
+        self._pointed_at = ""  # the repository that was wanted though it is not here
+        self._is_calling = False  # ... and the keyboard still is where it was wanted from
         self._here = Verdict(self)
         self._hint = Verdict(self)
         self._hint.setObjectName("discover-hint")
@@ -65,8 +66,8 @@ class Taking(QWidget):
         if repo is None:
             return
         running = self._downloads.of(repo.repo)
-        if running is not None or repo.have:
-            self._for_desk = False
+        if running is not None or repo.have or repo.repo != self._pointed_at:
+            self._pointed_at = ""
         self._show_here(state)
         self._show_gate(state)
         self._show_revisions(state)
@@ -82,18 +83,19 @@ class Taking(QWidget):
         self._cost.setVisible(running is not None or (can_take and not state.is_here))
         self._uses.setText(state.uses)
         self._uses.setVisible(state.is_replacement and bool(state.uses) and not state.is_here)
+        self._hint.setVisible(can_take and bool(self._pointed_at))
+        if can_take and self._pointed_at and self._is_calling:
+            self._is_calling = False
+            self._button.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def point_out(self) -> None:
-        """It was wanted on the desk and is not here: say so, and let Enter fetch it."""
+        """What is looked at was wanted and is not here: say so, and let one more Enter fetch it."""
         state = self._repository.state
-        if state.repo is None or state.repo.have or self._downloads.of(state.repo.repo):
-            return
-        self._for_desk = True
-        self.show_state(state)
-        if self._button.isVisible():
-            self._hint.say("accent", "It has to be downloaded first. Then it goes onto the desk.")
-            self._hint.show()
-            self._button.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        if state.repo is not None:
+            self._pointed_at, self._is_calling = state.repo.repo, True
+            then = " Then it goes onto the desk." if state.room == "adapters" else ""
+            self._hint.say("accent", f"It has to be downloaded first.{then}")
+            self.show_state(state)
 
     def take(self) -> None:
         """Fetch what is looked at."""
@@ -106,9 +108,9 @@ class Taking(QWidget):
                 state.room,
                 revision,
                 replace=state.is_replacement,
-                for_desk=self._for_desk,
+                for_desk=bool(self._pointed_at) and state.room == "adapters",
             )
-            self._for_desk = False
+            self._pointed_at = ""
 
     def _show_here(self, state: RepositoryState) -> None:
         repo = state.repo
@@ -121,7 +123,6 @@ class Taking(QWidget):
         if have:
             older = "" if state.is_here else ", another revision of it"
             self._here.say("accent", f"In the library as {have}{older}", "library")
-        self._hint.setVisible(self._for_desk)
 
     def _show_gate(self, state: RepositoryState) -> None:
         is_gated = state.repo is not None and state.repo.gated and not state.repo.have
