@@ -70,7 +70,7 @@ def _describe(file: AdapterFile, ranks: Counter[int]) -> str:
     method = "DoRA" if file.config.dora else "LoRA"
     scaled = f"rank-stabilised {method}" if file.config.rslora else method
     rank = f"rank {file.rank}" if len(ranks) == 1 else f"ranks {min(ranks)} to {max(ranks)}"
-    order = ", ordered by energy" if file.kind == "svd" else ""
+    order = {"svd": ", ordered by energy", "dylora": ", trained at every rank"}.get(file.kind, "")
     others = len(file.contents.replaced)
     beside = f", and {others} tensor{'s' * (others != 1)} in place of the base's own" if others else ""
     place = f"on {len(file.landings)} projections ({', '.join(file.targets)})"

@@ -24,7 +24,8 @@ class Factors:
 
     ``bias`` [d_out] is that of B (lora_bias), to be scaled as B is. ``magnitude`` m [d_out] makes it a DoRA
     (arXiv 2402.09353): W becomes m * (W + scale B A) / |W + scale B A|, norms by row. ``embedding``: the
-    module is an nn.Embedding, A [r, vocabulary] is read by token.
+    module is an nn.Embedding, A [r, vocabulary] is read by token. ``nested``: trained at every rank (DyLoRA),
+    so that cut to b columns its scale is alpha / b.
     """
 
     A: Tensor
@@ -33,10 +34,15 @@ class Factors:
     magnitude: Tensor | None = None
     bias: Tensor | None = None
     embedding: bool = False
+    nested: bool = False
 
     @property
     def rank(self) -> int:
         return self.A.shape[0]
+
+    def growth(self, columns: int) -> float:
+        """By what the scale grows when only the first ``columns`` (1 or more) speak."""
+        return self.rank / columns if self.nested else 1.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Adapter:
     ``replaced`` are whole tensors that stand in for the base's own, by parameter path: trained modules
     (modules_to_save), trained biases, and copies of embeddings saved beside.
     ``kind`` "svd" says that each projection's columns are ordered, so that a prefix of them is the best
-    approximation of that rank; "lora" promises nothing about order.
+    approximation of that rank; "dylora" that each prefix was trained (its factors are ``nested``); "lora"
+    promises nothing about order.
     """
 
     name: str
@@ -92,6 +99,7 @@ def read_adapter(folder: str | Path) -> Adapter:
             vector(place.magnitude),
             vector(place.bias),
             place.embedding,
+            file.kind == "dylora",
         )
         for place in file.landings
     }

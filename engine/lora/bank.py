@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from engine.formats.errors import AdapterError, StudioError
-from engine.lora.adapter import Adapter, Factors
+from engine.lora.adapter import Adapter
 from engine.lora.gates import Gates
 from engine.lora.hooks import Playing, replacement_hook, site_hook
 from engine.lora.landing import embeddings, land, land_replaced, linears
@@ -210,8 +211,8 @@ class Bank:
                     A = group.A[cell.start : cell.stop]
                     B = site.B[cell.start - site.first : cell.stop - site.first].t()
                     A, B = (F.detach().cpu().clone(memory_format=torch.contiguous_format) for F in (A, B))
-                    factors[cell.path] = Factors(A, B, cell.scale)
-        return Adapter(source.name, source.config, {path: factors[path] for path in source.factors})
+                    factors[cell.path] = replace(cell.factors, A=A, B=B)
+        return replace(source, factors={path: factors[path] for path in source.factors}, sha256="")
 
     def detach(self) -> None:
         """Take every hook away; the model is bit for bit what it was."""

@@ -9,9 +9,12 @@ from engine.lora import read_adapter, svd_order, write_adapter
 
 
 def main(source: str, target: str, rank: str) -> None:
-    """Order by energy (exact, see ``svd_order``), then cut. A StudioError becomes the exit message."""
+    """Order by energy (exact, see ``svd_order``) what has no order yet, then cut. A StudioError becomes the
+    exit message."""
     try:
-        write_adapter(svd_order(read_adapter(source)), target, rank=int(rank))
+        adapter = read_adapter(source)
+        ordered = svd_order(adapter) if adapter.kind == "lora" else adapter
+        write_adapter(ordered, target, rank=int(rank))
     except StudioError as error:
         sys.exit(str(error))
 

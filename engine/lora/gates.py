@@ -22,7 +22,7 @@ from torch.nn.functional import embedding
 from engine.formats.errors import StudioError
 from engine.lora.packed import Packed, pack
 from engine.lora.prefix import Prefix
-from engine.lora.stack import Group, Site, Stack, formed
+from engine.lora.stack import Cell, Group, Site, Stack, formed
 from engine.lora.tape import Tape
 from engine.lora.voice import Router, Voice
 
@@ -51,8 +51,8 @@ class Gates:
         self._stack = stack
         self._tokens: tuple[int, int] | None = None
         self._seated = False
-        # What a fader or a rank writes to: levels of an expert's columns on a site, scale, its unit's level
-        self._cells: dict[str, list[tuple[Tensor, float, Tensor | None]]] = {}
+        # What a fader or a rank writes to: an expert's cell on a site, levels of its columns, of its unit
+        self._cells: dict[str, list[tuple[Cell, Tensor, Tensor | None]]] = {}
         self._doras: dict[str, list[Site]] = {}
         self._levels = [self._new_levels(group) for group in stack.groups]
         self._packed: list[Packed | None] | None = None
@@ -90,9 +90,8 @@ class Gates:
                         "Choose the experts that the mix was trained with.",
                     )
                 row = levels[place * len(experts) + experts.index(name) if experts else 0]
-                scale = cell.scale if self._stack.trainable else 1.0
                 unit = None if cell.unit is None else row[cell.unit : cell.unit + 1]
-                self._cells.setdefault(name, []).append((row[cell.start : cell.stop], scale, unit))
+                self._cells.setdefault(name, []).append((cell, row[cell.start : cell.stop], unit))
                 if cell.c is not None:
                     self._doras.setdefault(name, []).append(site)
         return levels
@@ -104,12 +103,13 @@ class Gates:
         weight = float(weight)
         self.weights[expert], self.ranks[expert], self._packed = weight, rank, None
         self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
-        for levels, scale, unit in self._cells[expert]:
+        for cell, levels, unit in self._cells[expert]:
             cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])
-            levels[:cut] = weight * scale
+            level = weight * cell.factors.growth(cut) if cut else 0.0
+            levels[:cut] = level * cell.scale if self._stack.trainable else level
             levels[cut:] = 0.0
             if unit is not None:
-                unit.fill_(weight if cut else 0.0)
+                unit.fill_(level)
         for site in self._doras.get(expert, ()):
             self._reform(site, expert, rank)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 
+from engine.formats.errors import AdapterError
 from engine.lora.adapter import Adapter, Factors
 
 __all__ = ["energy", "svd_order"]
@@ -21,8 +22,13 @@ def svd_order(adapter: Adapter) -> Adapter:
     A bias, a magnitude and what is replaced stay as they are; a DoRA that is then cut keeps its magnitude.
     Exact up to rounding (worked in float64, stored in float32) and never forms d_out x d_in: two thin QR
     and an r x r SVD per projection. The result's ``kind`` is "svd": its scale stays constant when columns
-    are cut.
+    are cut. AdapterError for a DyLoRA: its prefixes are trained as they stand, each with its own scale.
     """
+    if adapter.kind == "dylora":
+        raise AdapterError(
+            f"{adapter.name} was trained at every rank, so its columns are not to be ordered anew.",
+            "Slide its rank as it is.",
+        )
     factors = {path: _order(item) for path, item in adapter.factors.items()}
     return replace(adapter, factors=factors, kind="svd", sha256="")
 

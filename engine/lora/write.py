@@ -13,7 +13,7 @@ from typing import Any
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
+from engine.formats.adapter_folder import CONFIG, SCALING, STUDIO, WEIGHTS
 from engine.formats.adapter_tensors import PREFIX
 from engine.formats.errors import AdapterError
 from engine.formats.files import atomic_folder
@@ -26,9 +26,9 @@ def write_adapter(adapter: Adapter, folder: str | Path, rank: int | None = None)
     """Write ``adapter`` to a new ``folder`` that PEFT loads to the same logits; ``rank`` cuts every
     projection.
 
-    A cut keeps the first columns and the scale (alpha = scale * rank, rsLoRA off), which is only meaningful
-    for an adapter in order: AdapterError for one that is not (see ``svd_order``). StudioError("disk") when
-    the folder exists or cannot be written.
+    A cut keeps the first columns, and the scale (alpha = scale * rank, rsLoRA off) or, of a DyLoRA, alpha.
+    It is only meaningful for an adapter in order: AdapterError for one that is not (see ``svd_order``).
+    StudioError("disk") when the folder exists or cannot be written.
     """
     with atomic_folder(Path(folder), doing="writing the adapter") as work:
         save_adapter(adapter, work, rank)
@@ -38,7 +38,7 @@ def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> Non
     """The same into an existing folder, for callers that make a larger folder appear at once."""
     if rank is not None and rank < 1:
         raise AdapterError(f"An adapter cannot be written at rank {rank}.", "Give a rank of 1 or more.")
-    if rank is not None and rank < adapter.rank and adapter.kind != "svd":
+    if rank is not None and rank < adapter.rank and adapter.kind == "lora":
         raise AdapterError("A plain LoRA cannot be cut: its columns have no order.", "Order it by SVD first.")
     factors = {path: _cut(item, rank) for path, item in adapter.factors.items()}
     rslora = adapter.config.rslora and (rank is None or rank >= adapter.rank)
@@ -48,10 +48,10 @@ def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> Non
     }
     (folder / WEIGHTS).write_bytes(to_bytes(tensors, {"format": "pt"}))
     (folder / CONFIG).write_text(json.dumps(_config(adapter, factors, rslora), indent=2) + "\n")
-    if adapter.kind == "svd":
+    if adapter.kind != "lora":
         card = {
-            "kind": "svd",
-            "scaling": "constant",
+            "kind": adapter.kind,
+            "scaling": SCALING[adapter.kind],
             "ranks": list(range(1, max(_ranks(factors).values()) + 1)),
         }
         (folder / STUDIO).write_text(json.dumps(card, indent=2) + "\n")
@@ -60,7 +60,7 @@ def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> Non
 def _cut(item: Factors, rank: int | None) -> Factors:
     if rank is None or rank >= item.rank:
         return item
-    return replace(item, A=item.A[:rank], B=item.B[:, :rank])
+    return replace(item, A=item.A[:rank], B=item.B[:, :rank], scale=item.scale * item.growth(rank))
 
 
 def _tensors(adapter: Adapter, factors: Mapping[str, Factors]) -> dict[str, Tensor]:

@@ -107,6 +107,7 @@ class _Run:
         self.parameters = task.parameters()
         self.stages = _brought(task, "stages", tuple)()
         self.at_step = _brought(task, "at_step", lambda step: None)
+        self.learning = _brought(task, "learning", dict)
         self.optimizer = torch.optim.AdamW(
             _groups(self.parameters, _brought(task, "rates", dict)()),
             lr=settings.learning_rate,
@@ -136,6 +137,7 @@ class _Run:
         rate = self.settings.rate(self.step, self.stages)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
+        held = _Held(self.parameters, self.learning(), self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
         metrics = {"loss": _mean([loss.value for loss in losses]), "grad_norm": float(norm), "lr": rate}
         if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["grad_norm"])):
@@ -147,6 +149,7 @@ class _Run:
             )
         self.loss = metrics["loss"]
         self.optimizer.step()
+        held.put_back()
         # The fused optimizer writes without saying so; a bank with a router looks here for a change.
         torch.autograd.graph.increment_version(list(self.parameters.values()))
         self.optimizer.zero_grad(set_to_none=True)
@@ -188,6 +191,32 @@ class _Run:
         self.order.move(state["order.start"], int(state["order.index"]))
         self.step, self.loss = int(state["step"]), float(state["loss"])
         self._mark()
+
+
+class _Held:
+    """The rows of parameters that a step must not move: their gradient is 0, and what the optimizer makes
+    of its momentum and decay is taken back, bit for bit."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        learning: Mapping[str, Tensor],
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        self._before: list[tuple[Tensor, Tensor, Tensor]] = []
+        for name, rows in learning.items():
+            parameter, still = parameters[name], ~rows
+            if parameter.grad is not None:
+                parameter.grad[still] = 0.0
+            moments = [
+                value for value in optimizer.state[parameter].values() if value.shape == parameter.shape
+            ]
+            for tensor in (parameter.detach(), *moments):
+                self._before.append((tensor, still, tensor[still]))
+
+    def put_back(self) -> None:
+        for tensor, still, rows in self._before:
+            tensor[still] = rows
 
 
 class _Clock:

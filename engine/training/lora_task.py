@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.formats.dataset import Row
-from engine.lora import attach, new_adapter, write_adapter
+from engine.lora import Adapter, attach, new_adapter, write_adapter
 from engine.training.play import play
 from engine.training.task import Loss
 from engine.training.text import collate, completion_logits, completion_loss, encode, shuffled
@@ -53,9 +53,13 @@ class LoraTask:
         self.base = base
         self.batch_size = batch_size
         self.examples = encode(tokenizer, rows, max_length)
-        adapter = new_adapter(model, rank, alpha, targets, rslora, seed, name)
+        adapter = self.prepared(new_adapter(model, rank, alpha, targets, rslora, seed, name))
         self.bank = attach(model, {name: adapter}, trainable=True)
         self.gates = self.bank.new_gates({name: 1.0})
+
+    def prepared(self, adapter: Adapter) -> Adapter:
+        """The fresh adapter as this task wants it before it is attached."""
+        return adapter
 
     def parameters(self) -> dict[str, Tensor]:
         return dict(self.bank.named_parameters())

@@ -61,8 +61,10 @@ class Task(Protocol):
 
     It may bring more, each for itself: ``stages() -> Sequence[int]``, the steps at which warm-up and decay
     begin anew; ``rates() -> Mapping[str, float]``, a factor on the learning rate of some parameters;
-    ``at_step(step)``, called before the first batch of each step; ``state() -> dict[str, Tensor]`` and
-    ``load_state``, what a resumed run needs beside the parameters.
+    ``at_step(step)``, called before the first batch of each step; ``learning() -> Mapping[str, Tensor]``, by
+    parameter the rows of it that may move in this step (booleans, absent: all): neither gradient nor momentum
+    nor decay reaches the others; ``state() -> dict[str, Tensor]`` and ``load_state``, what a resumed run
+    needs beside the parameters.
     """
 
     def parameters(self) -> dict[str, Tensor]:
