@@ -203,8 +203,8 @@ def _count_replaced(config: AdapterConfig, contents: Contents, base: BaseShapes,
 def _say_place(path: str) -> str:
     """A path for people: "q_proj of layer 0"."""
     parts = path.removesuffix(".weight").split(".")
-    number = next((part for part in parts if part.isdecimal()), None)
-    return f"{parts[-1]} of layer {number}" if number is not None and parts[-1] != number else parts[-1]
+    number = next((part for part in parts if part.isdecimal()), parts[-1])
+    return f"{parts[-1][:60]} of layer {number[:9]}" if number != parts[-1] else parts[-1][:60]
 
 
 def _say_shape(shape: Iterable[int]) -> str:

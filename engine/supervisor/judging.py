@@ -107,7 +107,7 @@ class Judging:
                     if error.code in _AWAY:
                         ask.away = error
                     fit = Fit(verdict="amber", reason=str(error))
-                    verdict = HubVerdict(repo=clean(text, 200), fit=fit)
+                    verdict = HubVerdict(repo=_repo_of(text), fit=fit)
             say(verdict)
             return verdict
 
@@ -116,8 +116,8 @@ class Judging:
         return [task.result() for task in tasks]
 
     async def _judge(self, text: str, ask: _Asking) -> HubVerdict:
-        address = parse_address(text)
-        repo, revision = (address.repo, address.revision) if address else (text, "main")
+        address, repo = parse_address(text), _repo_of(text)
+        revision = address.revision if address else "main"
         if not is_repo(repo):
             raise StudioError("usage", "That is not the name of a repository.", "One looks like user/model.")
         if ask.machine is not None:
@@ -202,6 +202,11 @@ class Judging:
             except OSError as error:
                 return Fit(verdict="red", reason=f"It cannot be read: {error.strerror or error}.")
         return self._fits[key]
+
+
+def _repo_of(text: str) -> str:
+    address = parse_address(text)
+    return address.repo if address else clean(text, 200)
 
 
 def _names(card: BaseCard) -> tuple[str, ...]:

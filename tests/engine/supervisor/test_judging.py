@@ -182,6 +182,7 @@ def test_what_cannot_be_looked_at_is_amber_with_the_reason(hub, desk):
     assert {verdict.fit.verdict for verdict in verdicts} == {"amber"}
     words = ("gated", "no ada/missing", "not the name", "not the name")
     assert all(word in verdict.fit.reason for verdict, word in zip(verdicts, words, strict=True))
+    assert desk.judge("ada/missing@" + "a" * 40)[0].repo == "ada/missing"
     desk.token = hub.token
     hub.grant("ada/gated", "ada")
     assert desk.judge("ada/gated")[0].fit.verdict == "green"
