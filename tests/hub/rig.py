@@ -90,11 +90,13 @@ class Rig:
         """Bytes of large files that the Hub has sent so far."""
         return sum(each["sent"] for each in self.hub.requests(glob))
 
-    def wait_until_sent(self, count: int, seconds: float = 60) -> None:
+    def wait_until_sent(self, key: str, count: int, seconds: float = 60) -> None:
+        """Until the Hub has sent so many bytes of large files, while this download runs."""
         until = time.monotonic() + seconds
         while self.sent() < count:
-            assert time.monotonic() < until, self.hub.requests()
-            time.sleep(0.005)
+            job = self.job(key)
+            assert job.state in ("queued", "running") and time.monotonic() < until, job
+            time.sleep(0.01)
 
     # Its processes
 

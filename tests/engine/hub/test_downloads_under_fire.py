@@ -227,7 +227,7 @@ def test_a_strange_host_gets_no_token_and_no_trust(rig, files, tmp_path):
 def test_a_slow_server_can_be_paused_resumed_and_left(rig, files):
     rig.hub.fault(FILE, times=-1, rate=SLOW)
     key = rig.submit(REPO)
-    rig.wait_until_sent(4 << 20)
+    rig.wait_until_sent(key, 4 << 20)
     rig.ask(m.PauseJob(id=key))
     job = rig.wait(key, "paused", seconds=3)
     assert 0 < job.step < job.steps and rig.card("new") is None
@@ -240,7 +240,7 @@ def test_a_slow_server_can_be_paused_resumed_and_left(rig, files):
     assert refetched(rig.hub) < CHUNK
     rig.hub.forget()
     key = rig.submit(REPO, "left")
-    rig.wait_until_sent(2 << 20)
+    rig.wait_until_sent(key, 2 << 20)
     rig.ask(m.CancelJob(id=key))
     rig.wait(key, "cancelled", seconds=3)
     assert rig.card("left") is None and not list((rig.home.jobs / key).rglob("*.safetensors*"))
@@ -249,7 +249,7 @@ def test_a_slow_server_can_be_paused_resumed_and_left(rig, files):
 def test_the_network_goes_and_comes_back(rig, files):
     rig.hub.fault(FILE, times=-1, rate=SLOW)
     key = rig.submit(REPO)
-    rig.wait_until_sent(5 << 20)
+    rig.wait_until_sent(key, 5 << 20)
     rig.hub.down()
     threading.Timer(1.0, rig.hub.up).start()
     job = rig.wait(key)
