@@ -111,7 +111,8 @@ class Hub:
             with asking():
                 said = api_with(token).whoami()
                 name = clean(said["name"], 100)
-                scope = clean((said.get("auth") or {}).get("accessToken", {}).get("role"), 40)
+                access = (said.get("auth") or {}).get("accessToken") or {}  # one by code has none
+                scope = clean(access.get("role"), 40)
             self._known = token, time.monotonic() + RECHECK, name, scope
         return name, scope
 

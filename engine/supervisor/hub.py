@@ -132,7 +132,7 @@ class HubDesk:
         token = checked(text)
         name, scope = await in_thread(lambda: self._hub.owner(token), SECONDS)
         place = await in_thread(lambda: self._tokens.keep(Grant(token)), SECONDS)
-        if scope != "read":
+        if scope not in ("", "read"):
             say(messages.Said(text=_too_much(scope)))
         return messages.Account(endpoint=self._hub.endpoint, name=name, kept=place)
 
@@ -187,8 +187,8 @@ def _from_thread(say: Say) -> Callable[[str], None]:
 
 
 def _too_much(scope: str) -> str:
-    rights = "may write too" if scope == "write" else "may do more than read, perhaps"
+    rights = "may write too" if scope == "write" else "has rights of its own choice"
     return (
-        f"This token {rights}. Publishing needs that; to search and to download one with read scope is "
-        f"enough ({constants.ENDPOINT}/settings/tokens)."
+        f"This token {rights}. Publishing needs the right to write; to search and to download one with read "
+        f"scope is enough ({constants.ENDPOINT}/settings/tokens)."
     )

@@ -141,6 +141,17 @@ def test_download_of_what_is_neither_is_refused_with_a_reason(studio):
     assert error["code"] == "gated" and "ada/guarded" in error["hint"]
 
 
+def test_what_would_run_a_program_is_refused(studio, hub):
+    config = json.loads((SORT / "adapter_config.json").read_bytes())
+    config["auto_mapping"] = {"base_model_class": "X", "parent_library": "os"}
+    files = {name: SORT / name for name in NAMES} | {"adapter_config.json": json.dumps(config)}
+    hub.add("bob/evil", files)
+    assert studio("hub", "show", "bob/evil")["verdict"] == "red"
+    error = studio("hub", "download", "bob/evil", code=3)["error"]
+    assert error["code"] == "refused" and "module" in error["message"]
+    assert "evil" not in {card["name"] for card in studio("adapters", "list")["adapters"]}
+
+
 def test_sign_in_with_a_token_look_and_sign_out(studio, hub):
     assert studio("hub", "account")["name"] == ""
     done = studio.run("hub", "signin", "--token-stdin", "--json", input=hub.token + "\n")
