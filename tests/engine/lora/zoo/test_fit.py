@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from engine.formats.adapter_file import read_folder
+from engine.formats.adapter_folder import CONFIG, WEIGHTS, read_folder
 from engine.formats.base_shapes import BaseShapes, base_shapes
+from engine.formats.convert import convert
 from engine.formats.errors import AdapterError
 from engine.formats.fit import judge
+from engine.hub.peek import Peek
+from engine.hub.verdict import adapter_verdict
 from engine.lora import attach, read_adapter
 from engine.lora.landing import embeddings, linear_shape, linears
 from engine.messages import Fit
 from tests.engine.lora.zoo.bases import BASES, build
 from tests.engine.lora.zoo.recipes import RECIPES
+from tests.engine.lora.zoo.strangers import OTHER_KINDS, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers")
 
@@ -68,3 +72,27 @@ def test_the_verdict_is_what_attaching_says(base, shapes, zoo: Callable[[str], P
         assert fit.reason.endswith(".") and len(fit.reason.split()) > 5, fit.reason
     assert not wrong, "\n".join(map(str, wrong))
     assert green >= sum(recipe.base == base for recipe in RECIPES.values()) - (base == "mamba")
+
+
+def _peek(folder: Path) -> Peek:
+    weights = (folder / WEIGHTS).read_bytes()
+    about = {"repo": "ada/a", "commit": "c" * 40, "weights": WEIGHTS}
+    return Peek(config=(folder / CONFIG).read_bytes(), table=weights[:20480], size=len(weights), **about)
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_other_kinds_are_amber_only_if_they_play_once_converted(kind, shapes, tmp_path):
+    folder = trained("llama", OTHER_KINDS[kind](), tmp_path / "a")
+    verdict = adapter_verdict(_peek(folder), shapes["llama"])
+    elsewhere = adapter_verdict(_peek(folder), shapes["gpt2"])
+    assert elsewhere.fit.verdict == "red", elsewhere.fit.reason
+    if kind not in ("LoHa", "LoKr", "AdaLoRA"):
+        assert verdict.fit.verdict == "red", verdict.fit.reason
+        with pytest.raises(AdapterError):
+            read_folder(folder)
+        with pytest.raises(AdapterError):
+            convert(folder, tmp_path / "b")
+        return
+    assert verdict.fit.verdict == "amber" and "converted when it comes in" in verdict.fit.reason
+    convert(folder, tmp_path / "b")
+    attach(build("llama"), {"b": read_adapter(tmp_path / "b")})
