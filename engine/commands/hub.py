@@ -153,7 +153,9 @@ def _as_table(rows: list[dict[str, Any]], page: HubPage) -> str:
     head = ("repository", "base", "rank", "size", "downloads", "licence", "", "")
     text = table(head, shown) or "Nothing was found."
     if page.hidden:
-        text += f"\n{page.hidden} hidden, as they are no adapters for a language or picture model; --all."
+        text += f"\n{page.hidden} hidden, as they cannot be used here; --all shows them with the reason."
+    if page.next:
+        text += "\nThere is more: raise --limit, or search for words."
     return text
 
 

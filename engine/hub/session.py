@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,8 @@ def open_session() -> None:
             hf.set_client_factory(_Session)
             constants.HF_HUB_DISABLE_TELEMETRY = True  # the client would tell what machine this is
             disable_progress_bars()
+        # It would write down every address, which are what one searches for, or signed.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def headers_with(token: str | None) -> dict[str, str]:

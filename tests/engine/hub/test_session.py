@@ -109,6 +109,15 @@ def test_a_token_that_lies_elsewhere_is_not_sent_unasked(site, monkeypatch):
     assert not any(request["authorization"] for request in site.requests())
 
 
+def test_addresses_are_not_written_down(site, caplog):
+    caplog.set_level("INFO")
+    site.add("ada/one", adapter())
+    Hub(lambda: site.token).search(SearchHub(text="confidential words"))
+    url = hf.hf_hub_url("ada/one", "adapter_model.safetensors", endpoint=site.endpoint)
+    assert hf.get_session().get(url).status_code == 200
+    assert "confidential" not in caplog.text and "Signature" not in caplog.text
+
+
 def test_nothing_is_asked_that_was_not_meant(client, site):
     client.search(SearchHub())
     assert {request["path"] for request in site.requests()} == {"/api/models"}
