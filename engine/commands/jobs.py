@@ -9,8 +9,10 @@ import msgspec
 import typer
 
 from engine.commands.session import plain, session, table
+from engine.formats.sizes import as_size
 from engine.messages import (
     CancelJob,
+    Download,
     ExportMix,
     Job,
     ListJobs,
@@ -95,7 +97,9 @@ def _tell(job: Job) -> None:
 
 
 def _how_far(job: Job) -> str:
-    """Steps of a training; of other work, which counts in units of its own, a share."""
+    """Steps of a training, bytes of a download; of other work, which counts in units of its own, a share."""
+    if isinstance(job.spec, Download):
+        return f"{as_size(job.step)} of {as_size(job.steps)}" if job.steps else "-"
     if not isinstance(job.spec, ScoreMix | ExportMix):
         return f"{job.step}/{job.steps} steps" if job.steps else "-"
     return f"{100 * job.step // job.steps} %" if job.steps else "-"

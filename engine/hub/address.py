@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from huggingface_hub import constants
 
-__all__ = ["Address", "is_repo", "parse_address"]
+__all__ = ["Address", "is_repo", "is_revision", "parse_address"]
 
 HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 
@@ -67,9 +67,14 @@ def is_repo(name: str) -> bool:
     return bool(whole) and len(name) <= LONGEST and ".." not in name and "--" not in name
 
 
+def is_revision(name: str) -> bool:
+    """Whether this can be the name of a branch or tag, or a commit."""
+    return bool(_REVISION.fullmatch(name)) and ".." not in name
+
+
 def _address(repo: str, revision: str) -> Address | None:
     if "/" not in repo or not is_repo(repo):
         return None
-    if not _REVISION.fullmatch(revision) or ".." in revision:
+    if not is_revision(revision):
         return None
     return Address(repo, revision)

@@ -91,7 +91,10 @@ class _Reader(threading.Thread):
             trouble = None
         except (StudioError, BusyError, ChangedError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             trouble = error
-        except (httpx2.StreamError, OSError) as error:
+        except (
+            RuntimeError,
+            OSError,
+        ) as error:  # the former of a client that was closed: nobody waits any more
             trouble = httpx2.ReadError(str(error))
         finally:
             with self._turn:

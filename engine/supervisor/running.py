@@ -29,6 +29,7 @@ from engine.supervisor.ledger import Ledger
 from engine.supervisor.library import Library
 from engine.supervisor.results import clear, put_in_place
 from engine.supervisor.runtimes import Runtime, Runtimes
+from engine.supervisor.setbacks import crashed, go_on_or_hold, interrupted, stopped
 from engine.supervisor.spec import DOWNLOADER, reached, title_of, worker_of
 from engine.supervisor.store import Record
 
@@ -36,17 +37,8 @@ __all__ = ["Running"]
 
 log = logging.getLogger(__name__)
 
-CRASHES = 3
-"""Deaths of a runtime in a row, without the job getting further, after which the job is held."""
-
-FALSE_STARTS = 10
-"""Deaths in a row of runtimes that were still loading, after which the job is held, though it had no part."""
-
 AT_ONCE = {DOWNLOADER: 3}
 """Jobs that one worker does at a time, where it is not one."""
-
-NO_FAULT = ("disk", "offline", "limited")
-"""Codes of errors that are no fault of the job: it is paused, and goes on when the person says so."""
 
 PATIENCE = 60.0
 """Seconds to wait for a running job to pause or stop before answering with the state it is in."""
@@ -92,17 +84,21 @@ class Running:
         if self._closing:
             return
         records = self._ledger.records.values()
-        at_work = Counter(worker_of(record.job.spec) for record in records if record.job.id in self._runs)
+        at_work = Counter(self._worker(record) for record in records if record.job.id in self._runs)
         for record in sorted(records, key=lambda record: record.number):
-            worker = worker_of(record.job.spec)
+            worker = self._worker(record)
             if record.job.state == "queued" and at_work[worker] < AT_ONCE.get(worker, 1):
                 at_work[worker] += 1
                 self._start(record)
 
+    def _worker(self, record: Record) -> str:
+        """Who does the work of a job, by the name that its base has now."""
+        return self._library.base_name(worker_of(record.job.spec))
+
     def _start(self, record: Record) -> None:
         # The higher epoch is on the disk before any process can carry it.
         record.epoch += 1
-        worker = worker_of(record.job.spec)
+        worker = self._worker(record)
         record.job = msgspec.structs.replace(
             record.job,
             state="running",
@@ -132,7 +128,7 @@ class Running:
         record.output = ""
         try:
             order = await self._order(record, run)
-            worker = worker_of(record.job.spec)
+            worker = self._worker(record)
             if worker == DOWNLOADER:
                 run.runtime = await self._runtimes.downloader()
             else:
@@ -182,7 +178,11 @@ class Running:
             self._ledger.settle(record, state, state.capitalize() + ".")
             self.start_next()
             return
-        await self._runtimes.ask(run.runtime, SteerJob(id=record.job.id, epoch=run.epoch, action=action))
+        try:
+            await self._runtimes.ask(run.runtime, SteerJob(id=record.job.id, epoch=run.epoch, action=action))
+        except StudioError as error:
+            if error.code != "missing":  # else it has just ended, and is on its way to its place
+                raise
         await self.wait(record)
 
     async def wait(self, record: Record) -> None:
@@ -283,16 +283,8 @@ class Running:
     # --- failing ---
 
     def _fail(self, record: Record, error: Error) -> None:
-        """A job that says why it cannot go on."""
         self._over(record)
-        if error.code in NO_FAULT:
-            self._ledger.settle(
-                record, "paused", f"Paused: {error.message}", error=error, step=_goes_on_at(record)
-            )
-        else:
-            self._ledger.settle(record, "failed", error.message, error=error)
-        sentence = f"{title_of(record.job.spec)} has stopped. {error.message}"
-        self._notice("error", record, sentence, error.hint)
+        stopped(self._ledger, record, error)
         self.start_next()
 
     def runtime_died(self, runtime: Runtime) -> None:
@@ -306,41 +298,14 @@ class Running:
 
     def _crashed(self, record: Record, sentence: str, loading: bool = False) -> None:
         self._over(record)
-        if loading:
-            record.false_starts += 1
-        else:
-            record.crashes, record.false_starts = record.crashes + 1, 0
-        self._ledger.say(record, "error", sentence)
+        crashed(self._ledger, record, sentence, loading)
         if record.output:
             # It had finished; only the way into the library was interrupted.
             self._spawn(self._publish(record))
             return
-        self._ledger.adopt_checkpoint(record)
-        if record.crashes >= CRASHES or record.false_starts >= FALSE_STARTS:
-            self._hold(
-                record,
-                sentence,
-                f"{record.false_starts} vain starts" if loading else f"{record.crashes} stops",
-            )
-        else:
-            step, title = _goes_on_at(record), title_of(record.job.spec)
-            where = reached(record.job, step, " from")
-            self._ledger.settle(record, "queued", f"Continues{where}.", step=step)
-            self._notice("warning", record, f"{sentence} {title} continues{where}.")
+        go_on_or_hold(self._ledger, record, sentence)
         # Not at once: the runtime that died is still being buried.
         asyncio.get_running_loop().call_soon(self.start_next)
-
-    def _hold(self, record: Record, sentence: str, times: str) -> None:
-        reason = f"{sentence} It is held after {times} in which it got no further."
-        hint = "Resume it to try once more, or cancel it."
-        self._ledger.settle(record, "held", reason, error=Error(code="held", message=reason, hint=hint))
-        title = title_of(record.job.spec)
-        self._notice("error", record, f"{sentence} {title} is held after {times}.", hint)
-
-    def _notice(
-        self, level: Literal["info", "warning", "error"], record: Record, sentence: str, hint: str = ""
-    ) -> None:
-        self._ledger.announce(Notice(level=level, message=sentence, hint=hint, job=record.job.id))
 
     # --- starting and stopping the engine ---
 
@@ -353,10 +318,7 @@ class Running:
             if record.output:
                 self._spawn(self._publish(record))
                 continue
-            step, title = _goes_on_at(record), title_of(record.job.spec)
-            where = reached(record.job, step, " from")
-            self._ledger.settle(record, "queued", f"Interrupted; continues{where}.", step=step)
-            self._notice("info", record, f"{title} was interrupted; it goes on{where}.")
+            interrupted(self._ledger, record)
         self.start_next()
 
     async def close(self, patience: float = 15.0) -> None:
@@ -390,8 +352,3 @@ class Running:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a background task failed", exc_info=error)
-
-
-def _goes_on_at(record: Record) -> int:
-    """The step from which a job goes on: a download has no checkpoints, what is on the disk counts."""
-    return record.job.step if isinstance(record.job.spec, Download) else record.job.checkpoint_step or 0

@@ -10,6 +10,8 @@ from typing import Literal
 
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
+from engine.hub.address import is_repo, is_revision
+from engine.hub.text import clean
 from engine.messages import (
     Download,
     ExportMix,
@@ -217,6 +219,15 @@ def check_spec(spec: JobSpec) -> None:
             _check_names(spec.data, "data set")
         case ExportMix():
             _check_export(spec)
+        case Download(repo=repo, revision=revision):
+            if not is_repo(repo):
+                raise StudioError(
+                    "usage", f"“{clean(repo)}” names no repository.", "One looks like user/model."
+                )
+            if not is_revision(revision):
+                raise StudioError(
+                    "usage", f"“{clean(revision)}” names no revision.", "Name a branch, a tag or a commit."
+                )
 
 
 def _check_router(spec: TrainRouter, untrained: bool) -> None:
