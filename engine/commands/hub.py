@@ -11,6 +11,7 @@ from engine.commands.session import plain, session, table
 from engine.commands.work import run_job
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
+from engine.hub.address import parse_address
 from engine.messages import (
     Body,
     Download,
@@ -104,6 +105,9 @@ def download(
 
     What it is, its files say. An interrupted download goes on where it ended.
     """
+    address = parse_address(repo)
+    if address and revision == "main":
+        revision = address.revision
     with session.engine() as engine:
         seen: HubDetails = engine.call(ShowHub(repo=repo, revision=revision), session.show_progress)
     room = "bases" if base_model else _room_of(seen)

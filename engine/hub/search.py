@@ -119,13 +119,13 @@ def _queries(request: SearchHub) -> list[dict[str, Any]]:
 def _models(query: dict[str, Any], headers: Headers) -> Iterator[hf.ModelInfo]:
     """One listing, page after page. The client's own cannot say how large a page is without ending after it,
     and would follow a link to wherever it points."""
-    session = hf.get_session()
     parameters: Any = query
-    while parameters:
-        answer = session.get(f"{constants.ENDPOINT}/api/models", params=parameters, headers=headers)
+    address, before = f"{constants.ENDPOINT}/api/models", None
+    while parameters and parameters != before:  # a mirror that knows no pages repeats the first for ever
+        answer = hf.get_session().get(address, params=parameters, headers=headers)
         hf.hf_raise_for_status(answer)
         for item in answer.json():
             item.setdefault("siblings", None)
             yield hf.ModelInfo(**item)  # type: ignore[no-untyped-call]
         link = answer.links.get("next", {}).get("url", "")
-        parameters = urlsplit(link).query
+        before, parameters = parameters, urlsplit(link).query

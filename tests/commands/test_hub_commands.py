@@ -111,6 +111,14 @@ def test_download_is_verified_and_in_the_library(studio, hub):
     assert row["have"] == "fetched"
 
 
+def test_a_page_s_address_names_its_revision(studio, hub):
+    old = studio("hub", "show", "ada/sort")["revision"]
+    hub.tag("ada/sort", "v1", old)
+    hub.add("ada/sort", {"notes.txt": b"newer"}, keep=True)
+    done = studio("hub", "download", f"{hub.endpoint}/ada/sort/tree/v1", "--name", "older")
+    assert done["revision"] == old != studio("hub", "show", "ada/sort")["revision"]
+
+
 def test_a_stopped_download_keeps_what_has_come_and_goes_on(studio, hub):
     files = {path.name: path for path in (STARTER / "base").iterdir()}
     size = sum(path.stat().st_size for path in files.values())
