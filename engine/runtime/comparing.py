@@ -59,7 +59,7 @@ def score_mix(
     yield
     folder = folder / "arms"
     folder.mkdir(parents=True, exist_ok=True)
-    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, base.name, base.model.dtype)
+    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, dtype=base.model.dtype)
     bench = Bench(base, bank, spec, rows, router, int(mix.trained.get("examples", 0)))
     try:
         work = _Comparison(bench, tests, folder, _sign(spec, paths), say)

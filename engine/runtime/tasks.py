@@ -77,7 +77,7 @@ def _options(spec: TrainingSpec) -> dict[str, Any]:
 
 def _mix(base: Base, folder: str) -> tuple[Router, dict[str, Adapter]]:
     """The router of a mix and its experts, off the model."""
-    bank, router, mix = load_mix(folder, base.model, base.name)
+    bank, router, mix = load_mix(folder, base.model)
     bank.detach()
     return router, {name: bank.adapters[name] for name in mix.experts}
 

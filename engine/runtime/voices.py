@@ -121,7 +121,7 @@ class Voices:
         return _Kept(attach(self.base.model, adapters, dtype=self.base.model.dtype), None)
 
     def _attach_mix(self, folder: Path) -> _Kept:
-        bank, router, _ = load_mix(folder, self.base.model, self.base.name, self.base.model.dtype)
+        bank, router, _ = load_mix(folder, self.base.model, dtype=self.base.model.dtype)
         return _Kept(bank, router)
 
     def _make_room(self) -> None:

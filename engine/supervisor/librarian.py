@@ -15,6 +15,7 @@ from engine.messages import Body
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
 from engine.supervisor.live import Say
+from engine.supervisor.runtimes import Runtimes
 
 __all__ = ["Librarian"]
 
@@ -23,9 +24,10 @@ class Librarian:
     """``jobs`` are asked what they found out about a mix, and what they still need; ``hub`` whether it has
     anything newer."""
 
-    def __init__(self, library: Library, jobs: Jobs, hub: Hub) -> None:
+    def __init__(self, library: Library, jobs: Jobs, runtimes: Runtimes, hub: Hub) -> None:
         self._library = library
         self._jobs = jobs
+        self._runtimes = runtimes
         self._hub = hub
 
     async def perform(self, body: Any, say: Say) -> Body:
@@ -41,6 +43,8 @@ class Librarian:
         match body:
             case messages.Rename(kind=kind, name=name, to=to):
                 await library.rename(kind, name, to)
+                if kind == "bases":
+                    self._runtimes.rename(name, to)
                 return messages.Done()
             case messages.FindUses(kind=kind, name=name):
                 return library.uses(kind, name, self._jobs.all())

@@ -98,8 +98,9 @@ class Live:
             return wish or "", paths, None
         if mixing.job:
             job, spec = self._jobs.training_router(mixing.job)
-            _check_mixing(spec.out, spec.base, self._experts(spec), wish, parts)
-            return spec.base, {}, replace(mixing, job=job)
+            base = self._library.base_name(spec.base)
+            _check_mixing(spec.out, base, self._experts(spec), wish, parts)
+            return base, {}, replace(mixing, job=job)
         mix = self._library.mix(mixing.name)
         _check_mixing(mix.name, mix.base, mix.experts, wish, parts)
         return mix.base, {f"mix:{mix.name}": mix.path}, mixing

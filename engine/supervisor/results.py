@@ -60,9 +60,8 @@ def _origin(record: Record, library: Library) -> Origin:
     """Who made it, and from what: the snapshots of data are called by their hashes."""
     named = ("data", "data:", "train")
     data = {key: Path(path).stem for key, path in record.paths.items() if key.startswith(named)}
-    base = next(
-        (Path(card.path) for card in library.bases() if card.name == worker_of(record.job.spec)), None
-    )
+    named_now = library.base_name(worker_of(record.job.spec))
+    base = next((Path(card.path) for card in library.bases() if card.name == named_now), None)
     files = [path for name in BASE_MARKS if base and (path := base / name).is_file()]
     hashes = {path.name: digest for path in files if (digest := _digest(path))}
     return made_by(record.job, data, hashes)

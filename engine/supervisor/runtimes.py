@@ -150,6 +150,13 @@ class Runtimes:
         options = ("--base", base.path, "--name", base.name, "--device", "auto")
         return await self._ready(base.name, (*self._command, *options, "--threads", str(self._threads)), say)
 
+    def rename(self, before: str, after: str) -> None:
+        """A base is called otherwise now: the runtime that holds it goes on under its new name."""
+        if runtime := self._by_name.pop(before, None):
+            runtime.name = after
+            self._by_name[after] = runtime
+            self._changed()
+
     async def downloader(self) -> Runtime:
         """The process that fetches from the Hub, likewise."""
         return await self._ready(DOWNLOADER, DOWNLOADS, lambda text: None)

@@ -99,7 +99,7 @@ class Engine:
         self._jobs = Jobs(home, self._store, self._library, self._runtimes, announce, show, tokens.read)
         live = Live(home, self._library, self._jobs, self._runtimes)
         hub = Hub(tokens.read)
-        librarian = Librarian(self._library, self._jobs, hub)
+        librarian = Librarian(self._library, self._jobs, self._runtimes, hub)
         judging = Judging(self._library, self._store, tokens.read)
         desk = HubDesk(self._library, hub, tokens, judging, librarian)
         desks: dict[tuple[type, ...], Desk] = {LIBRARY: librarian, JUDGING: judging, HUB: desk}

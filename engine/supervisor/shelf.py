@@ -98,11 +98,15 @@ class Shelf:
 
     def base(self, name: str) -> BaseCard:
         """The base of this name, or that once had it: jobs and mixes that were made before know no other."""
-        present = self._former("bases").get(name, name)
-        card = _find(self.bases(), present, "base model", "Add it with `adapter-studio bases add FOLDER`.")
+        present, hint = self.base_name(name), "Add it with `adapter-studio bases add FOLDER`."
+        card = _find(self.bases(), present, "base model", hint)
         if card.missing:
             raise _files_gone("base model", name)
         return card
+
+    def base_name(self, name: str) -> str:
+        """What a base that is, or once was, called ``name`` is called now."""
+        return self._former("bases").get(name, name)
 
     def mix(self, name: str) -> MixCard:
         card = _find(self.mixes(), name, "mix", "Train one with `adapter-studio mix train`.")
