@@ -19,7 +19,7 @@ from engine.formats.adapter_folder import (
 from engine.formats.adapter_tensors import MAX_RANK, Landing
 from engine.formats.convert import recognise
 from engine.formats.errors import AdapterError
-from engine.formats.plain import load_json
+from engine.formats.plain import load_json, open_plain
 from engine.formats.safetensors_file import read_header
 
 __all__ = [
@@ -79,15 +79,23 @@ def _describe(file: AdapterFile, ranks: Counter[int]) -> str:
 
 def _other(path: Path, error: AdapterError | OSError) -> messages.Inspection:
     """The verdict on what is no adapter as it is: converted, or refused with the nearest reason."""
+    if isinstance(error, AdapterError) and not isinstance(error, NeedsConversionError) and _is_whole(path):
+        return _refusal(path, error)
     try:
         foreign = recognise(path)
-    except AdapterError as reason:
-        whole = (path / CONFIG).exists() and (path / WEIGHTS).exists()
-        told = isinstance(error, AdapterError) and not isinstance(error, NeedsConversionError)
-        return _refusal(path, error if whole and told and reason.code != "refused" else reason)
-    except OSError as reason:
+    except (AdapterError, OSError) as reason:
         return _refusal(path, reason)
     return _refusal(path, error) if foreign is None else foreign.becomes
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a folder has all that an adapter has, in the right form: then nothing else is looked for."""
+    try:
+        with open_plain(path / WEIGHTS) as file:
+            head = file.read(9)
+    except (AdapterError, OSError):
+        return False
+    return (path / CONFIG).exists() and (head[8:] == b"{" or int.from_bytes(head[:8], "little") < 1 << 23)
 
 
 def _refusal(path: Path, error: AdapterError | OSError) -> messages.Inspection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import unicodedata
 
 from engine import messages
 
@@ -13,10 +14,12 @@ class StudioError(Exception):
     """Something a person should read.
 
     ``code`` is for machines (see ``messages.Error``), ``message`` a whole sentence, ``hint`` the next step,
-    ``detail`` what goes behind the fold. Survives pickling and copying between processes and threads.
+    ``detail`` what goes behind the fold. They may quote strangers: what a terminal or a page would obey or
+    turn round is written as an escape. Survives pickling and copying between processes and threads.
     """
 
     def __init__(self, code: str, message: str, hint: str = "", detail: str = "") -> None:
+        message, hint, detail = (_escaped(text) for text in (message, hint, detail))
         super().__init__(code, message, hint, detail)
         self.code = code
         self.message = message
@@ -49,6 +52,18 @@ class DataError(StudioError):
 
     def __reduce__(self) -> tuple[type[DataError], tuple[str, str, str]]:
         return type(self), (self.message, self.hint, self.detail)
+
+
+def _escaped(text: str) -> str:
+    """``text`` with control, direction and private characters and lone surrogates as \\x1b, \\u202e ..."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def unexpected(error: BaseException) -> StudioError:

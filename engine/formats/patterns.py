@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,8 @@ from engine.formats.errors import AdapterError
 
 __all__ = ["resolve"]
 
-SECONDS = 1.0
+SECONDS = 0.75
+MAX_COPIES = 10_000
 _T = TypeVar("_T")
 _Match = Callable[[str], bool]
 
@@ -21,9 +23,11 @@ _Match = Callable[[str], bool]
 def resolve(patterns: Sequence[tuple[str, _T]], modules: Sequence[str], default: _T) -> dict[str, _T]:
     """For each module the value of the first key that matches ``(.*\\.)?(key)$``, as PEFT's get_pattern_key.
 
-    All the keys together get one second of this thread's time. AdapterError(code="refused") beyond it.
+    All the keys together get ``SECONDS`` of this thread's time. AdapterError(code="refused") beyond it.
     """
     clock = _Clock()
+    if sum(_copies(key) for key, _ in patterns) > MAX_COPIES:
+        raise _too_slow("")
     tests = [(_matcher(key, clock), value) for key, value in patterns]
     found = {}
     for module in modules:
@@ -53,7 +57,14 @@ def _too_slow(key: str) -> AdapterError:
     )
 
 
+def _copies(key: str) -> int:
+    """How often the counted repeats of an expression ("(?:a{999}){999}") could repeat a part of it: the regex
+    module writes them all out in memory, before its time limit begins."""
+    return math.prod(max(1, int(count)) for count in re.findall(r"[{,](\d{1,9})", key)) if "{" in key else 0
+
+
 def _matcher(key: str, clock: _Clock) -> _Match:
+    clock.left()
     if re.fullmatch(r"[\w\-.]+", key):  # no operator but the dot: it cannot backtrack
         return _plain(key)
     try:

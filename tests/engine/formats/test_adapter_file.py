@@ -228,7 +228,7 @@ TENSORS = {
     "integers": (pair(dtype=torch.int32), "needs floating point"),
     "empty": ({}, "no tensor at all"),
     "pickle": (PICKLE, "Python pickle"),
-    "zip": (b"PK\x03\x04" + bytes(64), "Python pickle"),
+    "zip": (b"PK\x03\x04" + bytes(64), "archive is damaged"),
     "nothing": (b"", "cut off"),
     "short": (GOOD[:100], "cut off"),
     "one byte short": (GOOD[:-1], "cut off: 1 of 176"),
@@ -358,8 +358,8 @@ def test_numbers_that_are_none(tmp_path, value):
 def test_studio_json(tmp_path):
     folder = put(tmp_path / "a", config(), pair(), studio__json=b'{"kind": "svd", "scaling": "constant"}')
     assert inspect_folder(folder).kind == "svd"
-    put(folder, studio__json=b'{"kind": "dylora"}')
-    assert "kind 'dylora'" in inspect_folder(folder).reason
+    put(folder, studio__json=b'{"kind": "elora"}')
+    assert "kind 'elora'" in inspect_folder(folder).reason
 
 
 def test_patterns_resolve_as_in_peft():

@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+from engine.formats.safetensors_file import read_header
+
 
 def in_jail(work: bytes) -> bytes:
     order = json.loads(work)
@@ -20,6 +22,8 @@ def in_jail(work: bytes) -> bytes:
     if order.get("do") == "flood":
         while True:
             sys.stdout.buffer.write(bytes(1 << 20))
+    if order.get("do") == "read a header":
+        return str(len(read_header(Path(order["file"])))).encode()
     if order.get("do") == "die":
         os._exit(3)
     attempts = {
