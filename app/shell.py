@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from PySide6.QtCore import QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPaintEvent, QShortcut
@@ -27,6 +28,7 @@ from app.client import Client
 from app.models.adapters import MIME
 from app.models.hub import ABSENT_MIME
 from app.pages.page import Page
+from app.presenters.account import Account
 from app.presenters.activity import Activity
 from app.presenters.downloads import Downloads
 from app.presenters.frame import Frame
@@ -242,6 +244,13 @@ class Shell(QMainWindow):
 
     # --- inside ---
 
+    @cached_property
+    def account(self) -> Account:
+        """Who is signed in to the Hub, for all pages; nobody asks before one of them shows it."""
+        account = Account(self.client, self)
+        account.noticed.connect(self.say)
+        return account
+
     def _built(self, name: str) -> Page:
         if name not in self.pages:
             self.pages[name] = self._open(name)
@@ -262,9 +271,16 @@ class Shell(QMainWindow):
             self.say(Notice("good", f"{adapter} is here and on the desk.", action=show))
 
     def _show_in_library(self, room: str, name: str) -> None:
-        page = self.go("library")
-        if room == "adapters":
-            page.library.choose(name)
+        self.go("library").look_at(room, name)
+
+    def _show_in_discover(self, address: str) -> None:
+        """Something that was dropped or pasted elsewhere may be an address on the Hub."""
+        page = self.go("discover")
+        if address:
+            page.discover.look_for(address)
+
+    def _find_adapters_of(self, base: str) -> None:
+        self.go("discover").discover.look_for_adapters_of(base)
 
     def _open(self, name: str) -> Page:
         """A page that has not been visited before; its module is imported only now."""
@@ -272,15 +288,19 @@ class Shell(QMainWindow):
             case "discover":
                 from app.pages.discover import DiscoverPage
 
-                page: Page = DiscoverPage(self.client, self.downloads, self.settings)
+                page: Page = DiscoverPage(self.client, self.downloads, self.account, self.settings)
                 page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
                 page.shown_in_library.connect(self._show_in_library)
                 page.base_chosen.connect(self._choose_base)
             case "library":
                 from app.pages.library import LibraryPage
 
-                page = LibraryPage(self.client)
+                page = LibraryPage(self.client, self.activity, self.downloads, lambda: self.account)
                 page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
+                page.mix_wanted.connect(lambda mix: self.go("mixer").open_mix(mix))
+                page.address_wanted.connect(self._show_in_discover)
+                page.adapters_wanted.connect(self._find_adapters_of)
+                page.base_chosen.connect(self._choose_base)
             case "mixer":
                 from app.pages.mixer import MixerPage
 
@@ -292,11 +312,12 @@ class Shell(QMainWindow):
             case _:
                 from app.pages.settings import SettingsPage
 
-                page = SettingsPage(self.client, self.settings)
+                page = SettingsPage(self.client, self.account, self.settings)
         page.noticed.connect(self.say)
         page.use_base(self.frame.state.base)
         self._stack.addWidget(page)
         if page.head is not None:
+            page.head.hide()  # until the page is shown: one may be built without being gone to
             self._heads.layout().addWidget(page.head)
         page.built.connect(self._remember_splitters)
         self._remember_splitters(page)

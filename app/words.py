@@ -39,8 +39,7 @@ def few(number: int) -> str:
 
 
 def many(number: int) -> str:
-    """7241732096 -> "7.2 billion", 860000 -> "0.86 million": as people speak of a model's size."""
-    value, word = (number / 1e9, "billion") if number >= 9.5e8 else (number / 1e6, "million")
-    return (
-        f"{value:.3g} {word}" if value < 1 else f"{value:.2g} {word}" if value < 10 else f"{value:.0f} {word}"
-    )
+    """7241732096 -> "7.2 billion", 860000 -> "860 thousand": as people speak of a model's size."""
+    size = 1000 if number < 999_500 else 10**6 if number < 999_500_000 else 10**9
+    word = {1000: "thousand", 10**6: "million", 10**9: "billion"}[size]
+    return f"{number / size:.{1 if number / size < 9.95 else 0}f} {word}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from widgets.file_bars import PARTS, FileBars, FileFace, plain_bar
 from widgets.icon_button import IconButton, WordButton
 from widgets.spark import Spark
 from widgets.theme import pixmap, theme
@@ -20,11 +21,10 @@ VERBS = {
     "retry": ("retry", "Try again"),
     "cancel": ("stop", "Cancel"),
     "desk": ("mixer", "Put on the desk"),
-    "library": ("library", "Show in library"),
     "use": ("check", "Use this base"),
+    "library": ("library", "Show in library"),
     "dismiss": ("close", "Dismiss"),
 }
-PARTS = 1000
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DownloadFace:
     share: float | None
     speeds: tuple[float, ...] = ()
     speed: str = ""
-    files: tuple[tuple[str, float, str], ...] = ()
+    files: tuple[FileFace, ...] = ()
     verbs: tuple[str, ...] = ()
 
 
@@ -53,7 +53,6 @@ class DownloadRow(QFrame):
         super().__init__(parent)
         self.setObjectName(name)
         self.face: DownloadFace | None = None
-        self._bars: dict[str, tuple[QProgressBar, QLabel]] = {}
         self._mark = QLabel(self)
         self._title = _plain(self)
         self._title.setProperty("role", "heading")
@@ -61,14 +60,13 @@ class DownloadRow(QFrame):
         self._words.setProperty("role", "tiny")
         self._figures = _plain(self)
         self._figures.setProperty("role", "dim")
-        self._bar = _bar(f"{name}-progress", self)
+        self._bar = plain_bar(f"{name}-progress", self)
         self._spark = Spark("Speed of this download", self)
         self.fold = IconButton("right", "Show the files of this download", f"{name}-files", self)
         self.fold.setCheckable(True)
         self.fold.toggled.connect(self._fold)
         self._buttons = {verb: self._button(verb) for verb in VERBS}
-        self._files = QWidget(self)
-        self._grid = QGridLayout(self._files)
+        self._files = FileBars(self)
         self._compose()
         theme.changed.connect(self._tint)
 
@@ -102,31 +100,14 @@ class DownloadRow(QFrame):
         if had_focus and verbs and not any(self._buttons[verb].hasFocus() for verb in verbs):
             self._buttons[verbs[0]].setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _show_files(self, files: tuple[tuple[str, float, str], ...]) -> None:
+    def _show_files(self, files: tuple[FileFace, ...]) -> None:
         self.fold.setVisible(bool(files))
-        if [name for name, _, _ in files] != list(self._bars):
-            while entry := self._grid.takeAt(0):
-                entry.widget().deleteLater()
-            self._bars = {name: self._file(row, name) for row, (name, _, _) in enumerate(files)}
-        for name, share, figures in files:
-            bar, label = self._bars[name]
-            bar.setValue(round(PARTS * share))
-            label.setText(figures)
+        self._files.show_files(files)
         self._files.setVisible(bool(files) and self.fold.isChecked())
-
-    def _file(self, row: int, name: str) -> tuple[QProgressBar, QLabel]:
-        words, bar, figures = _plain(self._files), _bar("", self._files), _plain(self._files)
-        words.setText(name)
-        bar.setAccessibleName(f"Progress of {name}")
-        for label in (words, figures):
-            label.setProperty("role", "tiny")
-        for column, widget in enumerate((words, bar, figures)):
-            self._grid.addWidget(widget, row, column)
-        return bar, figures
 
     def _fold(self, is_open: bool) -> None:
         self.fold.draw("down" if is_open else "right")
-        self._files.setVisible(is_open and bool(self._bars))
+        self._files.setVisible(is_open and self.face is not None and bool(self.face.files))
 
     def _button(self, verb: str) -> WordButton:
         drawing, words = VERBS[verb]
@@ -136,10 +117,7 @@ class DownloadRow(QFrame):
         return button
 
     def _compose(self) -> None:
-        self._grid.setContentsMargins(32, 0, 0, 0)
-        self._grid.setHorizontalSpacing(16)
-        self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(1, 1)
+        self._files.layout().setContentsMargins(32, 0, 0, 0)
         self._figures.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         text = QVBoxLayout()
         text.setSpacing(2)
@@ -174,9 +152,3 @@ def _plain(parent: QWidget) -> QLabel:
     label = QLabel(parent, textFormat=Qt.TextFormat.PlainText)
     label.setMinimumWidth(1)  # a long name gives way rather than widen the window
     return label
-
-
-def _bar(name: str, parent: QWidget) -> QProgressBar:
-    bar = QProgressBar(parent, objectName=name, textVisible=False)
-    bar.setRange(0, PARTS)
-    return bar

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from PySide6.QtCore import QUrl, Signal
-from PySide6.QtGui import QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument, QTextFormat
+from PySide6.QtGui import (
+    QFont,
+    QTextBlock,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFormat,
+    QTextFragment,
+)
 from PySide6.QtWidgets import QFrame, QTextBrowser, QWidget
 
 from widgets.markdown import tame
@@ -48,14 +58,14 @@ class MarkdownView(QTextBrowser):
         document.setDefaultFont(theme.font(theme.tokens.small))
         document.setMarkdown(tame(self._text), FEATURES)
         document.setDocumentMargin(0)
-        _name_pictures(document)
+        _mend_words(document)
+        _drop_strays(document)
         _set_blocks(document)
 
 
 def _set_blocks(document: QTextDocument) -> None:
     """Room between paragraphs, and headings of a pane's size: Qt's own are made for paper."""
-    block = document.begin()
-    while block.isValid():
+    for block in _blocks(document):
         cursor, level = QTextCursor(block), block.blockFormat().headingLevel()
         room = QTextBlockFormat()
         room.setTopMargin(12 if level else 0)
@@ -67,27 +77,44 @@ def _set_blocks(document: QTextDocument) -> None:
             strong.setProperty(QTextFormat.Property.FontSizeAdjustment, 0)
             strong.setFont(theme.font(theme.tokens.body if level <= 2 else theme.tokens.small, strong=True))
             cursor.mergeCharFormat(strong)
-        block = block.next()
 
 
-def _name_pictures(document: QTextDocument) -> None:
-    """Put words where a picture would be: "[picture: a curve]"."""
-    pictures = []
+def _mend_words(document: QTextDocument) -> None:
+    """Put words where a picture would be, "[picture: a curve]", and bold in the weight that our font has."""
+    picture, strong = QTextCharFormat(), QTextCharFormat()
+    picture.setForeground(theme.colour("text_dim"))
+    strong.setFontWeight(QFont.Weight.DemiBold)
+    for fragment in reversed([fragment for block in _blocks(document) for fragment in _fragments(block)]):
+        cursor = QTextCursor(document)
+        cursor.setPosition(fragment.position())
+        cursor.setPosition(fragment.position() + fragment.length(), QTextCursor.MoveMode.KeepAnchor)
+        look = fragment.charFormat()
+        if look.isImageFormat():
+            words = look.toImageFormat().property(QTextFormat.Property.ImageAltText)
+            cursor.insertText(f"[picture: {words}]", picture)
+        elif look.fontWeight() > QFont.Weight.DemiBold:
+            cursor.mergeCharFormat(strong)
+
+
+def _drop_strays(document: QTextDocument) -> None:
+    """After code Qt begins a table's first cell with a line that nobody wrote."""
+    for block in reversed(list(_blocks(document))):
+        table, after = QTextCursor(block).currentTable(), block.next()
+        if not table or block.text() or QTextCursor(after).currentTable() != table:
+            continue
+        if table.cellAt(block.position()) == table.cellAt(after.position()):
+            QTextCursor(block).deleteChar()
+
+
+def _blocks(document: QTextDocument) -> Iterator[QTextBlock]:
     block = document.begin()
     while block.isValid():
-        fragments = block.begin()
-        while not fragments.atEnd():
-            fragment = fragments.fragment()
-            if fragment.charFormat().isImageFormat():
-                image = fragment.charFormat().toImageFormat()
-                alt = image.property(QTextFormat.Property.ImageAltText) or ""
-                pictures.append((fragment.position(), fragment.length(), str(alt)))
-            fragments += 1
+        yield block
         block = block.next()
-    plain = QTextCharFormat()
-    plain.setForeground(theme.colour("text_dim"))
-    for position, length, alt in reversed(pictures):
-        cursor = QTextCursor(document)
-        cursor.setPosition(position)
-        cursor.setPosition(position + length, QTextCursor.MoveMode.KeepAnchor)
-        cursor.insertText(f"[picture: {alt}]", plain)
+
+
+def _fragments(block: QTextBlock) -> Iterator[QTextFragment]:
+    fragments = block.begin()
+    while not fragments.atEnd():
+        yield fragments.fragment()
+        fragments += 1

@@ -8,21 +8,20 @@ from typing import Any
 
 from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSortFilterProxyModel, Qt, Signal
 
-from app.models.adapters import MIME
+from app.models.adapters import FITS, MIME
 from app.models.rows import Index, Rows
 from app.words import count, few, many, megabytes
 from engine.messages import Error, HubRepo, HubVerdict
 from widgets.card import CardFace
 
-__all__ = ["ABSENT_MIME", "ANY", "Hub", "HubFilter", "HubRoles", "Range", "known_as", "measures"]
+__all__ = ["ABSENT_MIME", "ANY", "BASE_FITS", "Hub", "HubFilter", "HubRoles", "Range", "known_as", "measures"]
 
 ABSENT_MIME = "application/x-adapter-studio-hub-adapter"
 GHOSTS = 8
 GHOST = CardFace(title="", about=None, lines=(), verdict="", token="line", is_ghost=True)
 LOOKING = ("Looking", "text_dim")
 UNJUDGED = ("Not looked at", "text_dim")
-WORDS = {"green": ("Fits", "good"), "amber": ("Not certain", "warn"), "red": ("Does not fit", "bad")}
-BASE_WORDS = {"green": ("Fits", "good"), "amber": ("Tight", "warn"), "red": ("Too large", "bad")}
+BASE_FITS = {"green": ("Fits", "good"), "amber": ("Tight", "warn"), "red": ("Too large", "bad")}
 
 Range = tuple[float, float]
 ANY: Range = (0, float("inf"))
@@ -131,14 +130,19 @@ class Hub(Rows[HubRepo]):
         return CardFace(
             title=name,
             about=None,
-            lines=(owner, self._kind_of(repo), _sizes(repo, known), _terms(repo)),
+            lines=(owner, *self._facts(repo, known)),
             verdict=word,
             token=token,
             marks=_marks(repo),
         )
 
-    def _kind_of(self, repo: HubRepo) -> str:
-        return (repo.base or "Base not named") if self.room == "adapters" else repo.task or "Task not named"
+    def _facts(self, repo: HubRepo, known: HubVerdict | Error | None) -> tuple[str, str, str]:
+        rank, size = measures(repo, known)
+        terms = f"Hidden: {repo.hidden}" if repo.hidden else repo.license or "Licence not stated"
+        if self.room == "adapters":
+            return repo.base or "Base not named", _joined(f"Rank {rank}" if rank else "", size), terms
+        parameters = f"{many(repo.parameters)} parameters" if repo.parameters else ""
+        return repo.task or "Task not named", _joined(parameters, 0), _joined(terms, size)
 
     def _spoken(self, repo: HubRepo) -> str:
         known = self.verdict(repo.repo)
@@ -210,7 +214,7 @@ def known_as(known: HubVerdict | Error | None, room: str) -> tuple[str, str]:
         return LOOKING
     if isinstance(known, Error):
         return UNJUDGED
-    return (WORDS if room == "adapters" else BASE_WORDS)[known.fit.verdict]
+    return (FITS if room == "adapters" else BASE_FITS)[known.fit.verdict]
 
 
 def _why(known: HubVerdict | Error | None) -> str:
@@ -219,18 +223,8 @@ def _why(known: HubVerdict | Error | None) -> str:
     return known.message if isinstance(known, Error) else known.fit.reason
 
 
-def _sizes(repo: HubRepo, known: HubVerdict | Error | None) -> str:
-    rank, size = measures(repo, known)
-    parts = (
-        f"Rank {rank}" if rank else "",
-        f"{many(repo.parameters)} parameters" if repo.parameters else "",
-        megabytes(size) if size else "",
-    )
-    return "   ".join(part for part in parts if part)
-
-
-def _terms(repo: HubRepo) -> str:
-    return f"Hidden: {repo.hidden}" if repo.hidden else repo.license or "Licence not stated"
+def _joined(words: str, size: int) -> str:
+    return "   ".join(part for part in (words, megabytes(size) if size else "") if part)
 
 
 def _marks(repo: HubRepo) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
 )
 
 from app.presenters.account import Account
-from app.words import duration
 from widgets.facts import plain_label
 from widgets.icon_button import WordButton
 from widgets.open_link import open_page
@@ -46,10 +45,11 @@ class SignInDialog(QDialog):
         self._code = QLineEdit(self, objectName="sign-in-code", accessibleName="Code to type in the browser")
         self._code.setReadOnly(True)
         self._code.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._code.setProperty("role", "display")
+        self._code.setProperty("role", "code")
         self._copy = WordButton("copy", "Copy code", "sign-in-copy", self)
         self._copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._code.text()))
-        self._open = WordButton("external", "Open the page", "sign-in-open", self)
+        self._open = QPushButton("Open the page", self, objectName="sign-in-open")
+        self._open.setAccessibleName("Open the page")
         self._open.setProperty("role", "primary")
         self._open.clicked.connect(lambda: open_page(self._address()))
         self._where = plain_label("tiny", wrap=True)
@@ -103,12 +103,14 @@ class SignInDialog(QDialog):
         self._words.setText(words)
         self._code.setText(code.code if code else "")
         self._where.setText(
-            f"{QUrl(code.address).toDisplayString()}   The code is good for {duration(code.seconds)} minutes."
+            f"{QUrl(code.address).toDisplayString()}   The code is good for {code.seconds // 60} minutes."
             if code
             else ""
         )
         for widget in (self._code, self._copy, self._open, self._where):
             widget.setVisible(code is not None)
+        if code is not None and not self._token.text():
+            self._open.setFocus(Qt.FocusReason.OtherFocusReason)
         self._again.setVisible(not state.is_signing_in)
         self._trouble.setVisible(state.error is not None)
         if state.error is not None:

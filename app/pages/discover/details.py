@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.models.hub import known_as
@@ -15,7 +15,7 @@ from app.words import count, many, megabytes
 from engine.messages import Error, HubRepo, HubVerdict
 from widgets.choice import Choice
 from widgets.facts import Facts, plain_label
-from widgets.icon_button import WordButton
+from widgets.icon_button import IconButton, WordButton
 from widgets.markdown_view import MarkdownView
 from widgets.open_link import OpenLink, open_page
 from widgets.verdict import Verdict
@@ -46,7 +46,7 @@ class Details(QWidget):
         self._owner = plain_label("dim")
         self._verdict = Verdict(self)
         self._trouble = Verdict(self)
-        self._hub = WordButton("external", "Open on the Hub", "discover-open", self)
+        self._hub = IconButton("external", "Open on the Hub", "discover-open", self)
         self._hub.clicked.connect(lambda: open_page(self._address))
         self._adapters = WordButton("search", "Find its adapters", "discover-base-adapters", self)
         self._adapters.clicked.connect(self._want_adapters)
@@ -100,7 +100,7 @@ class Details(QWidget):
         self._verdict.setVisible(repo is not None)
         self._address = state.details.address if state.details else ""
         self._hub.setVisible(bool(self._address))
-        self._hub.setToolTip(self._address)
+        self._hub.setToolTip(f"Open {self._address}")
         self._adapters.setVisible(state.room == "bases" and repo is not None)
 
     def _known(self, repo: str) -> HubVerdict | Error | None:
@@ -138,12 +138,12 @@ class Details(QWidget):
     def _compose(self) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        for button in (self._sign_in, self._retry, self._hub, self._adapters):
+        for button in (self._sign_in, self._retry, self._adapters):
             buttons.addWidget(button)
         buttons.addStretch(1)
         facts = QScrollArea(self, widgetResizable=True, objectName="discover-facts")
         facts.setAccessibleName("Facts of the repository")
-        facts.setWidget(self._facts)
+        facts.setWidget(_at_the_top(self._facts))
         self._parts = QStackedWidget(self)
         for part in (facts, self._card, self._files):
             self._parts.addWidget(part)
@@ -151,7 +151,11 @@ class Details(QWidget):
         column = QVBoxLayout(sheet)
         column.setContentsMargins(16, 16, 16, 8)
         column.setSpacing(10)
-        for widget in (self._title, self._owner, self._verdict, self._trouble, self.taking):
+        head = QHBoxLayout()
+        head.addWidget(self._title, 1)
+        head.addWidget(self._hub, 0, Qt.AlignmentFlag.AlignTop)
+        column.addLayout(head)
+        for widget in (self._owner, self._verdict, self._trouble, self.taking):
             column.addWidget(widget)
         column.addLayout(buttons)
         column.addWidget(self._views)
@@ -233,3 +237,13 @@ def _facts(repo: HubRepo, verdict: HubVerdict | None, state: RepositoryState) ->
         "Tags": ", ".join(repo.tags[:24]),
     }
     return {word: value for word, value in facts.items() if value}
+
+
+def _at_the_top(widget: QWidget) -> QWidget:
+    """A form spreads its rows over all the room there is, unless something below takes it."""
+    holder = QWidget()
+    column = QVBoxLayout(holder)
+    column.setContentsMargins(0, 0, 8, 0)
+    column.addWidget(widget)
+    column.addStretch(1)
+    return holder

@@ -39,11 +39,16 @@ class DiscoverPage(Page):
     base_chosen = Signal(str)
 
     def __init__(
-        self, client: Client, downloads: Downloads, store: QSettings, parent: QWidget | None = None
+        self,
+        client: Client,
+        downloads: Downloads,
+        account: Account,
+        store: QSettings,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__("discover", "Discover", parent)
         self.discover = Discover(client, store, self)
-        self.account = Account(client, self)
+        self.account = account
         self.downloads = downloads
         self._build()
         self._connect()
@@ -115,7 +120,6 @@ class DiscoverPage(Page):
         discover, found = self.discover, self.found
         discover.changed.connect(self._show_state)
         self.account.changed.connect(self._show_account)
-        self.account.noticed.connect(self.noticed)
         self.account.signed_in.connect(discover.look_anew)
         self.account.signed_out.connect(discover.look_anew)
         self.downloads.changed.connect(self._show_line)
@@ -126,6 +130,7 @@ class DiscoverPage(Page):
         found.sign_in_wanted.connect(self._account.press)
         self.details.sign_in_wanted.connect(self._account.press)
         self.details.base_wanted.connect(discover.look_for_adapters_of)
+        self.taking.taken.connect(lambda: self.cards.setFocus(Qt.FocusReason.OtherFocusReason))
         for part in (self.taking, self.strip):
             part.desk_wanted.connect(self.wanted)
             part.shown_in_library.connect(self.shown_in_library)

@@ -11,7 +11,7 @@ from widgets.download_row import DownloadRow
 
 __all__ = ["Strip"]
 
-TALLEST = 220
+TALLEST = 168
 
 
 class Strip(QScrollArea):
@@ -31,8 +31,7 @@ class Strip(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._downloads = downloads
         self._rows: dict[str, DownloadRow] = {}
-        holder = QFrame(self)
-        holder.setProperty("role", "panel")
+        holder = QWidget(self)
         self._column = QVBoxLayout(holder)
         self._column.setContentsMargins(0, 4, 0, 4)
         self._column.setSpacing(0)

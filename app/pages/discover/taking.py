@@ -6,7 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.models.downloads import face
-from app.presenters.downloads import Downloads
+from app.presenters.downloads import Downloads, Fetch
 from app.presenters.repository import Repository, RepositoryState
 from app.words import count, megabytes
 from widgets.facts import plain_label
@@ -19,11 +19,14 @@ __all__ = ["Taking"]
 
 
 class Taking(QWidget):
-    """Signals: ``desk_wanted(name)``; ``shown_in_library(room, name)``; ``base_chosen(name)``."""
+    """Signals: ``desk_wanted(name)``; ``shown_in_library(room, name)``; ``base_chosen(name)``; ``taken`` when
+    a download was begun.
+    """
 
     desk_wanted = Signal(str)
     shown_in_library = Signal(str, str)
     base_chosen = Signal(str)
+    taken = Signal()
 
     def __init__(self, repository: Repository, downloads: Downloads, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,7 +37,6 @@ class Taking(QWidget):
         self._here = Verdict(self)
         self._hint = Verdict(self)
         self._hint.setObjectName("discover-hint")
-        self._gate = Verdict(self)
         self._ask = WordButton("external", "Ask for access", "discover-gate", self)
         self._ask.clicked.connect(self._open_gate)
         self._name = QLineEdit(self, objectName="discover-name")
@@ -79,7 +81,7 @@ class Taking(QWidget):
         self._button.setText(_verb(state))
         self._button.setAccessibleName(f"{_verb(state)} {repo.repo}")
         self._button.setEnabled(bool(state.name) and state.has_room)
-        self._cost.setText(f"{face(running).words}. {face(running).figures}" if running else _cost(state))
+        self._cost.setText(_course(running) if running else _cost(state))
         self._cost.setVisible(running is not None or (can_take and not state.is_here))
         self._uses.setText(state.uses)
         self._uses.setVisible(state.is_replacement and bool(state.uses) and not state.is_here)
@@ -111,6 +113,7 @@ class Taking(QWidget):
                 for_desk=bool(self._pointed_at) and state.room == "adapters",
             )
             self._pointed_at = ""
+            self.taken.emit()
 
     def _show_here(self, state: RepositoryState) -> None:
         repo = state.repo
@@ -125,12 +128,10 @@ class Taking(QWidget):
             self._here.say("accent", f"In the library as {have}{older}", "library")
 
     def _show_gate(self, state: RepositoryState) -> None:
-        is_gated = state.repo is not None and state.repo.gated and not state.repo.have
-        self._gate.setVisible(is_gated)
-        self._ask.setVisible(is_gated and bool(state.details and state.details.address))
-        if is_gated:
-            words = "Its owner decides who may have it. Ask on its page, signed in; then download it here."
-            self._gate.say("warn", words, "lock")
+        """The verdict says what is closed and what to do; here is the button for it."""
+        details = state.details
+        is_open = details is None or (details.verdict is not None and details.verdict.fit.verdict == "green")
+        self._ask.setVisible(bool(state.repo and state.repo.gated and not state.repo.have and not is_open))
 
     def _show_revisions(self, state: RepositoryState) -> None:
         names = [revision.name for revision in state.details.revisions] if state.details else []
@@ -170,13 +171,18 @@ class Taking(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        for part in (self._here, self._gate, self._hint, first, self._uses, verbs, self._cost):
+        for part in (self._here, self._hint, first, self._uses, verbs, self._cost):
             column.addWidget(part) if isinstance(part, QWidget) else column.addLayout(part)
 
 
 def _verb(state: RepositoryState) -> str:
     size = f"  {megabytes(state.bytes)}" if state.bytes else ""
     return f"Replace {state.name}{size}" if state.is_replacement else f"Download{size}"
+
+
+def _course(fetch: Fetch) -> str:
+    shown = face(fetch)
+    return f"{shown.words.rstrip('.')}   {shown.figures}"
 
 
 def _cost(state: RepositoryState) -> str:

@@ -144,7 +144,7 @@ class Tools(QWidget):
 
     def tell(self, found: int, more: bool, hidden: int) -> None:
         """How many are in the list and how many are hidden."""
-        self._state.setText(f"{found:,}{' and more' if more else ''}" if found else "")
+        self._state.setText(f"{found:,} found{' so far' if more else ''}" if found else "")
         self._hidden.setText(f"{hidden:,} hidden by filters, show")
         told = count(hidden, "repository", "repositories")
         self._hidden.setAccessibleName(f"{told} hidden by filters, show all")
