@@ -6,7 +6,7 @@ not read, so an adapter that was never trained, or holds NaN, is found out only 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -95,8 +95,12 @@ class _Count:
 
 def _judge(config: AdapterConfig, contents: Contents, base: BaseShapes | None, partly: str) -> Fit:
     if base is None:
-        made = f"It was made for {config.base}, which" if config.base else "It names no base that"
-        return Fit(verdict="amber", reason=f"{made} is not in the library, so no shape could be compared.")
+        why = (
+            f"It was made for {config.base}, which is not in the library"
+            if config.base
+            else "It names no base"
+        )
+        return Fit(verdict="amber", reason=f"{why}, so no shape could be compared.")
     try:
         count = _count(config, contents, base)
     except AdapterError as error:
@@ -106,7 +110,7 @@ def _judge(config: AdapterConfig, contents: Contents, base: BaseShapes | None, p
         lost = _list(map(_say_place, count.lost))
         return Fit(verdict="red", reason=f"Nothing of it lands: {name} lacks {lost}.")
     deaf = [path for path in count.landed if path.rpartition(".")[2] in base.unheard]
-    if len(deaf) == len(count.landed) and not contents.replaced:
+    if len(deaf) == len(count.landed) and not (contents.replaced or partly):
         return Fit(
             verdict="red",
             reason=f"Nothing of it would be heard: {name} reads {_say_place(deaf[0])} without calling it.",
@@ -176,7 +180,7 @@ def _other_vocabulary(here: int, there: int, base: str) -> AdapterError:
 
 def _count_replaced(config: AdapterConfig, contents: Contents, base: BaseShapes, count: _Count) -> None:
     find, given = Finder(base.parameters), set()
-    inner = {path.rpartition(".")[0].rpartition(".")[0] for path in base.parameters}
+    holders = {module for path in base.parameters for module in _around(path)}
     for path, info in contents.replaced.items():
         place = find(path)
         if place is None:
@@ -191,13 +195,20 @@ def _count_replaced(config: AdapterConfig, contents: Contents, base: BaseShapes,
                 f"It replaces {_say_place(place)} with {_say_shape(info.shape)} numbers; "
                 f"{base.names[0]} has {_say_shape(own)}."
             )
-        if place.rpartition(".")[0] in inner:
+        if place.rpartition(".")[0] in holders:
             raise AdapterError(f"It replaces {_say_place(place)}, which belongs to no plain layer.")
         count.landed.setdefault(place, path)
     for path in base.parameters.keys() - given:
         module = path.rpartition(".")[0]
         if config.saved and module.endswith(config.saved) and any(p.startswith(f"{module}.") for p in given):
             raise AdapterError(f"It replaces {_say_place(module)}, but its file lacks {path}.")
+
+
+def _around(parameter: str) -> Iterator[str]:
+    """The modules that the module of ``parameter`` lies in."""
+    module = parameter.rpartition(".")[0]
+    while module := module.rpartition(".")[0]:
+        yield module
 
 
 def _say_place(path: str) -> str:

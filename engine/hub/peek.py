@@ -4,6 +4,7 @@ table of its weights, of a base its config and sizes."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -119,7 +120,7 @@ def _peek(look: Look, **found: Any) -> Peek:
     return Peek(repo=look.repo, commit=look.commit, read=look.read, **found)
 
 
-def _try(look: Look, name: str, first: int, need: Any) -> Beginning | None:
+def _try(look: Look, name: str, first: int, need: Callable[[Beginning], int]) -> Beginning | None:
     """The beginning of ``name``, None where the repository has no such file."""
     try:
         return look.beginning(name, min(first, look.left), need)

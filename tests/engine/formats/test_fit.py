@@ -97,7 +97,7 @@ def test_the_base_by_any_of_its_names(wish):
 def test_a_base_that_is_not_there():
     fit = verdict(queries(base_model_name_or_path="else/Other-7B"), None)
     assert fit.verdict == "amber" and "else/Other-7B" in fit.reason
-    assert verdict(queries(), None).verdict == "amber"
+    assert verdict(queries(), None).reason.startswith("It names no base, so")
 
 
 def test_a_tied_head_takes_an_adapter_and_an_untied_lack_of_one_does_not():
@@ -163,6 +163,21 @@ def test_what_is_read_without_a_call_is_not_heard():
 def test_one_place_taken_twice():
     parts = adapter({"model.layers.0.self_attn.q_proj": (64, 64), "x.layers.0.self_attn.q_proj": (64, 64)})
     assert "twice" in verdict(parts, BASE).reason
+
+
+def test_a_parameter_between_layers_cannot_be_replaced():
+    """As attach has it: what replaces parameters is done at plain layers, which hold no others."""
+    stored = {
+        "vit.embeddings.cls_token": (1, 1, 8),
+        "vit.embeddings.patch_embeddings.projection.weight": (8, 3, 4, 4),
+        "vit.layers.0.attention.q_proj.weight": (8, 8),
+    }
+    vit = shapes_of({"model_type": "vit"}, table(stored), ("vit",))
+    config, tensors = adapter({"vit.layers.0.attention.q_proj": (8, 8)}, modules_to_save=["embeddings"])
+    names = list(stored)[:2]
+    tensors |= table({f"base_model.model.{name}": stored[name] for name in names})
+    fit = judge(config, sort_tensors(config, tensors), vit)
+    assert fit.verdict == "red" and "cls_token, which belongs to no plain layer" in fit.reason
 
 
 # --- a table of which only the beginning was read ---
