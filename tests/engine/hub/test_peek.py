@@ -55,7 +55,7 @@ def test_a_table_longer_than_the_first_part_takes_one_more_request(hub):
     hub.add(REPO, adapter(factors(layers=32, width=64, names=PROJECTIONS)))
     hub.forget()
     verdict = adapter_verdict(look(), None)
-    assert verdict.tensors == 448 and "not in the library" in verdict.fit.reason
+    assert verdict.tensors == 448 and "names no base" in verdict.fit.reason
     assert 30_000 < verdict.read <= BUDGET and sent(hub) < 1 << 16
     ranges = [each["range"] for each in hub.requests() if each["status"] == 206]
     assert len(ranges) == 3 and ranges[2].startswith("bytes=20480-")
