@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +47,9 @@ def place_of(plan: Plan, folder: Path) -> Place:
 
 
 def discard(folder: Path) -> None:
-    """Delete what a download that is given up has left outside of its job's ``folder``."""
+    """Delete what a download that is given up has fetched; ``folder`` is its job's."""
+    for place in (WHOLE, PARTIAL):
+        shutil.rmtree(folder / place, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
         plan = msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
         if plan.room == "bases":

@@ -85,7 +85,7 @@ def clear(folder: Path) -> None:
 
 
 def drop_elsewhere(spec: JobSpec, folder: Path) -> None:
-    """Delete what a job that is given up has left outside of its ``folder``."""
+    """Delete what a job that is given up has left, outside of its ``folder`` too."""
     if isinstance(spec, Download):
         from engine.hub.places import discard
 
