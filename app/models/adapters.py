@@ -11,18 +11,27 @@ from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSortFilterProxyMode
 
 from app.models.rows import Index, Rows
 from app.words import megabytes
-from engine.messages import AdapterCard, Verification
+from engine.messages import AdapterCard, Fit, Verification
 from widgets.card import CardFace
 
-__all__ = ["MIME", "AdapterFilter", "AdapterRoles", "Adapters", "Row", "verdict"]
+__all__ = ["FITS", "MIME", "SOURCES", "AdapterFilter", "AdapterRoles", "Adapters", "Row", "verdict"]
 
 MIME = "application/x-adapter-studio-adapter"
-
+# A verdict on an adapter in words, and its colour token.
+FITS = {"green": ("Fits", "good"), "amber": ("Not certain", "warn"), "red": ("Does not fit", "bad")}
+SOURCES = {
+    "starter": "starter pack",
+    "import": "imported",
+    "training": "made here",
+    "hub": "from the Hub",
+    "cache": "in the Hugging Face cache",
+}
 
 MEASURES: dict[str, Callable[[Row], Any]] = {
     "Rank": lambda row: -row.card.rank,
     "Size": lambda row: -row.card.bytes,
     "Source": lambda row: row.card.source,
+    "Newest": lambda row: -row.card.added,
 }
 
 
@@ -35,10 +44,12 @@ class AdapterRoles(IntEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A card with what is known of it here: the base at hand and the last look at its files."""
+    """A card with what is known of it here: the base at hand, whether it plays on that one (None: not known
+    yet), and the last look at its files."""
 
     card: AdapterCard
     base: str = ""
+    fit: Fit | None = None
     checked: Verification | None = None
 
 
@@ -47,32 +58,37 @@ def verdict(row: Row) -> tuple[str, str]:
     if row.card.missing:
         return "Files missing", "bad"
     if row.checked is not None and not row.checked.ok:
-        return "Files changed", "bad"
+        return "Not well", "bad"
     if not row.base:
         return "Unchecked", "text_dim"
-    if row.card.base != row.base:
-        return "Another base", "warn"
-    return "Fits", "good"
+    return FITS[row.fit.verdict] if row.fit else ("Looking", "text_dim")
 
 
 class Adapters(Rows[Row]):
-    """All adapters, in order: sorted here, once, since a proxy asks again for every two that it compares.
+    """All adapters, favourites first, then in order: sorted here, once, since a proxy asks again for every
+    two that it compares.
 
     Rows can be dragged; the payload of ``MIME`` is the adapter's name in UTF-8.
     """
 
-    ORDERS = ("Name", "Rank", "Size", "Source")
+    ORDERS = ("Name", *MEASURES)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(lambda row: row.card.name, parent)
         self._order = "Name"
         self._filled: tuple[object, ...] = ()
 
-    def fill(self, cards: Sequence[AdapterCard], base: str, checked: Mapping[str, Verification]) -> None:
+    def fill(
+        self,
+        cards: Sequence[AdapterCard],
+        base: str,
+        fits: Mapping[str, Fit],
+        checked: Mapping[str, Verification],
+    ) -> None:
         """Show these cards as seen from ``base``."""
-        if (cards, base, checked) != self._filled:
-            self._filled = (cards, base, checked)
-            self._sort([Row(card, base, checked.get(card.name)) for card in cards])
+        if (cards, base, fits, checked) != self._filled:
+            self._filled = (cards, base, fits, checked)
+            self._sort([Row(card, base, fits.get(card.name), checked.get(card.name)) for card in cards])
 
     def order(self, by: str) -> None:
         """Sort by one of ORDERS; numbers with the largest first."""
@@ -82,7 +98,8 @@ class Adapters(Rows[Row]):
     def _sort(self, rows: list[Row]) -> None:
         rows = sorted(rows, key=lambda row: row.card.name.lower())
         measure = MEASURES.get(self._order)
-        self.show(sorted(rows, key=measure) if measure else rows)
+        rows = sorted(rows, key=measure) if measure else rows
+        self.show(sorted(rows, key=lambda row: not row.card.favourite))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row = self.item(index)
@@ -94,7 +111,7 @@ class Adapters(Rows[Row]):
             case Qt.ItemDataRole.AccessibleDescriptionRole:
                 return _spoken(row)
             case Qt.ItemDataRole.ToolTipRole:
-                return row.card.description or None
+                return _why(row) or row.card.description or None
             case AdapterRoles.CARD:
                 return row.card
             case AdapterRoles.BASE:
@@ -126,27 +143,30 @@ class AdapterFilter(QSortFilterProxyModel):
         super().__init__(parent)
         self._adapters = source
         self._words: tuple[str, ...] = ()
-        self._base = ""
+        self._base = self._tag = ""
         self.setSourceModel(source)
 
     @property
     def hidden(self) -> int:
         return self._adapters.rowCount() - self.rowCount()
 
-    def narrow(self, text: str, base: str) -> None:
-        """Keep adapters that contain every word of ``text`` and, unless ``base`` is "", are made for it."""
+    def narrow(self, text: str, base: str, tag: str = "") -> None:
+        """Keep adapters with every word of ``text``, made for ``base``, with this ``tag``; "" is any."""
         words = tuple(text.lower().split())
-        if (words, base) != (self._words, self._base):
+        if (words, base, tag) != (self._words, self._base, self._tag):
             self.beginFilterChange()
-            self._words, self._base = words, base
+            self._words, self._base, self._tag = words, base, tag
             self.endFilterChange()
 
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:
-        if not self._words and not self._base:
-            return True
         card = self._adapters.items[row].card
-        text = " ".join((card.name, card.base, card.description, card.source, card.license, *card.targets))
-        return self._base in ("", card.base) and all(word in text.lower() for word in self._words)
+        if self._base not in ("", card.base) or (self._tag and self._tag not in card.tags):
+            return False
+        if not self._words:
+            return True
+        said = (card.name, card.base, card.repo, card.description, card.note, card.source, card.license)
+        text = " ".join((*said, *card.tags, *card.targets)).lower()
+        return all(word in text for word in self._words)
 
 
 def _face(row: Row) -> CardFace:
@@ -154,21 +174,45 @@ def _face(row: Row) -> CardFace:
     word, token = verdict(row)
     return CardFace(
         title=card.name,
-        about=card.description,
+        about=card.note.partition("\n")[0] or card.description,
         lines=(
             card.base or "Base unknown",
-            f"Rank {card.rank}   {megabytes(card.bytes)}",
-            "   ".join(part for part in (card.license, card.source) if part),
+            "   ".join(part for part in (f"Rank {card.rank}", megabytes(card.bytes), card.license) if part),
         ),
         verdict=word,
         token=token,
+        marks=_marks(card),
     )
+
+
+def _marks(card: AdapterCard) -> tuple[tuple[str, str], ...]:
+    marks = [("starred", "")] if card.favourite else []
+    if card.source in ("hub", "cache"):
+        marks.append(("discover", "") if card.source == "hub" else ("folder", "cache"))
+    if card.newer:
+        marks.append(("up", "newer"))
+    if card.tags:
+        marks.append(("tag", ", ".join(card.tags[:2])))
+    return tuple(marks)
+
+
+def _why(row: Row) -> str:
+    """The sentence behind the verdict."""
+    if row.checked is not None and not row.checked.ok:
+        return row.checked.detail
+    return row.fit.reason if row.fit and row.fit.verdict != "green" else ""
 
 
 def _spoken(row: Row) -> str:
     card = row.card
-    license_ = f", licence {card.license}" if card.license else ""
-    return (
-        f"{verdict(row)[0]}. Base {card.base or 'unknown'}, rank {card.rank}, {megabytes(card.bytes)}"
-        f"{license_}, from {card.source}"
-    )
+    parts = [
+        verdict(row)[0],
+        _why(row),
+        "Favourite" if card.favourite else "",
+        "A newer revision is on the Hub" if card.newer else "",
+        f"Base {card.base or 'unknown'}, rank {card.rank}, {megabytes(card.bytes)}",
+        f"Licence {card.license}" if card.license else "",
+        SOURCES[card.source].capitalize(),
+        f"Tags {', '.join(card.tags)}" if card.tags else "",
+    ]
+    return ". ".join(part.rstrip(".") for part in parts if part)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from app.models.jobs import MARKS, sentence
 from app.presenters.downloads import Fetch
 from app.words import duration, megabytes
+from engine.messages import Job
 from widgets.download_row import DownloadFace
+from widgets.file_bars import FileFace
 
-__all__ = ["face"]
+__all__ = ["face", "file_faces"]
 
 VERBS = {
     "queued": ("pause", "cancel"),
@@ -37,13 +39,16 @@ def face(fetch: Fetch) -> DownloadFace:
         share=job.step / job.steps if job.steps and job.state not in ("done", "cancelled") else None,
         speeds=fetch.speeds if job.state == "running" else (),
         speed=f"{megabytes(round(speed))} a second" if speed else "",
-        files=tuple(
-            (file.name, file.done / file.total if file.total else 1.0, _of(file.done, file.total))
-            for file in job.files
-        )
-        if job.state != "done"
-        else (),
+        files=file_faces(job) if job.state != "done" else (),
         verbs=DONE[spec.room] if job.state == "done" else VERBS[job.state],
+    )
+
+
+def file_faces(job: Job) -> tuple[FileFace, ...]:
+    """How far each file of a download is."""
+    return tuple(
+        (file.name, file.done / file.total if file.total else 1.0, _of(file.done, file.total))
+        for file in job.files
     )
 
 

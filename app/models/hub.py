@@ -20,6 +20,7 @@ ABSENT_MIME = "application/x-adapter-studio-hub-adapter"
 GHOSTS = 8
 GHOST = CardFace(title="", about=None, lines=(), verdict="", token="line", is_ghost=True)
 LOOKING = ("Looking", "text_dim")
+CONVERTED = ("Fits after conversion", "warn")
 UNJUDGED = ("Not looked at", "text_dim")
 BASE_FITS = {"green": ("Fits", "good"), "amber": ("Tight", "warn"), "red": ("Too large", "bad")}
 
@@ -214,6 +215,8 @@ def known_as(known: HubVerdict | Error | None, room: str) -> tuple[str, str]:
         return LOOKING
     if isinstance(known, Error):
         return UNJUDGED
+    if known.converted:
+        return CONVERTED
     return (FITS if room == "adapters" else BASE_FITS)[known.fit.verdict]
 
 

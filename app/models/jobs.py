@@ -8,8 +8,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt
 
 from app.models.rows import Index, Rows
-from app.words import duration
-from engine.messages import Job
+from app.words import duration, megabytes
+from engine.messages import Download, Job
 from widgets.job_row import JobFace
 
 __all__ = ["MARKS", "JobRoles", "Jobs", "figures", "sentence"]
@@ -54,8 +54,12 @@ class Jobs(Rows[Job]):
 
 
 def figures(job: Job) -> str:
-    """How far, and how long still or how long it took: "120 of 300   0:22 left"."""
-    steps = f"{job.step:,} of {job.steps:,}" if job.steps else ""
+    """How far, and how long still or how long it took: "120 of 300   0:22 left",
+    "12 MB of 40 MB   2 MB/s   0:14 left"."""
+    said = megabytes if isinstance(job.spec, Download) else "{:,}".format
+    steps = f"{said(job.step)} of {said(job.steps)}" if job.steps else ""
+    if isinstance(job.spec, Download) and job.state == "running" and job.metrics.get("speed"):
+        steps += f"   {megabytes(round(job.metrics['speed']))}/s"
     if job.state == "running" and job.seconds_left is not None:
         time = f"{duration(job.seconds_left)} left"
     else:

@@ -36,7 +36,7 @@ class Slip:
         if self.card.missing:
             return "files are gone"
         if self.reason:
-            return f"for {self.card.base or 'an unnamed base'}"
+            return "does not fit"
         rank = f"rank {self.card.rank}"
         return f"{rank} · on desk" if self.is_on_desk else rank
 

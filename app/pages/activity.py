@@ -19,12 +19,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.models.downloads import file_faces
 from app.models.jobs import MARKS, JobRoles, Jobs, figures, sentence
 from app.pages.page import Page
 from app.presenters.activity import Activity, ActivityState, Curve
 from engine.messages import Download, Error, Job
 from widgets.curve_plot import CurvePlot
 from widgets.empty import Empty
+from widgets.file_bars import FileBars
 from widgets.icon_button import WordButton
 from widgets.job_row import JobDelegate
 from widgets.verdict import Verdict
@@ -42,6 +44,13 @@ KINDS = {
 }
 # Half of such a job is of no use.
 ALL_OR_NOTHING = ("export", "download")
+# What the verbs do to a download.
+TIPS = {
+    "pause": "The bytes that are here stay",
+    "resume": "Go on from the bytes that are here",
+    "cancel": "Stop, and forget the bytes that are here",
+}
+MEGA = 1e-6
 # state -> what can be done about a job in it
 VERBS = {
     "queued": ("pause", "cancel"),
@@ -140,7 +149,10 @@ class JobDetails(QWidget):
         self._figures = QLabel(self)
         self._figures.setProperty("role", "dim")
         self._curve = CurvePlot("Loss", "nats", parent=self)
-        self._curve.setMinimumHeight(180)
+        self._speed = CurvePlot("Speed", "MB/s", parent=self)
+        for curve in (self._curve, self._speed):
+            curve.setMinimumHeight(180)
+        self._files = FileBars(self)
         self._log = QPlainTextEdit(self, objectName="job-log", accessibleName="Log", readOnly=True)
         self._log.setMaximumBlockCount(2000)
         self._log.setMinimumHeight(96)
@@ -156,7 +168,9 @@ class JobDetails(QWidget):
         progress.addWidget(self._bar, 1)
         progress.addWidget(self._figures)
         column.addLayout(progress)
+        column.addWidget(self._files)
         column.addWidget(self._curve, 3)
+        column.addWidget(self._speed, 3)
         column.addWidget(self._log, 2)
 
     def _verbs(self) -> QHBoxLayout:
@@ -188,12 +202,22 @@ class JobDetails(QWidget):
             self._job, self._lines, self._drawn = job.id, 0, 0
             self._log.clear()
             self._curve.clear()
+            self._speed.clear()
+            self._name_verbs(job)
         self._show_job(job)
         self._show_curve(state.curve)
         for line in state.log[self._lines :]:
             when = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
             self._log.appendPlainText(f"{when}  {line.text}")
         self._lines = len(state.log)
+
+    def _name_verbs(self, job: Job) -> None:
+        is_download = isinstance(job.spec, Download)
+        self._curve.setVisible(not is_download)
+        self._speed.setVisible(is_download)
+        self._files.setVisible(is_download)
+        for verb, tip in TIPS.items():
+            self._buttons[verb].setToolTip(tip if is_download else "")
 
     def _show_job(self, job: Job) -> None:
         self._name.setText(job.name)
@@ -208,6 +232,9 @@ class JobDetails(QWidget):
         self._bar.setRange(0, max(job.steps, 1))
         self._bar.setValue(job.step)
         self._figures.setText(figures(job))
+        self._files.show_files(file_faces(job) if job.state != "done" else ())
+        is_retry = job.state == "failed" and isinstance(job.spec, Download)
+        self._buttons["resume"].setText("Try again" if is_retry else "Resume")
         had_focus = any(button.hasFocus() for button in self._buttons.values())
         verbs = [verb for verb in VERBS[job.state] if verb != "keep" or job.kind not in ALL_OR_NOTHING]
         for verb in (*verbs, *self._buttons):
@@ -219,11 +246,13 @@ class JobDetails(QWidget):
             self._buttons[VERBS[job.state][0]].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_curve(self, curve: Curve) -> None:
-        losses = curve.series.get("loss", ())
-        for step, loss in list(zip(curve.steps, losses, strict=False))[self._drawn :]:
-            if loss is not None:
-                self._curve.append("loss", step, loss)
-        self._drawn = len(losses)
+        is_training = self._curve.isVisibleTo(self)
+        name, plot, scale = ("loss", self._curve, 1.0) if is_training else ("speed", self._speed, MEGA)
+        values = curve.series.get(name, ())
+        for step, value in list(zip(curve.steps, values, strict=False))[self._drawn :]:
+            if value is not None:
+                plot.append(name, step * scale, value * scale)
+        self._drawn = len(values)
 
     def _copy_details(self) -> None:
         if self._error is not None:

@@ -1,4 +1,4 @@
-"""The settings page: look, motion, engine threads, the home folder, the doctor, and what this program is."""
+"""The settings page: look, account on the Hub, engine, home folder, the doctor, and what this program is."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from PySide6.QtWidgets import (
 from app.client import Client
 from app.launch import ENGINE_THREADS, KEEP_ENGINE
 from app.pages.page import Page
+from app.pages.sign_in import KEPT, AccountButton
+from app.presenters.account import Account
 from app.presenters.settings import Settings
 from engine.messages import Check
 from widgets.icon_button import WordButton
@@ -40,17 +42,22 @@ WIDTH = 760
 class SettingsPage(Page):
     """Every choice takes effect at once and is written to the window's own file in the home."""
 
-    def __init__(self, client: Client, store: QSettings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, client: Client, account: Account, store: QSettings, parent: QWidget | None = None
+    ) -> None:
         super().__init__("settings", "Settings", parent)
         self._store = store
+        self._account = account
         self.settings = Settings(client, self)
         self.settings.changed.connect(self._show_state)
         self.settings.noticed.connect(self.noticed)
+        account.changed.connect(self._show_account)
         self._build()
         self._show_state()
+        self._show_account()
 
     def regions(self) -> list[QWidget]:
-        return [self._look, self._engine, self._doctor, self._about]
+        return [self._look, self._hub, self._engine, self._doctor, self._about]
 
     def _build(self) -> None:
         sheet = QWidget(self)
@@ -59,10 +66,11 @@ class SettingsPage(Page):
         column.setContentsMargins(24, 24, 24, 24)
         column.setSpacing(24)
         self._look = self._section("Look", self._look_rows())
+        self._hub = self._section("Hub", self._hub_rows())
         self._engine = self._section("Engine", self._engine_rows())
         self._doctor = self._doctor_section()
         self._about = self._about_section()
-        for section in (self._look, self._engine, self._doctor, self._about):
+        for section in (self._look, self._hub, self._engine, self._doctor, self._about):
             column.addWidget(section)
         column.addStretch(1)
         area = QScrollArea(self, widgetResizable=True)
@@ -127,6 +135,28 @@ class SettingsPage(Page):
             ("Reduce motion", "Nothing moves on its own.", motion),
         ]
 
+    def _hub_rows(self) -> list[tuple[str, str, QWidget]]:
+        self._who = AccountButton(self._account, "settings-account", self)
+        self._who.setProperty("role", "")
+        self._leave = QPushButton("Sign out", self, objectName="settings-sign-out")
+        self._leave.setAccessibleName("Sign out of the Hub")
+        self._leave.clicked.connect(self._account.sign_out)
+        self._kept = _value(self)
+        self._endpoint = _value(self)
+        self._trouble = Verdict(self)
+        self._trouble.setObjectName("settings-hub-trouble")
+        account = QWidget(self)
+        row = QHBoxLayout(account)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._who)
+        row.addWidget(self._leave)
+        return [
+            ("Account", "Needed for private and gated repositories, and to publish.", account),
+            ("Token", "Where it is kept. It is never written to a log, nor sent anywhere else.", self._kept),
+            ("Address", "Another one, a mirror say, is set with HF_ENDPOINT.", self._endpoint),
+            ("", "", self._trouble),
+        ]
+
     def _engine_rows(self) -> list[tuple[str, str, QWidget]]:
         threads = whole_field("engine-threads", "Engine threads", 1, os.cpu_count() or 1)
         threads.setValue(int(self._store.value(ENGINE_THREADS, 1)))
@@ -135,8 +165,7 @@ class SettingsPage(Page):
         keep = QCheckBox("", self, objectName="keep-engine", accessibleName="Keep the engine running")
         keep.setChecked(self._store.value(KEEP_ENGINE, False, bool))
         keep.toggled.connect(lambda on: self._store.setValue(KEEP_ENGINE, on))
-        self._home = QLabel(self, textFormat=Qt.TextFormat.PlainText)
-        self._home.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._home = _value(self)
         self._show_home = WordButton("folder", "Show folder", "show-home", self)
         self._show_home.clicked.connect(self._open_home)
         home = QWidget(self)
@@ -202,6 +231,20 @@ class SettingsPage(Page):
     def _open_home(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.settings.state.home))
 
+    def _show_account(self) -> None:
+        state = self._account.state
+        account = state.account
+        self._who.setVisible(not account.name)
+        self._leave.setVisible(bool(account.name))
+        self._leave.setText(f"Sign out {account.name}")
+        self._leave.setEnabled(account.kept != "elsewhere")
+        self._leave.setToolTip(KEPT["elsewhere"] if account.kept == "elsewhere" else "")
+        nowhere = "No token is kept." if state.known else "Asking"
+        self._kept.setText(KEPT[account.kept] or nowhere)
+        self._endpoint.setText(account.endpoint)
+        self._trouble.setVisible(bool(account.problem))
+        self._trouble.say("warn", account.problem)
+
     def _show_state(self) -> None:
         state = self.settings.state
         self._home.setText(state.home)
@@ -217,6 +260,12 @@ class SettingsPage(Page):
             looking = QLabel("Looking at this machine", self)
             looking.setProperty("role", "dim")
             self._checks.addWidget(looking)
+
+
+def _value(parent: QWidget) -> QLabel:
+    label = QLabel(parent, textFormat=Qt.TextFormat.PlainText, wordWrap=True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
 
 
 def _line(check: Check, parent: QWidget) -> QWidget:

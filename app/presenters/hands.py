@@ -41,6 +41,7 @@ class Hands(QObject):
         self.base = ""
         self.stock = Stock(client, self)
         self.stock.failed.connect(self.complain)
+        self.stock.judge(self.desk.base)
 
     @property
     def desk(self) -> Desk:
@@ -55,16 +56,19 @@ class Hands(QObject):
         """The base that an empty desk is for."""
         if base != self.base:
             self.base = base
+            self.stock.judge(self.desk.base or base)
             self.desk_changed.emit()
 
     def why_not(self, card: AdapterCard) -> tuple[str, str]:
         """Why an adapter cannot lie on this desk: the reason and what to do; empty where it can."""
         if card.missing:
             return f"The files of {card.name} are gone.", "Bring them back, or remove it in the library."
-        base = self.desk.base or self.base
-        if base and card.base != base:
+        base, fit = self.desk.base or self.base, self.stock.fits.get(card.name)
+        is_strange = fit.verdict == "red" if fit else bool(base) and card.base != base
+        if is_strange:
+            made = f"{card.name} was made for {card.base or 'an unnamed base'}, the desk plays {base}."
             return (
-                f"{card.name} was made for {card.base or 'an unnamed base'}, the desk plays {base}.",
+                f"{card.name} does not fit {base}. {fit.reason}" if fit else made,
                 "Clear the desk first, or choose an adapter for the same base."
                 if self.desk.base
                 else "Choose its base at the top, or an adapter for this one.",
@@ -92,9 +96,14 @@ class Hands(QObject):
         if reason:
             return self.refuse(reason, advice)
         slot = len(self.desk.strips) if slot is None else slot
-        self.change(self.desk.dropped(adapter, slot, card.base), f"Add {adapter}")
-        self._warm_up(card.base)
+        base, fit = self.desk.base or self.base or card.base, self.stock.fits.get(adapter)
+        self.change(self.desk.dropped(adapter, slot, base), f"Add {adapter}")
+        self._warm_up(base)
         self.announced.emit(f"{adapter} on the desk, {self._place_of(adapter)}")
+        if fit is not None and fit.verdict == "amber":
+            self.noticed.emit(
+                Notice("warn", f"{adapter} is on the desk, but not certain to play.", fit.reason)
+            )
         return True
 
     def lay_blank(self, name: str) -> bool:
@@ -122,7 +131,7 @@ class Hands(QObject):
         """Put the starter pack's adapters on the desk, in one step."""
         desk = self.desk
         for name in [name for name in self.starters if desk.strip(name) is None]:
-            desk = desk.dropped(name, len(desk.strips), self.stock.adapters[name].base)
+            desk = desk.dropped(name, len(desk.strips), self.base or self.stock.adapters[name].base)
         if self.change(desk, "Lay out the starter mix"):
             self._warm_up(desk.base)
             self.announced.emit(f"{listed(desk.experts)} on the desk")
@@ -234,6 +243,7 @@ class Hands(QObject):
             self.noticed.emit(from_error(error))
 
     def _desk_replaced(self) -> None:
+        self.stock.judge(self.desk.base or self.base)
         if self._store is not None:
             self._store.setValue(SAVED_DESK, self.desk.to_json())
         self.desk_changed.emit()

@@ -8,14 +8,16 @@ from typing import Literal
 
 from engine.messages import Error
 
-__all__ = ["Notice", "from_error"]
+__all__ = ["Level", "Notice", "from_error"]
+
+Level = Literal["info", "good", "warn", "bad"]
 
 
 @dataclass(frozen=True)
 class Notice:
     """``detail`` is what "Copy details" copies; ``action`` a button's words and what it does: "Undo"."""
 
-    level: Literal["info", "good", "warn", "bad"]
+    level: Level
     message: str
     hint: str = ""
     detail: str = ""

@@ -1,4 +1,4 @@
-"""What the engine has to lay on the desk: adapters, mixes, starter sets, and the data files read so far."""
+"""What the engine has for the desk: adapters and whether they fit, mixes, starter sets, data read so far."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from engine.messages import (
     CheckData,
     DataSet,
     DataSets,
+    Fit,
+    Fits,
+    JudgeAdapters,
     LibraryChanged,
     ListAdapters,
     ListData,
@@ -37,7 +40,9 @@ class Stock(QObject):
         super().__init__(parent)
         self._client = client
         self._files: dict[str, DataSet] = {}
+        self._base = ""
         self.adapters: dict[str, AdapterCard] = {}
+        self.fits: dict[str, Fit] = {}
         self.mixes: dict[str, MixCard] = {}
         self.knows_mixes = False
         self.sets: list[DataSet] = []
@@ -55,11 +60,30 @@ class Stock(QObject):
         def listed(body: Body) -> None:
             if isinstance(body, Adapters):
                 self.adapters = {card.name: card for card in body.adapters}
+                self._judge()
                 self.changed.emit()
                 if then is not None:
                     then()
 
         self._client.ask(ListAdapters(), listed, self.failed.emit)
+
+    def judge(self, base: str) -> None:
+        """Keep ``fits`` those of ``base``; until they are known there are none."""
+        if base != self._base:
+            self._base, self.fits = base, {}
+            self._judge()
+
+    def _judge(self) -> None:
+        base = self._base
+
+        def judged(body: Body) -> None:
+            if isinstance(body, Fits) and base == self._base:
+                self.fits = body.fits
+                self.changed.emit()
+
+        if base and self.adapters:
+            # Without an answer the names of the bases are compared, and the engine has the last word.
+            self._client.ask(JudgeAdapters(base=base), judged, lambda error: None)
 
     def list_mixes(self, then: Callable[[], None] | None = None) -> None:
         """Ask which mixes there are; ``then`` is called once they are known."""

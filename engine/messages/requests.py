@@ -327,7 +327,7 @@ class SearchHub(Struct, frozen=True):
 class JudgeHub(Struct, frozen=True):
     """Read a few kilobytes of each repository and say whether it fits: each HubVerdict comes as progress as
     soon as it is known, HubVerdicts is all of them. ``base`` of the library; "" is the one that an adapter
-    names."""
+    names. Among bases a name of the library is judged by the files that are here."""
 
     repos: list[str]
     base: str = ""

@@ -116,6 +116,9 @@ class Judging:
         return [task.result() for task in tasks]
 
     async def _judge(self, text: str, ask: _Asking) -> HubVerdict:
+        here = next((card for card in self._library.bases() if card.name == text), None)
+        if ask.machine is not None and here is not None:
+            return _judge_base(await asyncio.to_thread(_peek_here, here), ask.machine)
         address, repo = parse_address(text), _repo_of(text)
         revision = address.revision if address else "main"
         if not is_repo(repo):
@@ -211,6 +214,20 @@ def _repo_of(text: str) -> str:
 
 def _names(card: BaseCard) -> tuple[str, ...]:
     return tuple(name for name in (card.name, card.repo, card.path) if name)
+
+
+def _peek_here(card: BaseCard) -> BasePeek:
+    """What the files of a base of the library say."""
+    config = Path(card.path, "config.json").read_bytes() if not card.missing else b""
+    fit = Fit(verdict="red", reason="Its files are not where they were.") if card.missing else None
+    return BasePeek(
+        repo=card.name,
+        commit=card.commit,
+        config=config,
+        parameters=card.parameters,
+        size=card.bytes,
+        fit=fit,
+    )
 
 
 def _judge_base(peek: BasePeek, machine: Machine) -> HubVerdict:

@@ -13,7 +13,7 @@ from app.models.adapters import MIME, AdapterFilter, AdapterRoles, Adapters
 from app.models.jobs import JobRoles, Jobs
 from app.models.rows import Index, Rows
 from app.words import count, duration, few, megabytes
-from engine.messages import Error, Job, TrainLora, Verification
+from engine.messages import Error, Fit, Job, TrainLora, Verification
 from tests.app.scripted_client import BASE, adapter
 
 
@@ -57,11 +57,18 @@ def test_a_row_that_changed_says_so_alone() -> None:
     assert changed == [1]
 
 
+FITS = {
+    "sort": Fit(verdict="green", reason="All its parts have their place."),
+    "reverse": Fit(verdict="amber", reason="Made for another; every shape fits all the same."),
+    "chat": Fit(verdict="red", reason="Its q_proj reads 512 numbers."),
+}
+
+
 @pytest.fixture
 def adapters() -> Adapters:
     model = Adapters()
     cards = [adapter("sort", rank=32), adapter("reverse"), adapter("chat", base="other-base", rank=16)]
-    model.fill(cards, BASE, {})
+    model.fill(cards, BASE, FITS, {})
     return model
 
 
@@ -91,7 +98,7 @@ def test_search_filter_and_order(adapters: Adapters) -> None:
 
 def test_a_card_that_comes_later_takes_its_place_in_the_order(adapters: Adapters) -> None:
     shown = AdapterFilter(adapters)
-    adapters.fill([*(row.card for row in adapters.items), adapter("lexicon")], BASE, {})
+    adapters.fill([*(row.card for row in adapters.items), adapter("lexicon")], BASE, FITS, {})
     assert names(shown) == ["chat", "lexicon", "reverse", "sort"]
 
 
@@ -102,12 +109,17 @@ def test_verdicts_are_words_and_a_colour(adapters: Adapters) -> None:
 
     assert verdicts() == {
         "sort": ("Fits", "good"),
-        "reverse": ("Fits", "good"),
-        "chat": ("Another base", "warn"),
+        "reverse": ("Not certain", "warn"),
+        "chat": ("Does not fit", "bad"),
     }
     changed = Verification(name="sort", ok=False, detail="adapter_model.safetensors is not what it was.")
-    adapters.fill([row.card for row in adapters.items], BASE, {"sort": changed})
-    assert verdicts()["sort"] == ("Files changed", "bad")
+    cards = [row.card for row in adapters.items]
+    adapters.fill(cards, BASE, FITS, {"sort": changed})
+    assert verdicts()["sort"] == ("Not well", "bad")
+    adapters.fill(cards, BASE, {}, {})
+    assert verdicts()["sort"] == ("Looking", "text_dim")
+    adapters.fill(cards, "", {}, {})
+    assert verdicts()["sort"] == ("Unchecked", "text_dim")
 
 
 def test_a_card_speaks_to_those_who_do_not_see_it(adapters: Adapters) -> None:

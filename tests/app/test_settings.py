@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.launch import SETTINGS, EngineProcess
 from app.pages.settings import SettingsPage
+from app.presenters.account import Account
 from app.presenters.settings import Settings
 from engine import messages
 from engine.messages import Check, Error
@@ -32,7 +33,7 @@ def client(qapp: QApplication) -> FakeClient:
 
 @pytest.fixture
 def page(dressed: QApplication, client: FakeClient, store: QSettings, qtbot: QtBot) -> SettingsPage:
-    widget = SettingsPage(client, store)
+    widget = SettingsPage(client, Account(client), store)
     qtbot.addWidget(widget)
     widget.show()
     qtbot.waitUntil(lambda: bool(widget.settings.state.checks))
@@ -79,7 +80,7 @@ def test_what_was_chosen_for_the_engine_reaches_its_command_line(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     store = QSettings(str(tmp_path / SETTINGS), QSettings.Format.IniFormat)
-    widget = SettingsPage(client, store)
+    widget = SettingsPage(client, Account(client), store)
     qtbot.addWidget(widget)
     assert EngineProcess(tmp_path)._options() == ["--home", str(tmp_path)]
     widget.findChild(QSpinBox, "engine-threads").setValue(3)

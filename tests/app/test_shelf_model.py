@@ -50,7 +50,7 @@ def test_rows_say_what_people_and_readers_need(shelf):
 
 def test_what_cannot_go_onto_the_desk_says_why_and_cannot_be_dragged(shelf):
     strange = shelf.index(3)
-    assert strange.data(Role.FACTS) == "for other"
+    assert strange.data(Role.FACTS) == "does not fit"
     assert strange.data(Qt.ItemDataRole.ToolTipRole) == "strange was made for other."
     assert strange.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "strange was made for other."
     assert not shelf.flags(strange) & Qt.ItemFlag.ItemIsDragEnabled

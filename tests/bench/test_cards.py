@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.models.hub import ANY
 from app.pages.discover import DiscoverPage
 from app.pages.library import LibraryPage
+from app.presenters.account import Account
 from app.presenters.activity import Activity
 from app.presenters.downloads import Downloads
 from app.presenters.search import Found
@@ -63,7 +64,7 @@ def discover(dressed: None, qtbot: QtBot, tmp_path) -> DiscoverPage:
     client = FakeClient(ScriptedHub([]).script)
     client.silent = {messages.SearchHub, messages.JudgeHub, messages.ShowHub}
     store = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
-    page = DiscoverPage(client, Downloads(client, Activity(client)), store)
+    page = DiscoverPage(client, Downloads(client, Activity(client)), Account(client), store)
     qtbot.addWidget(page)
     page.resize(*SIZE)
     page.show()
@@ -102,7 +103,8 @@ def test_discover(discover: DiscoverPage) -> None:
 
 def test_library(dressed: None, qtbot: QtBot) -> None:
     client = FakeClient()
-    page = LibraryPage(client)
+    activity = Activity(client)
+    page = LibraryPage(client, activity, Downloads(client, activity), lambda: Account(client))
     qtbot.addWidget(page)
     page.resize(*SIZE)
     page.use_base("starter-llama")

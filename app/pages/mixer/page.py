@@ -74,6 +74,11 @@ class MixerPage(Page):
         else:
             stock.list_adapters(lambda: self.mixer.drop(adapter))
 
+    def open_mix(self, name: str) -> None:
+        """Lay a mix on the desk, as soon as the library says that it is there."""
+        self.show_view("desk")
+        self.mixer.stock.list_mixes(lambda: self.mixer.open_mix(name))
+
     def regions(self) -> list[QWidget]:
         return [*self.view.regions(), self.head]
 

@@ -244,6 +244,16 @@ def test_bases_are_judged_by_this_machines_memory(hub, desk, monkeypatch):
     assert desk.judge("ada/base", room="bases", base="")[0].fit.verdict == "red" and not hub.requests()
 
 
+def test_a_base_of_the_library_is_judged_by_the_files_that_are_here(hub, desk, monkeypatch):
+    monkeypatch.setattr(judging, "this_machine", lambda: Machine(total=8 * 10**9, free=6 * 10**9))
+    (here,) = desk.judge("starter-llama", room="bases", base="")
+    assert here.fit.verdict == "green" and here.repo == "starter-llama" and here.parameters == 868_864
+    desk.shelf.here = [replace(BASE, missing=True)]
+    (gone,) = desk.judge("starter-llama", room="bases", base="")
+    assert gone.fit.verdict == "red" and "not where they were" in gone.fit.reason
+    assert not hub.requests()
+
+
 # --- the library ---
 
 

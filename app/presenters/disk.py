@@ -1,0 +1,80 @@
+"""What the studio takes on the disk, and how what was removed is deleted for good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QObject, Signal
+
+from app.client import Client
+from app.presenters.notice import Notice, from_error
+from app.words import count, megabytes
+from engine import messages
+from engine.messages import DiskItem, DiskUse
+
+__all__ = ["Disk", "DiskState"]
+
+
+@dataclass(frozen=True)
+class DiskState:
+    """``use`` is None until it has been measured; ``is_looking`` while that goes on."""
+
+    use: DiskUse | None = None
+    is_looking: bool = False
+
+    @property
+    def items(self) -> tuple[DiskItem, ...]:
+        return tuple(self.use.items) if self.use else ()
+
+    @property
+    def trash(self) -> tuple[DiskItem, ...]:
+        return tuple(item for item in self.items if item.place == "trash")
+
+
+class Disk(QObject):
+    """Signals: ``changed`` with each new state, ``noticed`` with a Notice."""
+
+    changed = Signal()
+    noticed = Signal(object)
+
+    def __init__(self, client: Client, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.state = DiskState()
+        self._client = client
+        client.welcomed.connect(self.measure)
+        client.happened.connect(self._on_event)
+
+    def measure(self) -> None:
+        """Look at every item; a large home takes a moment."""
+        if not self.state.is_looking:
+            self._set(is_looking=True)
+            self._client.ask(messages.MeasureDisk(), self._measured, self._failed)
+
+    def delete(self, items: tuple[DiskItem, ...]) -> None:
+        """Delete removed things for good."""
+        freed = sum(item.bytes for item in items)
+
+        def deleted(_: messages.Done) -> None:
+            words = f"{count(len(items), 'item')} deleted for good, {megabytes(freed)} freed."
+            self.noticed.emit(Notice("good", words))
+            self.measure()
+
+        names = sorted({item.name for item in items})
+        self._client.ask(messages.EmptyTrash(items=names), deleted, self._failed)
+
+    def _measured(self, use: DiskUse) -> None:
+        self._set(use=use, is_looking=False)
+
+    def _failed(self, error: messages.Error) -> None:
+        self._set(is_looking=False)
+        self.noticed.emit(from_error(error))
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, messages.LibraryChanged) and self.state.use is not None:
+            self.measure()
+
+    def _set(self, **changes: object) -> None:
+        state = replace(self.state, **changes)  # type: ignore[arg-type]
+        if state != self.state:
+            self.state = state
+            self.changed.emit()
