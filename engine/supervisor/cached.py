@@ -108,7 +108,7 @@ def _read_cached(repo: CachedRepo, name: str) -> Entry:
     origin = origin_now(address=address_of(repo.repo, repo.commit))
     if repo.room == "bases":
         base = read_base(folder, name, "cache")
-        return Entry(card=replace(base, repo=repo.repo, commit=repo.commit, bytes=repo.bytes), origin=origin)
+        return Entry(card=replace(base, repo=repo.repo, commit=repo.commit), origin=origin)
     known = {"source": "cache", "repo": repo.repo, "commit": repo.commit, "added": origin.time}
     card = adapter_card(folder, name=name, **known)
     files = {file.name: _blob_hash(file) for file in own_files(folder) if file.is_file()}

@@ -20,7 +20,7 @@ from engine.supervisor.entry import Entry, Origin, origin_now, read_note, write_
 from engine.supervisor.folders import copy_mix, hashes, move, sign_mix
 from engine.supervisor.shelf import Kind, name_from
 
-__all__ = ["Intake", "as_said", "found", "weight_of"]
+__all__ = ["Intake", "as_said", "found"]
 
 SAID = ("source", "repo", "commit", "newer", "converted", "added", "favourite", "tags", "note")
 """What an adapter's files do not say about it."""
@@ -56,7 +56,7 @@ class Intake(AdapterIntake):
                 self.check_free("bases", spec.out)
             old = found
         card = await asyncio.to_thread(read_base, folder, spec.out, "hub")
-        card = replace(card, repo=spec.repo, commit=commit, bytes=weight_of(folder))
+        card = replace(card, repo=spec.repo, commit=commit)
         origin = origin_now(address=address_of(spec.repo, commit))
         entry = Entry(card=card, files=dict(sha256), origin=origin, former=old.former if old else [])
         self._keep("bases", entry, instead_of=old.card.name if old else "")
@@ -78,6 +78,7 @@ class Intake(AdapterIntake):
         target = self._room(kind) / name
         async with self._moving:
             if folder.exists():
+                self._check_taken(kind, name, target)
                 if licenses:
                     await asyncio.to_thread(sign_mix, folder, licenses)
                 made = origin or origin_now()
@@ -89,6 +90,16 @@ class Intake(AdapterIntake):
             else:
                 entry = await asyncio.to_thread(found, kind, target, "training")
             self._keep(kind, entry)
+
+    def _check_taken(self, kind: Kind, name: str, target: Path) -> None:
+        """StudioError("usage") where something came, while the job ran, to the name of its result."""
+        entry = self._entry(kind, name)
+        if target.exists() or (entry is not None and entry.card.path != str(target)):
+            raise StudioError(
+                "usage",
+                f"Meanwhile something else is called {name}.",
+                "Rename or remove that, then resume the job: its result is still there.",
+            )
 
     # --- mixes ---
 
@@ -141,14 +152,9 @@ class Intake(AdapterIntake):
             chosen = name_from(name, folder)
             self.check_free("bases", chosen)
             card = await asyncio.to_thread(read_base, folder, chosen)
-            card = replace(card, bytes=weight_of(folder))
+            card = replace(card)
             self._keep("bases", Entry(card=card, origin=origin_now(path=str(folder))))
         return card
-
-
-def weight_of(folder: Path) -> int:
-    """Bytes of a base's weights."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def _read(kind: Kind, folder: Path, target: Path, source: str, origin: Origin) -> Entry:

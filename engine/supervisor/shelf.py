@@ -29,6 +29,8 @@ Card = TypeVar("Card", AdapterCard, BaseCard, MixCard)
 
 WHAT = {"adapters": "adapter", "bases": "base model", "mixes": "mix"}
 
+_MARKS: dict[type, str] = {AdapterCard: WEIGHTS, BaseCard: "config.json", MixCard: MIXER}
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 
 
@@ -69,50 +71,30 @@ class Shelf:
         self._changed = changed
 
     def adapters(self) -> list[AdapterCard]:
-        """Adapters and mixes name their base as it is called now, where it is known here."""
-        called = self._base_names()
-        return [
-            replace(card, missing=not Path(card.path, WEIGHTS).is_file(), base=_known_base(card.base, called))
-            for card in self._cards("adapters", AdapterCard)
-        ]
+        return self._cards("adapters", AdapterCard)
 
     def bases(self) -> list[BaseCard]:
-        return [
-            replace(card, missing=not Path(card.path, "config.json").is_file())
-            for card in self._cards("bases", BaseCard)
-        ]
+        return self._cards("bases", BaseCard)
 
     def mixes(self) -> list[MixCard]:
-        called = self._base_names()
-        return [
-            replace(card, missing=not Path(card.path, MIXER).is_file(), base=_known_base(card.base, called))
-            for card in self._cards("mixes", MixCard)
-        ]
+        return self._cards("mixes", MixCard)
 
     def adapter(self, name: str) -> AdapterCard:
         """The adapter of this name, its files in place; StudioError("missing") otherwise."""
-        card = _find(self.adapters(), name, "adapter", "`adapter-studio adapters list` shows what is there.")
-        if card.missing:
-            raise _files_gone("adapter", name)
-        return card
+        hint = "`adapter-studio adapters list` shows what is there."
+        return self._find("adapters", AdapterCard, name, hint)
 
     def base(self, name: str) -> BaseCard:
         """The base of this name, or that once had it: jobs and mixes that were made before know no other."""
-        present, hint = self.base_name(name), "Add it with `adapter-studio bases add FOLDER`."
-        card = _find(self.bases(), present, "base model", hint)
-        if card.missing:
-            raise _files_gone("base model", name)
-        return card
+        hint = "Add it with `adapter-studio bases add FOLDER`."
+        return self._find("bases", BaseCard, self.base_name(name), hint)
 
     def base_name(self, name: str) -> str:
         """What a base that is, or once was, called ``name`` is called now."""
         return self._former("bases").get(name, name)
 
     def mix(self, name: str) -> MixCard:
-        card = _find(self.mixes(), name, "mix", "Train one with `adapter-studio mix train`.")
-        if card.missing:
-            raise _files_gone("mix", name)
-        return card
+        return self._find("mixes", MixCard, name, "Train one with `adapter-studio mix train`.")
 
     def data(self, name_or_path: str) -> Path:
         """The file behind ``--data``, a starter set's name or a path. StudioError("data") if neither."""
@@ -155,17 +137,36 @@ class Shelf:
         return found | (read_mix(older[0]).licenses if older else {})
 
     def _cards(self, kind: Kind, card: type[Card]) -> list[Card]:
+        called = self._base_names()
         return [
-            entry.card
+            _as_it_is(entry.card, called)
             for entry in self._store.entries(kind)
             if not entry.removed and isinstance(entry.card, card)
         ]
+
+    def _find(self, kind: Kind, card: type[Card], name: str, hint: str) -> Card:
+        entry = self._entry(kind, name)
+        if entry is None or entry.removed or not isinstance(entry.card, card):
+            near = difflib.get_close_matches(name, [other.name for other in self._cards(kind, card)], n=1)
+            raise StudioError(
+                "missing",
+                f"There is no {WHAT[kind]} called {name}.",
+                f"Did you mean {near[0]}?" if near else hint,
+            )
+        found = _as_it_is(entry.card, self._base_names())
+        if found.missing:
+            raise StudioError(
+                "missing",
+                f"The files of the {WHAT[kind]} {name} are not where they were.",
+                "Put them back (is a disk unplugged?), or remove it from the library.",
+            )
+        return found
 
     def _room(self, kind: Kind) -> Path:
         return {"adapters": self._home.adapters, "bases": self._home.bases, "mixes": self._home.mixes}[kind]
 
     def _entry(self, kind: str, name: str) -> Entry | None:
-        return next((entry for entry in self._store.entries(kind) if entry.card.name == name), None)
+        return self._store.entry(kind, name)
 
     def _of_repo(self, kind: Kind, repo: str) -> Entry | None:
         """What came from this repository of the Hub, or lies in its cache."""
@@ -182,17 +183,20 @@ class Shelf:
 
     def _base_names(self) -> dict[str, str]:
         """{whatever an adapter or a mix may call a base: its name here}."""
+        cards = [entry.card for entry in self._store.entries("bases") if not entry.removed]
         called = self._former("bases")
-        for card in reversed(self._cards("bases", BaseCard)):
+        for card in cards[::-1]:
+            assert isinstance(card, BaseCard)
             called |= {key: card.name for key in (card.repo, card.path) if key}
-        return called | {card.name: card.name for card in self._cards("bases", BaseCard)}
+        return called | {card.name: card.name for card in cards}
 
     def _keep(self, kind: Kind, entry: Entry, instead_of: str = "") -> None:
         """Record an entry, in the store and beside its files; see ``Store.save_entry``."""
         self._record(kind, entry, instead_of)
-        if kind == "bases":
+        if isinstance(entry.card, BaseCard):
             # A base's only trace besides the database, from which a damaged one is rebuilt.
-            write_file(self._home.bases / f"{entry.card.name}.json", msgspec.json.encode(entry))
+            if entry.card.source != "cache":
+                write_file(self._home.bases / f"{entry.card.name}.json", msgspec.json.encode(entry))
         elif self._is_ours(kind, entry):
             write_note(Path(entry.card.path), entry)
 
@@ -205,26 +209,11 @@ class Shelf:
         return Path(entry.card.path).is_relative_to(self._room(kind))
 
 
-def _known_base(wish: str, called: Mapping[str, str]) -> str:
-    """An adapter names its base by a path or a repository; our own name for it when we have it."""
-    return called.get(wish) or called.get(Path(wish).name) or wish
-
-
-def _find(cards: list[Card], name: str, what: str, hint: str) -> Card:
-    for card in cards:
-        if card.name == name:
-            return card
-    near = difflib.get_close_matches(name, [card.name for card in cards], n=1)
-    raise StudioError(
-        "missing",
-        f"There is no {what} called {name}.",
-        f"Did you mean {near[0]}?" if near else hint,
-    )
-
-
-def _files_gone(what: str, name: str) -> StudioError:
-    return StudioError(
-        "missing",
-        f"The files of the {what} {name} are not where they were.",
-        "Put them back (is a disk unplugged?), or remove it from the library.",
-    )
+def _as_it_is(card: Card, called: Mapping[str, str]) -> Card:
+    """``card`` with what may have changed since it was kept: whether its files are there, and what the base
+    that it names, by a path or a repository, is ``called`` here."""
+    missing = not Path(card.path, _MARKS[type(card)]).is_file()
+    if isinstance(card, BaseCard):
+        return replace(card, missing=missing)
+    base = called.get(card.base) or called.get(Path(card.base).name) or card.base
+    return replace(card, missing=missing, base=base)

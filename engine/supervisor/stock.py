@@ -16,7 +16,7 @@ from engine.supervisor.bases import read_base
 from engine.supervisor.cached import Cached
 from engine.supervisor.entry import Entry, read_note, write_note
 from engine.supervisor.folders import move
-from engine.supervisor.intake import as_said, found, weight_of
+from engine.supervisor.intake import as_said, found
 from engine.supervisor.shelf import Kind
 
 __all__ = ["Stock"]
@@ -73,7 +73,7 @@ class Stock(Cached):
         """The entry of a folder, which the pack's may have under another name. StudioError("usage") where
         something else has its name."""
         for entry in self._store.entries(kind):
-            pack = source == "starter" and isinstance(entry.card, AdapterCard) and entry.card.source == source
+            pack = source == "starter" and _came_along(entry)
             if entry.card.path == str(folder) or (pack and folder.name in entry.former):
                 return entry
         named = self._entry(kind, folder.name)
@@ -92,10 +92,16 @@ class Stock(Cached):
             elif self._entry("bases", note.stem) is None and (entry := _read_base_note(note)):
                 older = next((name for name in entry.former if self._entry("bases", name)), "")
                 self._keep("bases", entry, instead_of=older)
-        named = self.starter.base
-        if named and self._entry("bases", named) is None and named not in self._former("bases"):
-            card = await asyncio.to_thread(read_base, self.starter.base_folder, named, "starter")
-            self._keep("bases", Entry(card=replace(card, bytes=weight_of(self.starter.base_folder))))
+        await self._take_starter_base()
+
+    async def _take_starter_base(self) -> None:
+        folder, named = self.starter.base_folder, self.starter.base
+        known = next((entry for entry in self._store.entries("bases") if _came_along(entry)), None)
+        taken = known.card.path == str(folder) if known else self._entry("bases", named) is not None
+        if not named or taken:
+            return
+        card = await asyncio.to_thread(read_base, folder, known.card.name if known else named, "starter")
+        self._keep("bases", replace(known, card=card) if known else Entry(card=card))
 
     # --- what a killed engine left ---
 
@@ -125,6 +131,11 @@ class Stock(Cached):
             if Path(entry.card.path).is_dir():
                 write_note(Path(entry.card.path), entry)
             self._store.drop_entry(f"trash/{kind}", entry.card.name)
+
+
+def _came_along(entry: Entry) -> bool:
+    """Whether it is of the starter pack."""
+    return isinstance(entry.card, AdapterCard | BaseCard) and entry.card.source == "starter"
 
 
 def _same(note: Entry, entry: Entry) -> bool:

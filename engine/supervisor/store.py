@@ -221,6 +221,10 @@ class Store:
         with self._writing():
             self._db.execute("DELETE FROM library WHERE kind=? AND name=?", (kind, name))
 
+    def entry(self, kind: str, name: str) -> Entry | None:
+        rows = self._rows("SELECT entry FROM library WHERE kind=? AND name=?", kind, name)
+        return _entry.decode(rows[0][0]) if rows else None
+
     def entries(self, kind: str) -> list[Entry]:
         rows = self._db.execute("SELECT entry FROM library WHERE kind=? ORDER BY name", (kind,))
         return [_entry.decode(text) for (text,) in rows]

@@ -209,3 +209,15 @@ def test_a_full_store_leaves_nothing_half(room, monkeypatch):
     monkeypatch.undo()
     assert [*room.home.adapters.iterdir()] == before and room.library.adapter("tune").commit == COMMIT
     assert list(room.home.trash.iterdir()) == []
+
+
+def test_a_result_waits_while_its_name_is_taken(room):
+    output = room.make("output", factor=3.0)
+    room.bring(room.make("mine", factor=2.0), "new")
+    with pytest.raises(StudioError, match="Meanwhile something else is called new"):
+        room.do("adopt", "adapters", output, "new")
+    assert room.library.adapter("new").source == "import" and output.is_dir()
+    room.do("rename", "adapters", "new", "other")
+    room.do("adopt", "adapters", output, "new")
+    room.do("adopt", "adapters", output, "new")
+    assert room.library.adapter("new").source == "training" and not output.exists()
