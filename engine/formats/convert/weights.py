@@ -119,6 +119,8 @@ def _pickles(file: BinaryIO, size: int) -> tuple[Any, dict[str, Member]]:
     widths = {tensor.storage.key: DTYPE_BYTES[tensor.storage.dtype] for tensor in _tensors(state).values()}
     places, at = {}, head.tell()
     for key in keys:
+        if at > size:
+            break
         file.seek(at)
         count = int.from_bytes(file.read(8), "little")
         places[key] = Member(at + 8, count * widths.get(key, 1))
