@@ -39,7 +39,9 @@ def adapter_verdict(peek: Peek, base: BaseShapes | None) -> HubVerdict:
             else:
                 config, contents, was = _understand(peek, raw, table)
                 facts |= _landed(contents)
-                fit = _converted(was, judge(config, contents, base))
+                found = judge(config, contents, base)
+                fit = _converted(was, found)
+                facts["converted"] = was if found.verdict == "green" else ""
             facts |= _configured(config)
     except AdapterError as error:
         fit = fit or judge_error(error)

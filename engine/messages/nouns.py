@@ -84,7 +84,8 @@ class HubRepo(msgspec.Struct, frozen=True, kw_only=True):
 
 class HubVerdict(Struct, frozen=True):
     """What a few kilobytes of a repository say: of an adapter its config and the table of its weights, of a
-    base its config and sizes. ``read`` counts the bytes that were fetched for it (0: it was known)."""
+    base its config and sizes. ``read`` counts the bytes that were fetched for it (0: it was known).
+    ``converted`` names the format of an adapter that fits once it has been converted."""
 
     repo: str
     fit: Fit
@@ -98,6 +99,7 @@ class HubVerdict(Struct, frozen=True):
     size: int = 0
     parameters: int = 0
     read: int = 0
+    converted: str = ""
 
 
 class HubFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from pytestqt.modeltest import ModelTester
@@ -66,6 +67,11 @@ def test_a_verdict_colours_its_card_and_no_other(hub: Hub, verdicts: dict) -> No
     assert spoken.startswith("Does not fit. Made for a hidden size of 4096")
     verdicts[repo(2).repo] = Error(code="offline", message="The Hub cannot be reached.")
     assert (face(hub, 2).verdict, face(hub, 2).token) == ("Not looked at", "text_dim")
+
+
+def test_what_fits_once_it_is_converted_says_so(hub: Hub, verdicts: dict) -> None:
+    verdicts[repo(1).repo] = msgspec.structs.replace(verdict(repo(1).repo, "amber"), converted="kohya")
+    assert (face(hub, 1).verdict, face(hub, 1).token) == ("Fits after conversion", "warn")
 
 
 def test_bases_speak_of_this_machine(hub: Hub, verdicts: dict) -> None:

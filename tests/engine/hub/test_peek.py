@@ -304,6 +304,7 @@ def test_kohyas_files_are_judged_as_what_they_become(hub):
     hub.add(REPO, kohya(128))
     verdict = judged()
     assert verdict.fit.verdict == "amber" and "kohya" in verdict.fit.reason
+    assert "kohya" in verdict.converted
     assert "right shape" in verdict.fit.reason and verdict.targets == ["q_proj"]
     hub.add(REPO, kohya(64))
     assert judged().fit.verdict == "red"
