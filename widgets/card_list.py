@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
 from widgets.card import GAP, HEIGHT, CardDelegate
@@ -71,12 +71,6 @@ class CardList(QListView):
     def startDrag(self, actions: Qt.DropAction) -> None:
         self.lifted.emit(self.currentIndex())
         super().startDrag(actions)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Let the keyboard, once it is here, stand on a card."""
-        super().focusInEvent(event)
-        if not self.currentIndex().isValid() and self.model() is not None and self.model().rowCount():
-            self.setCurrentIndex(self.model().index(0, 0))
 
     def _tell(self) -> None:
         self.in_sight.emit(*self.rows_in_sight())
