@@ -98,6 +98,37 @@ def test_an_older_layout_is_converted_and_says_so(room):
     assert room.do("verify", "old")[0].ok
 
 
+def as_kohya(folder, file):
+    """The adapter in ``folder`` as kohya's trainers write it: one file, with an alpha beside each pair."""
+    tensors = {}
+    for name, tensor in load_file(folder / WEIGHTS).items():
+        path = name.removeprefix("base_model.model.").rpartition(".lora_")[0]
+        key = "lora_te_" + path.replace(".", "_")
+        tensors[f"{key}.{'lora_down' if 'lora_A' in name else 'lora_up'}.weight"] = tensor
+        tensors[f"{key}.alpha"] = numpy.array(16.0, numpy.float32)
+    save_file(tensors, file, {"ss_network_module": "networks.lora"})
+    return file
+
+
+def test_a_single_file_of_another_trainer_is_converted(room):
+    card, twin = room.bring(as_kohya(room.make("one", factor=1.25), room.folder / "from kohya.safetensors"))
+    assert (card.name, card.converted, card.rank, card.kind) == ("from-kohya", "kohya", 8, "lora")
+    assert twin is None and room.do("verify", card.name)[0].ok
+    told = room.library.provenance("adapters", card.name)
+    assert "Original from kohya.safetensors" in dict(told.facts) and "'" in told.command
+    with pytest.raises(StudioError, match="already in the library as from-kohya"):
+        room.bring(room.make("same", factor=1.25))
+
+
+def test_a_download_of_another_format_is_converted(room):
+    folder = room.folder / "fetched"
+    folder.mkdir()
+    as_kohya(room.make("one", factor=1.25), folder / WEIGHTS)
+    card = room.fetched("tune", folder=folder)
+    assert (card.converted, card.source, card.commit) == ("kohya", "hub", COMMIT)
+    assert room.fetched("tune", folder=folder) == card
+
+
 def test_a_file_of_another_kind_is_refused_with_its_reason(room):
     path = room.folder / "notes.safetensors"
     path.write_bytes(b"hello")
