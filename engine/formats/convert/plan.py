@@ -12,6 +12,7 @@ from typing import Any
 from engine.formats.adapter_config import parse_config
 from engine.formats.adapter_tensors import Contents, sort_tensors
 from engine.formats.convert.weights import Weights
+from engine.formats.errors import AdapterError
 from engine.formats.old_names import PREFIX
 from engine.formats.safetensors_file import DTYPE_BYTES, TensorInfo
 
@@ -22,6 +23,7 @@ _KEPT = (
     "base_model_name_or_path", "task_type", "fan_in_fan_out", "bias", "modules_to_save", "use_dora",
     "use_rslora", "lora_bias",
 )  # fmt: skip
+_NUMBERS = {"F64", "F32", "F16", "BF16"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,13 @@ class Plan:
 
     def check(self) -> Contents:
         """What the converted adapter will be. AdapterError as for any adapter that is read."""
+        made = [source for source in self.tensors.values() if isinstance(source, Made)]
+        for name in {name for source in made for name in source.sources}:
+            if self.weights.tensors[name].dtype not in _NUMBERS:
+                raise AdapterError(
+                    f"{name[:160]} is stored as {self.weights.tensors[name].dtype}.",
+                    "Export it in floating point.",
+                )
         return sort_tensors(parse_config(self.config), self.table())
 
 
