@@ -110,7 +110,7 @@ class DownloadRun:
         plan = self._plan()
         place = place_of(plan, self._folder)
         self._progress.expect({file.name: (file.size, place.there(file)) for file in plan.files})
-        check_space(place.folder, plan.size - self._progress.done)
+        check_space(place.folder, plan.size - self._progress.done + place.extra)
         hashes = self._fetch_all(plan, place)
         self.say("Checking what has come")
         output = place.finish(self._spec.revision)

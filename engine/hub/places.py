@@ -27,9 +27,10 @@ WHOLE, PARTIAL = "adapter", "partial"
 
 
 class Place(Protocol):
-    """``folder`` lies on the disk that has to have the space."""
+    """``folder`` lies on the disk that has to have the space: for the files, and ``extra`` bytes later."""
 
     folder: Path
+    extra: int
 
     def there(self, file: PlannedFile) -> int:
         """How many bytes of a file need not be fetched."""
@@ -64,6 +65,7 @@ class _Quarantine:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self._plan, self._cache = plan, Cache()
         self.folder, self._partial = folder / WHOLE, folder / PARTIAL
+        self.extra = plan.size  # the library takes in a copy, and only then is this one cleared away
         self.folder.mkdir(exist_ok=True)
         self._partial.mkdir(exist_ok=True)
 
@@ -100,7 +102,7 @@ class _Blobs:
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._cache = plan, Cache()
-        self.folder = self._cache.root
+        self.folder, self.extra = self._cache.root, 0
 
     def there(self, file: PlannedFile) -> int:
         repo, etag = self._plan.repo, file.etag

@@ -102,8 +102,8 @@ def check_space(folder: Path, needed: int) -> None:
     if needed + RESERVE > free:
         raise StudioError(
             "disk",
-            f"{as_size(needed + RESERVE - free)} of disk space are missing: {as_size(needed)} are still to "
-            f"fetch, and {as_size(free)} are free.",
+            f"{as_size(needed + RESERVE - free)} of disk space are missing: {as_size(needed)} are still "
+            f"needed, and {as_size(free)} are free.",
             "Free some space, then resume; what has been fetched is kept.",
         )
 

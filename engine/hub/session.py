@@ -136,7 +136,7 @@ class _Session(httpx2.Client):
             if response.status_code not in _BUSY:
                 return response
             told = retry_after(response)
-            if not (repeatable and patience.wait(told if told is not None else pause)):
+            if not (repeatable and patience.wait(max(told, 0.2) if told is not None else pause)):
                 # Raised here, since the client itself would wait for as long as the server likes.
                 hf.hf_raise_for_status(response)
             pause *= 2

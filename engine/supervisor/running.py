@@ -242,6 +242,7 @@ class Running:
             step=message.step,
             seconds=run.before + time.monotonic() - run.begun,
             seconds_left=None,
+            metrics={} if isinstance(record.job.spec, Download) else record.job.metrics,  # its speed is over
         )
         match message.outcome:
             case "done" | "kept":
