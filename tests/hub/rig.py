@@ -185,15 +185,15 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_adapter(folder: Path, megabytes: int, base: str = "studio/base", seed: int = 0) -> dict[str, Path]:
-    """A sound LoRA of about this size: its files by name."""
+def write_adapter(
+    folder: Path, layers: int, rank: int = 128, base: str = "studio/base", seed: int = 0
+) -> dict[str, Path]:
+    """A sound LoRA on this many layers, of one megabyte each at rank 128: its files by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    rank = 128  # one layer, A and B in float32: one megabyte
-    table, count = {}, 0
-    for layer in range(megabytes):
+    table, count, size = {}, 0, 4 * rank * WIDTH
+    for layer in range(layers):
         for part, shape in (("A", [rank, WIDTH]), ("B", [WIDTH, rank])):
             name = f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_{part}.weight"
-            size = 4 * rank * WIDTH
             table[name] = {"dtype": "F32", "shape": shape, "data_offsets": [count, count + size]}
             count += size
     chance = np.random.default_rng(seed)
