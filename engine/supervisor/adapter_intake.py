@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from engine.formats.adapter_folder import AdapterFile
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
 from engine.hub.address import parse_address
@@ -54,7 +55,7 @@ class AdapterIntake(Shelf):
                 make_ready, source, place, self._home.tmp, origin, source="import"
             )
             try:
-                twin = await self._twin(ready)
+                twin = await self._twin(ready.file, ready.entry)
                 if twin and not twin.how:
                     raise StudioError(
                         "adapter",
@@ -77,19 +78,20 @@ class AdapterIntake(Shelf):
             await asyncio.to_thread(_exchange, bin_, place, ready.folder)
             raise
 
-    async def _twin(self, ready: Ready) -> Twin | None:
-        """The adapter of the library with the very weights of the new one, and how it differs."""
-        same, new = [], ready.entry
+    async def _twin(self, file: AdapterFile, own: Entry) -> Twin | None:
+        """Another adapter of the library with the very weights of this one, and how it differs."""
+        same = []
         for entry in self._store.entries("adapters"):
-            if not _alike(entry, new) or not Path(entry.card.path).is_dir():
+            here = Path(entry.card.path).is_dir() and entry.card.name != own.card.name
+            if not here or not _alike(entry, own):
                 continue
             if not entry.weights:
                 digest = await asyncio.to_thread(weights_of, Path(entry.card.path))
                 entry = replace(entry, weights=digest)
                 self._store.save_entry("adapters", entry)
-            if entry.weights == new.weights:
+            if entry.weights == own.weights:
                 same.append(entry)
-        return await asyncio.to_thread(twin_of, ready.file, same)
+        return await asyncio.to_thread(twin_of, file, same)
 
     async def _adopt_adapter(
         self, folder: Path, spec: Download, commit: str, sha256: Mapping[str, str]

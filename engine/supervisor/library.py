@@ -38,12 +38,20 @@ class Library(Stock, Trash):
     # --- looking closer ---
 
     async def verify(self, name: str | None) -> list[Verification]:
-        """Compare adapters' files with the hashes taken when they came in, and look at their numbers."""
+        """Compare adapters' files with the hashes taken when they came in, and look at their numbers. Of one
+        that is ``name``d also whether another has the same weights."""
         if name is not None:
             self.adapter(name)
-        entries = [entry for entry in self._store.entries("adapters") if not entry.removed]
-        chosen = [entry for entry in entries if name in (None, entry.card.name)]
-        return [await asyncio.to_thread(verify_entry, entry) for entry in chosen]
+        verdicts = []
+        for entry in self._store.entries("adapters"):
+            if entry.removed or name not in (None, entry.card.name):
+                continue
+            verdict, sound = await asyncio.to_thread(verify_entry, entry)
+            if name is not None and sound is not None:
+                twin = await self._twin(sound.file, replace(entry, weights=sound.numbers.digest))
+                verdict = replace(verdict, detail=f"{verdict.detail} {twin.sentence if twin else ''}".strip())
+            verdicts.append(verdict)
+        return verdicts
 
     def uses(self, kind: Kind, name: str, jobs: Sequence[Job]) -> Uses:
         """What depends on something of the library, ``jobs`` among it."""

@@ -51,6 +51,10 @@ def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "Repository", card.repo
         yield "Commit", card.commit
         yield "Address", origin.address
+    if isinstance(card, BaseCard):
+        yield "Architecture", card.architecture
+        yield "Parameters", f"{card.parameters:,}"
+        yield "Lies in", card.path
     if isinstance(card, AdapterCard):
         yield "Converted from", card.converted
         yield "Newer revision", card.newer
@@ -110,4 +114,5 @@ def _starter(folder: Path) -> Iterator[tuple[str, str]]:
     readme = folder / "README.md"
     if readme.is_file():
         for what, value in _RECIPE.findall(readme.read_text(encoding="utf-8")):
-            yield what.capitalize(), value
+            if what != "licence":  # said already
+                yield what.capitalize(), value

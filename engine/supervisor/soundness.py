@@ -52,24 +52,25 @@ def weights_of(folder: Path) -> str:
     return look_at_numbers(folder / WEIGHTS).digest
 
 
-def verify_entry(entry: Entry) -> Verification:
-    """Compare an adapter's files with the hashes taken when they came in, then look at its numbers."""
+def verify_entry(entry: Entry) -> tuple[Verification, Sound | None]:
+    """Compare an adapter's files with the hashes taken when they came in, then look at its numbers; these too
+    where they are numbers."""
     folder, name = Path(entry.card.path), entry.card.name
     for file, expected in entry.files.items():
         if not (folder / file).is_file():
-            return Verification(name=name, ok=False, detail=f"{file} is missing.")
+            return Verification(name=name, ok=False, detail=f"{file} is missing."), None
         if sha256_file(folder / file) != expected:
-            return Verification(name=name, ok=False, detail=f"{file} is not what it was when it came in.")
+            detail = f"{file} is not what it was when it came in."
+            return Verification(name=name, ok=False, detail=detail), None
     unchanged = f"{len(entry.files)} files unchanged."
     try:
         sound = check_sound(folder)
     except AdapterError as error:
-        return Verification(name=name, ok=False, detail=f"{unchanged} {error}")
+        return Verification(name=name, ok=False, detail=f"{unchanged} {error}"), None
     if sound.silent:
-        return Verification(
-            name=name, ok=False, detail=f"{unchanged} It has no effect: every B is zero, as before training."
-        )
-    return Verification(name=name, ok=True, detail=unchanged)
+        detail = f"{unchanged} It has no effect: every B is zero, as before training."
+        return Verification(name=name, ok=False, detail=detail), sound
+    return Verification(name=name, ok=True, detail=unchanged), sound
 
 
 @dataclass(frozen=True)

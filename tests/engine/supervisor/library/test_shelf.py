@@ -128,6 +128,17 @@ def test_no_effect_is_said(room):
     assert all(one.ok for one in room.do("verify", None) if one.name != "quiet")
 
 
+def test_the_same_weights_are_said_of_one_that_is_named(room):
+    room.bring(room.make("strong", alpha=8))
+    (verdict,) = room.do("verify", "strong")
+    assert verdict.ok and verdict.detail.endswith(
+        "It has the same weights as reverse, at 0.5 times its strength."
+    )
+    (other,) = room.do("verify", "reverse")
+    assert other.detail.endswith("same weights as strong, at 2 times its strength.")
+    assert room.do("verify", "sort")[0].detail == "3 files unchanged."
+
+
 def test_nan_that_came_later_is_said_too(room):
     card, _ = room.bring(room.make("mine", factor=2.0))
     shutil.copyfile(room.make("bad", factor=numpy.float32("nan")) / WEIGHTS, Path(card.path, WEIGHTS))
