@@ -29,9 +29,9 @@ from engine.supervisor.library import Library
 from engine.supervisor.listeners import Listeners
 from engine.supervisor.live import Live
 from engine.supervisor.requests import HUB, JUDGING, LIBRARY, Desk, Requests
+from engine.supervisor.rescue import open_store
 from engine.supervisor.runtimes import RUNTIME, Runtimes
 from engine.supervisor.starter import STARTER, Starter
-from engine.supervisor.store import open_store
 
 __all__ = ["Engine"]
 

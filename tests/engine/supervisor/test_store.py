@@ -3,7 +3,9 @@ import pytest
 
 from engine.formats.errors import StudioError
 from engine.messages import BaseCard, Event, Job, LogLine, Notice, TrainLora
-from engine.supervisor.store import KEPT_EVENTS, Entry, Record, Store, open_store
+from engine.supervisor.entry import Entry
+from engine.supervisor.rescue import open_store
+from engine.supervisor.store import KEPT_EVENTS, Record, Store
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from engine.messages import Download
 from engine.supervisor.folders import hashes
 from engine.supervisor.home import Home
 from engine.supervisor.library import Library
+from engine.supervisor.rescue import open_store
 from engine.supervisor.starter import STARTER, Starter
-from engine.supervisor.store import open_store
 
 WEIGHTS = "adapter_model.safetensors"
 COMMIT = "a" * 40
