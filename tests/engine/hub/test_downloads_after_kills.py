@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -57,7 +59,7 @@ def kill_engine(rig):
 def test_the_downloader_is_killed_again_and_again(rig, tmp_path):
     files = write_adapter(tmp_path / "adapter", 16)
     rig.hub.add(REPO, files)
-    rig.hub.fault("/large/*", times=-1, rate=12 << 20)
+    rig.hub.fault("/large/*", times=-1, rate=20 << 20)
     key = rig.submit(REPO)
     for reached in (1 << 20, 6 << 20, 11 << 20, 15 << 20):
         rig.wait_until_sent(key, reached)
@@ -71,7 +73,7 @@ def test_the_downloader_is_killed_again_and_again(rig, tmp_path):
 def test_the_engine_is_killed_with_everything_that_it_started(rig, tmp_path):
     files = write_adapter(tmp_path / "adapter", 16)
     rig.hub.add(REPO, files)
-    rig.hub.fault("/large/*", times=-1, rate=12 << 20)
+    rig.hub.fault("/large/*", times=-1, rate=20 << 20)
     key = rig.submit(REPO)
     for reached in (4 << 20, 12 << 20):
         rig.wait_until_sent(key, reached)
@@ -80,6 +82,29 @@ def test_the_engine_is_killed_with_everything_that_it_started(rig, tmp_path):
     assert rig.wait(key).state == "done"
     rig.has("new", files)
     assert refetched(rig.hub) < 2 * CHUNK
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(60, marks=[pytest.mark.study, pytest.mark.timeout(900)])])
+def test_kills_at_any_moment_leave_nothing_half(rig, tmp_path, kills):
+    """The engine dies again and again, also while a download is verified, taken in, and told: at each start
+    the library has all of it or nothing."""
+    files = write_adapter(tmp_path / "adapter", 4)
+    rig.hub.add(REPO, files)
+    chance = random.Random(kills)
+    key = rig.submit(REPO)
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.0, 0.9))
+        kill_engine(rig)
+        job = rig.job(key)
+        if rig.card("new") is not None:
+            rig.has("new", files)
+            rig.wait(key, "done")
+            rig.ask(m.RemoveAdapter(name="new"))
+            key = rig.submit(REPO)
+        else:
+            assert job.state in ("queued", "running", "done"), job
+    assert rig.wait(key).state == "done"
+    rig.has("new", files)
 
 
 @pytest.mark.parametrize("room", ["adapters", "bases"])
@@ -150,10 +175,10 @@ def test_what_hf_has_fetched_is_not_fetched_again(rig, tmp_path, hub):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 40 MB, where this user may mount one."""
+    """A disk of 64 MB, where this user may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -164,7 +189,7 @@ def small_disk(tmp_path):
 
 def test_a_disk_that_is_too_small_is_said_before_the_first_byte(hub, monkeypatch, small_disk, tmp_path):
     hub.enter(monkeypatch)
-    hub.add(REPO, write_adapter(tmp_path / "adapter", 32))
+    hub.add(REPO, write_adapter(tmp_path / "adapter", 56))
     with Rig(hub, small_disk / "home") as rig:
         error = stopped(rig.wait(rig.submit(REPO), "paused"), "paused")
         assert error.code == "disk" and "MB" in error.message
