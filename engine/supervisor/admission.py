@@ -91,9 +91,10 @@ class Admission:
                 )
         cards = self._library.adapters() if spec.room == "adapters" else self._library.bases()
         known = next((card for card in cards if card.name == spec.out), None)
-        if known is None or known.repo != spec.repo or known.source == "cache":
+        cached = known is not None and known.source == "cache"
+        if known is None or known.repo != spec.repo or (cached and spec.room == "adapters"):
             self.check_free(spec.room, spec.out)
-        elif not spec.replace:
+        elif not cached and not spec.replace:
             raise StudioError(
                 "usage",
                 f"{spec.out} is already here: it came from {spec.repo}, commit {known.commit[:12]}.",

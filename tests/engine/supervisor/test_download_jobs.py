@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import huggingface_hub as hf
 import psutil
 import pytest
 
@@ -163,6 +164,22 @@ def test_cancelling_a_paused_base_leaves_nothing_in_the_cache(studio, tmp_path):
         studio.ask(end(id=key))
         assert not partial[0].exists()
         studio.hub.forget()
+
+
+def test_a_base_of_the_cache_is_taken_over_under_its_name(studio, tmp_path):
+    studio.hub.add("ada/cached", write_base(tmp_path / "cached", 1))
+    hf.snapshot_download("ada/cached")
+    studio.engine.kill()  # the next one looks through the cache as it starts
+
+    def sources():
+        return {card.name: card.source for card in studio.ask(m.ListBases()).bases if card.repo}
+
+    assert sources() == {"cached": "cache"}
+    studio.hub.forget()
+    assert studio.get("ada/cached", "cached", room="bases").result["bytes"] == 0
+    assert sources() == {"cached": "hub"} and studio.sent("*/resolve/*") == 0
+    with pytest.raises(StudioError, match="came from ada/cached"):
+        studio.submit("ada/cached", "cached", room="bases")
 
 
 def test_half_a_download_cannot_be_kept(studio, files):
