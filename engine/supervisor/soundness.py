@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,22 +55,29 @@ def weights_of(folder: Path) -> str:
 def verify_entry(entry: Entry) -> tuple[Verification, Sound | None]:
     """Compare an adapter's files with the hashes taken when they came in, then look at its numbers; these too
     where they are numbers."""
-    folder, name = Path(entry.card.path), entry.card.name
-    for file, expected in entry.files.items():
-        if not (folder / file).is_file():
-            return Verification(name=name, ok=False, detail=f"{file} is missing."), None
-        if sha256_file(folder / file) != expected:
-            detail = f"{file} is not what it was when it came in."
-            return Verification(name=name, ok=False, detail=detail), None
-    unchanged = f"{len(entry.files)} files unchanged."
+    folder, sound, unchanged = Path(entry.card.path), None, f"{len(entry.files)} files unchanged."
     try:
-        sound = check_sound(folder)
+        if fault := _changed(folder, entry.files):
+            ok, detail = False, fault
+        else:
+            sound = check_sound(folder)
+            silent = " It has no effect: every B is zero, as before training." if sound.silent else ""
+            ok, detail = not silent, unchanged + silent
     except AdapterError as error:
-        return Verification(name=name, ok=False, detail=f"{unchanged} {error}"), None
-    if sound.silent:
-        detail = f"{unchanged} It has no effect: every B is zero, as before training."
-        return Verification(name=name, ok=False, detail=detail), sound
-    return Verification(name=name, ok=True, detail=unchanged), sound
+        ok, detail = False, f"{unchanged} {error}"
+    except OSError as error:
+        ok, detail = False, f"It cannot be read: {error.strerror or error}."
+    return Verification(name=entry.card.name, ok=ok, detail=detail), sound
+
+
+def _changed(folder: Path, files: Mapping[str, str]) -> str:
+    """The first of ``files`` that is not what it was, in a sentence."""
+    for file, expected in files.items():
+        if not (folder / file).is_file():
+            return f"{file} is missing."
+        if sha256_file(folder / file) != expected:
+            return f"{file} is not what it was when it came in."
+    return ""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ class Stock(Cached):
             if entry.card.path == str(folder) or (pack and folder.name in entry.former):
                 return entry
         named = self._entry(kind, folder.name)
-        if named and Path(named.card.path).exists():
+        # A home or a program that was copied elsewhere finds itself at another place.
+        if named and _in_place(named) != (source == "starter") and Path(named.card.path).exists():
             raise StudioError(
                 "usage",
                 f"Something else is called {folder.name}.",
@@ -136,6 +137,11 @@ class Stock(Cached):
 def _came_along(entry: Entry) -> bool:
     """Whether it is of the starter pack."""
     return isinstance(entry.card, AdapterCard | BaseCard) and entry.card.source == "starter"
+
+
+def _in_place(entry: Entry) -> bool:
+    """Whether an adapter or a mix is used where it lies, outside of the home."""
+    return isinstance(entry.card, AdapterCard) and entry.card.source in ("starter", "cache")
 
 
 def _same(note: Entry, entry: Entry) -> bool:

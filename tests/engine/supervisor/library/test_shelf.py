@@ -12,6 +12,7 @@ import pytest
 from engine import messages as m
 from engine.formats.errors import StudioError
 from engine.supervisor.entry import made_by
+from engine.supervisor.home import Home
 from engine.supervisor.starter import STARTER
 from tests.engine.supervisor.library.conftest import WEIGHTS
 from tests.engine.supervisor.mix_on_disk import write_mix
@@ -89,6 +90,27 @@ def test_a_renamed_mix_plays_and_travels_under_its_new_name(room):
     assert "entry.json" not in {path.name for path in (room.folder / "out").rglob("*")}
 
 
+def test_a_home_that_was_copied_finds_itself(room):
+    room.bring(room.make("mine", factor=2.0))
+    room.library.describe("mine", True, None, None)
+    room.close()
+    shutil.copytree(room.home.root, room.folder / "copy")
+    room.home = Home(room.folder / "copy")
+    room.open()
+    card = room.library.adapter("mine")
+    assert card.favourite and Path(card.path) == room.folder / "copy" / "adapters" / "mine"
+
+
+def test_what_has_the_name_of_another_is_left_out_with_a_sentence(room):
+    shutil.copytree(room.make("own", factor=2.0), room.home.adapters / "reverse")
+    room.open()
+    assert room.library.adapter("reverse").source == "starter"
+    assert room.complaints == [
+        "reverse could not be taken into the library: Something else is called reverse. Rename that, and "
+        "start the engine again."
+    ]
+
+
 # --- words ---
 
 
@@ -137,6 +159,14 @@ def test_the_same_weights_are_said_of_one_that_is_named(room):
     (other,) = room.do("verify", "reverse")
     assert other.detail.endswith("same weights as strong, at 2 times its strength.")
     assert room.do("verify", "sort")[0].detail == "3 files unchanged."
+
+
+def test_what_cannot_be_read_is_said(room, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("engine.supervisor.soundness.sha256_file", refuse)
+    assert room.do("verify", "sort")[0].detail == "It cannot be read: Permission denied."
 
 
 def test_nan_that_came_later_is_said_too(room):
