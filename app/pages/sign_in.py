@@ -116,6 +116,7 @@ class SignInDialog(QDialog):
         if state.error is not None:
             self._trouble.say("bad", f"{state.error.message} {state.error.hint}".strip())
         self._use.setEnabled(not state.is_signing_in or code is not None)
+        self.adjustSize()
 
     def _compose(self) -> None:
         verbs = QHBoxLayout()

@@ -117,7 +117,7 @@ def test_enter_on_what_is_not_here_offers_to_fetch_it_first(
     qtbot.waitUntil(fetch.hasFocus)
     hints = [label.text() for label in page.taking.findChildren(QLabel) if label.isVisible()]
     assert "It has to be downloaded first. Then it goes onto the desk." in hints
-    qtbot.keyClick(fetch, Qt.Key.Key_Space)
+    qtbot.keyClick(fetch, Qt.Key.Key_Return)
     job = client.requests(SubmitJob)[-1]
     assert (job.spec.repo, job.spec.out, job.spec.revision) == (repo(1).repo, "adapter-1", "main")
 

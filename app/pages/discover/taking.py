@@ -52,6 +52,7 @@ class Taking(QWidget):
         self._revision.currentTextChanged.connect(repository.use_revision)
         self._button = QPushButton("Download", self, objectName="discover-download")
         self._button.setProperty("role", "primary")
+        self._button.setAutoDefault(True)  # Enter presses it too: it is where Enter on a card leads
         self._button.clicked.connect(self.take)
         self._desk = WordButton("mixer", "Put on the desk", "discover-desk", self)
         self._desk.clicked.connect(self._put)
@@ -182,7 +183,7 @@ def _verb(state: RepositoryState) -> str:
 
 def _course(fetch: Fetch) -> str:
     shown = face(fetch)
-    return f"{shown.words.rstrip('.')}   {shown.figures}"
+    return f"{shown.words.rstrip('.')}   {shown.figures}" if fetch.job.state == "running" else shown.words
 
 
 def _cost(state: RepositoryState) -> str:
