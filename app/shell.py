@@ -266,9 +266,11 @@ class Shell(QMainWindow):
     def _lay_arrived(self, adapter: str) -> None:
         """What was to go onto the desk is here: lay it there, and leave the person where they are."""
         self._built("mixer").add(adapter)
+
+    def _tell_of_desk(self, adapter: str) -> None:
         if self.page().objectName() != "mixer":
             show = ("Show the desk", lambda: self.go("mixer"))
-            self.say(Notice("good", f"{adapter} is here and on the desk.", action=show))
+            self.say(Notice("good", f"{adapter} is on the desk.", action=show))
 
     def _show_in_library(self, room: str, name: str) -> None:
         self.go("library").look_at(room, name)
@@ -305,6 +307,7 @@ class Shell(QMainWindow):
                 from app.pages.mixer import MixerPage
 
                 page = MixerPage(self.client, self.settings)
+                page.added.connect(self._tell_of_desk)
             case "activity":
                 from app.pages.activity import ActivityPage
 

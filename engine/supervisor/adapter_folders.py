@@ -173,7 +173,7 @@ def read_readme(path: Path) -> tuple[str, str]:
     front, body = "", text
     if text.startswith("---\n") and (end := text.find("\n---", 4)) > 0:
         front, body = text[4:end], text[end + 4 :]
-    license_ = re.search(r"^license:\s*(\S+)", front, re.MULTILINE)
+    license_ = re.search(r"""^license:\s*["']?([^\s"']+)""", front, re.MULTILINE)
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", body)]
     words = next((part for part in paragraphs if part and not part.startswith(("#", "<", "|", "`"))), "")
     return clean(" ".join(words.split())[:300], 300), clean(license_.group(1), 80) if license_ else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QSettings, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAction, QKeySequence
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
@@ -27,7 +27,12 @@ VIEWS: dict[str, tuple[str, str, Callable[[Mixer], View]]] = {
 
 
 class MixerPage(Page):
-    """``VIEWS`` are (title, tip, view) by name, from left to right; a view is built on its first visit."""
+    """``VIEWS`` are (title, tip, view) by name, from left to right; a view is built on its first visit.
+
+    Signals: ``added(adapter)`` when one that ``add`` was asked for lies on the desk.
+    """
+
+    added = Signal(str)
 
     def __init__(self, client: Client, settings: QSettings, parent: QWidget | None = None) -> None:
         super().__init__("mixer", "Mixer", parent)
@@ -70,9 +75,13 @@ class MixerPage(Page):
         self.show_view("desk")
         stock = self.mixer.stock
         if adapter in stock.adapters:
-            self.mixer.drop(adapter)
+            self._drop(adapter)
         else:
-            stock.list_adapters(lambda: self.mixer.drop(adapter))
+            stock.list_adapters(lambda: self._drop(adapter))
+
+    def _drop(self, adapter: str) -> None:
+        if self.mixer.drop(adapter):
+            self.added.emit(adapter)
 
     def open_mix(self, name: str) -> None:
         """Lay a mix on the desk, as soon as the library says that it is there."""
