@@ -191,7 +191,8 @@ class Download(Struct, frozen=True):
     the download begins. An adapter goes into the studio's home, a base into the standard Hugging Face
     cache. An adapter of this name that came from the same repository is replaced only with ``replace``. The
     steps of the job are bytes. Its result: {"name", "path", "revision" (the commit), "bytes" (fetched by
-    the last start), "resumed_from" (bytes that were already there), "sha256": {file: hex}}.
+    the last start), "resumed_from" (bytes that were already there), "sha256": {file: hex}, "notes" (what was
+    fetched anew, in sentences)}.
     """
 
     repo: str

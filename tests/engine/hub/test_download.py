@@ -96,22 +96,21 @@ def test_it_ends_with_a_checked_adapter_in_quarantine(job, files):
     assert set(ended.result["sha256"]) == set(files) and len(ended.result["revision"]) == 40
 
 
-def test_it_says_how_far_each_file_is_how_fast_and_for_how_long(site, job):
+def test_it_says_how_far_each_file_is_how_fast_and_for_how_long(site, job, files):
     site.fault(LARGE, rate=2 << 20, times=-1)
     began = time.monotonic()
     assert job.run().outcome == "done"
     assert len(job.steps) <= 6 * (time.monotonic() - began) + 8
     messages = [step.message for step in job.steps]
     assert messages[0] == "Asking the Hub." and f"Fetching {WEIGHTS}." in messages
-    middle = job.steps[-4]
-    assert {file.name: file.total for file in middle.files} == {
-        "adapter_config.json": middle.files[0].total,
-        WEIGHTS: middle.files[1].total,
-    }
-    assert middle.steps_done == [sum(file.done for file in middle.files)]
+    middle = next(step for step in job.steps if step.seconds_left is not None)
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    assert {file.name: file.total for file in middle.files} == sizes
+    assert middle.steps == sum(sizes.values())
+    assert middle.steps_done == [sum(file.done for file in middle.files)] != [0]
     speeds = [values["speed"] for step in job.steps for values in step.metrics]
-    assert 1 <= len(speeds) <= 4 and 1e6 < speeds[-1] < 3e6
-    assert any(step.seconds_left is not None and 0 <= step.seconds_left < 2 for step in job.steps)
+    assert speeds and 1e5 < max(speeds) < 4e6
+    assert 0 <= middle.seconds_left < 20
 
 
 def test_pause_keeps_the_bytes_and_the_commit(site, job, files, tmp_path):

@@ -12,6 +12,7 @@ import zmq
 
 from engine import messages as m
 from engine.formats.errors import StudioError
+from engine.formats.files import sha256_file
 from engine.supervisor.store import Store
 
 
@@ -353,3 +354,13 @@ def test_a_result_that_was_on_its_way_arrives_after_a_kill(rig):
     job = rig.wait_for("late", "done")
     assert job.result["loss"] == 0.5 and job.message == "Stopped at step 5 and kept."
     assert "late" in {card.name for card in rig.ask(m.ListAdapters()).adapters}
+
+
+def test_a_result_knows_the_job_the_data_and_the_base_that_made_it(rig):
+    rig.submit("made")
+    rig.wait_for("made", "done")
+    known = rig.ask(m.ReadProvenance(kind="adapters", name="made"))
+    facts = dict(known.facts)
+    assert known.spec["out"] == "made" and known.command.startswith("adapter-studio train lora")
+    assert sha256_file(rig.data) in facts["Data"]
+    assert sha256_file(rig.base / "config.json")[:16] in facts["Base's files"]
