@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-import unicodedata
 
 from engine import messages
 
@@ -19,7 +18,7 @@ class StudioError(Exception):
     """
 
     def __init__(self, code: str, message: str, hint: str = "", detail: str = "") -> None:
-        message, hint, detail = (_escaped(text) for text in (message, hint, detail))
+        message, hint, detail = _escaped(message), _escaped(hint), _escaped(detail, "\n\t")
         super().__init__(code, message, hint, detail)
         self.code = code
         self.message = message
@@ -54,14 +53,12 @@ class DataError(StudioError):
         return type(self), (self.message, self.hint, self.detail)
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str, kept: str = "") -> str:
     """``text`` with control, direction and private characters and lone surrogates as \\x1b, \\u202e ..."""
     if text.isprintable():
         return text
     return "".join(
-        letter
-        if letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"
-        else letter.encode("unicode_escape").decode()
+        letter if letter.isprintable() or letter in kept else letter.encode("unicode_escape").decode()
         for letter in text
     )
 

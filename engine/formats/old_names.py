@@ -64,6 +64,7 @@ _VIT = [
     (re.compile(r"(\d)\.output\.dense(?=\.|$)"), r"\1.mlp.fc2"),
 ]
 _DINOV2 = [*_ATTENTION, (re.compile(r"\.mlp\.weights_out(?=\.|$)"), ".mlp.down_proj")]
+_SPLIT = re.compile(r"\.mlp\.weights_in(?=\.|$)")
 _DINOV3 = [(re.compile(r"^layer\.(?=\d)"), "model.layer.")]
 _TOWER = [(re.compile(r"^(?:text_model|vision_model)\.(?=encoder\.layers\.\d)"), "")]
 _STARTS = {
@@ -89,12 +90,13 @@ def rename_modules(modules: Iterable[str], hint: str) -> dict[str, str]:
     """
     renamed = {}
     for module in modules:
+        rules = _rules(module, hint.lower())
         now = module
-        for old, new in _rules(module, hint.lower()):
+        for old, new in rules:
             now = old.sub(new, now)
         if now != module:
             renamed[module] = now
-        if module.endswith(".mlp.weights_in"):
+        if rules is _DINOV2 and _SPLIT.search(module):
             raise AdapterError(
                 f"It adapts {module[:99]}, which transformers 5 has split in two.",
                 "Train it again on today's transformers.",

@@ -16,7 +16,7 @@ __all__ = ["is_kohya", "plan_kohya"]
 
 _PART = re.compile(r"(.+)\.(lora_down\.weight|lora_up\.weight|alpha)")
 _DIFFUSION = re.compile(
-    r"(?:lora_)?(?:unet|transformer|lora_transformer)_|.*(?:down_blocks|up_blocks|mid_block|input_blocks|"
+    r"(?:lora_)?(?:unet|transformer)_|(?:unet|text_encoder(?:_\d)?)\.|.*(?:down_blocks|up_blocks|mid_block|input_blocks|"
     r"output_blocks|middle_block|double_blocks|single_blocks|joint_blocks|transformer_blocks)"
 )
 # Paths with their dots replaced by underscores: the words of which the paths of transformers' text and vision
@@ -33,9 +33,12 @@ _NUMBERS = {"F16": "<e", "F32": "<f", "F64": "<d"}
 
 
 def is_kohya(names: Mapping[str, Stored]) -> bool:
-    """Whether the file has kohya's marks."""
-    return any(name.endswith(".lora_down.weight") for name in names) or any(
-        name.startswith(("lora_unet_", "lora_te")) for name in names
+    """Whether the file has the marks of kohya's trainers, or of a diffusion model."""
+    return any(
+        name.endswith(".lora_down.weight")
+        or name.startswith(("lora_unet_", "lora_te"))
+        or _DIFFUSION.match(name)
+        for name in names
     )
 
 
@@ -47,7 +50,7 @@ def plan_kohya(weights: Weights) -> Plan:
         found = _PART.fullmatch(name)
         if _DIFFUSION.match(name):
             raise AdapterError(
-                "It is a LoRA for a diffusion model (its names are those of kohya's image trainers).",
+                "It is a LoRA for a diffusion model, as its names say.",
                 "Adapters for language and vision models can be used here.",
                 name,
             )

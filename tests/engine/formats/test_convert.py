@@ -285,6 +285,7 @@ PAIR = {"lora_down.weight": torch.ones(2, 6), "lora_up.weight": torch.ones(5, 2)
 FC1 = "text_model_encoder_layers_0_mlp_fc1"
 REFUSED = {
     "a diffusion model": ["lora_unet_down_blocks_0_attentions_0_proj_in"],
+    "a LoRA for a diffusion model": ["unet.mid_block.attentions.0.to_q"],
     "diffusion model": [f"lora_te_{FC1}", "lora_unet_mid_block_attentions_0_proj_in"],
     "several text encoders": [f"lora_te1_{FC1}", f"lora_te2_{FC1}"],
     "which module": ["lora_te_secret_sauce_0_mlp_fc1"],
@@ -328,6 +329,14 @@ def test_a_file_in_its_folder_and_a_misnamed_one(tmp_path):
     (tmp_path / "old" / PICKLE).rename(tmp_path / "old" / "ADAPTER_MODEL.SafeTensors")
     convert(tmp_path / "old", tmp_path / "new")
     same(llama(), tmp_path / "new", expected)
+
+
+def test_a_projection_that_transformers_5_has_split(tmp_path):
+    settings = LoraConfig(r=4, lora_alpha=3, target_modules=["q_proj"], init_lora_weights=False)
+    made(llama(), settings, tmp_path / "old")
+    split = "dinov2.encoder.layer.0.mlp.weights_in"
+    rewrite(tmp_path / "old", lambda name: name.replace("model.layers.0.self_attn.q_proj", split))
+    assert "has split in two" in inspect_folder(tmp_path / "old").reason
 
 
 def test_two_adapters_in_one_file_and_a_whole_training_state(tmp_path):
