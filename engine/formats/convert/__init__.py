@@ -30,9 +30,9 @@ def convert(path: Path, target: Path) -> str:
     if plan is None:
         raise AdapterError("There is nothing to convert here.", "Choose an adapter's file or folder.")
     size = max((info.end for info in plan.table().values()), default=0)
-    source = path.resolve()
-    config = source.parent / CONFIG
-    given = [source] if source.is_dir() else [file for file in (source, config) if file.exists()]
+    source = path.absolute()
+    config = (source if source.is_dir() else source.parent) / CONFIG
+    given = [file.resolve() for file in (source, config, plan.weights.path) if file.exists()]
     with atomic_folder(target, doing="converting the adapter") as folder:
         answer = jail.run(
             "engine.formats.convert.work",
@@ -40,7 +40,7 @@ def convert(path: Path, target: Path) -> str:
             seconds=SECONDS,
             memory=MEMORY + 4 * plan.weights.path.stat().st_size,
             file_size=size + SPARE,
-            read=[*given, plan.weights.path.resolve()],
+            read=given,
             write=[folder.resolve()],
         )
         read_folder(folder)

@@ -339,6 +339,22 @@ def test_a_projection_that_transformers_5_has_split(tmp_path):
     assert "has split in two" in inspect_folder(tmp_path / "old").reason
 
 
+def test_a_snapshot_of_the_hugging_face_cache(tmp_path):
+    settings = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
+    expected = answer(made(llama(), settings, tmp_path / "old"))
+    rewrite(tmp_path / "old", lambda name: name, pickle=True)
+    repo = tmp_path / "models--someone--old"
+    (repo / "blobs").mkdir(parents=True)
+    snapshot = repo / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    for number, name in enumerate((CONFIG, PICKLE)):
+        (tmp_path / "old" / name).rename(repo / "blobs" / str(number))
+        (snapshot / name).symlink_to(f"../../blobs/{number}")
+    assert convert(snapshot, tmp_path / "new") == "a pickle"
+    same(llama(), tmp_path / "new", expected)
+    assert convert(snapshot / PICKLE, tmp_path / "again") == "a pickle"
+
+
 def test_two_adapters_in_one_file_and_a_whole_training_state(tmp_path):
     settings = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
     made(llama(), settings, tmp_path / "old")
