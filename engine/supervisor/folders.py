@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-def copy_mix(source: Path, target: Path, tmp: Path | None, changes: Mapping[str, Any]) -> None:
+def copy_mix(source: Path, target: Path, changes: Mapping[str, Any]) -> None:
     """Copy a mix with its experts, ``changes`` on its card, and a README of it all; look at what arrived.
 
     StudioError when it is not what it was when it was saved, or one of its experts cannot be read.
@@ -37,7 +37,7 @@ def copy_mix(source: Path, target: Path, tmp: Path | None, changes: Mapping[str,
         raise StudioError(
             "failed", f"The mix {mix.name} has changed since it was saved.", "Restore it from a copy."
         )
-    with atomic_folder(target, tmp=tmp, doing="copying the mix") as work:
+    with atomic_folder(target, doing="copying the mix") as work:
         for name in mix.sha256:
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, work / name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -111,13 +113,15 @@ class Intake(AdapterIntake):
             self.check_free("mixes", chosen)
             mix = await asyncio.to_thread(read_mix, source)
             card = await asyncio.to_thread(self._check_base, mix, base or mix.base)
-            target, ready = self._home.mixes / chosen, self._home.tmp / f"{chosen}-mix"
-            changes = {"name": chosen, "base": card.name}
-            await asyncio.to_thread(copy_mix, source, ready, None, changes)
-            origin = origin_now(path=str(source))
-            entry = await asyncio.to_thread(_read, "mixes", ready, target, "import", origin)
-            await asyncio.to_thread(write_note, ready, entry)
-            await asyncio.to_thread(move, ready, target, f"taking {chosen} into the library")
+            target, ready = self._home.mixes / chosen, self._home.tmp / f"{chosen}-{uuid.uuid4().hex}"
+            origin, changes = origin_now(path=str(source)), {"name": chosen, "base": card.name}
+            try:
+                await asyncio.to_thread(copy_mix, source, ready, changes)
+                entry = await asyncio.to_thread(_read, "mixes", ready, target, "import", origin)
+                await asyncio.to_thread(write_note, ready, entry)
+                await asyncio.to_thread(move, ready, target, f"taking {chosen} into the library")
+            finally:
+                await asyncio.to_thread(shutil.rmtree, ready, ignore_errors=True)
             self._keep("mixes", entry)
         return self.mix(chosen)
 

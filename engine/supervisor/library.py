@@ -153,7 +153,7 @@ class Library(Stock, Trash):
         source, target = Path(self.mix(name).path), Path(folder).expanduser().absolute()
         check_target(target, self._home.root)
         changes: dict[str, Any] = {"name": name} | ({"scores": scores} if scores else {})
-        await asyncio.to_thread(copy_mix, source, target, None, changes)
+        await asyncio.to_thread(copy_mix, source, target, changes)
         return str(target)
 
 
