@@ -9,6 +9,7 @@ import pickletools
 import shutil
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Protocol
 
@@ -60,6 +61,18 @@ VALUES: list[object] = [
     None, True, -1, 0, 1025, 10**9, 1 << 62, 1 << 64, 1e308, "", "x" * 2000, "\u202e", "(a+)+$", "a{9}{9}",
     [], {}, [[]], ["q_proj"] * 50, {"(": 1}, {"q": "x"},
 ]  # fmt: skip
+
+
+# What zipfile says of an archive that earlier changes have damaged.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    zlib.error,
+)
 
 
 def mutate(folder: Path, choices: Choices) -> Path:
@@ -146,7 +159,7 @@ def _opcodes(weights: bytes, choices: Choices) -> bytes:
         try:
             inside = members(weights)
             name = next(each for each in inside if each.endswith("data.pkl"))
-        except (zipfile.BadZipFile, StopIteration, ValueError, NotImplementedError, RuntimeError, OSError):
+        except (*_UNREADABLE, StopIteration):
             return _bytes(weights, choices)
         raw = inside[name]
     try:
@@ -171,7 +184,7 @@ def _members(weights: bytes, choices: Choices) -> bytes:
     """A member of the archive renamed, emptied, doubled, cut, or compressed."""
     try:
         inside = list(members(weights).items())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, OSError):
+    except _UNREADABLE:
         return _bytes(weights, choices)
     if not inside:
         return weights

@@ -30,6 +30,8 @@ def test_a_good_template_takes_a_small_part_of_its_time():
     [
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "timed out"),
         ("{{ 'a' * 999999999 }}", "MemoryError"),
+        ("{% for i in range(9999) %}{{ 'a' * 99999 }}{% endfor %}", "MemoryError"),
+        ("{{ cycler.__init__.__globals__.os.system('true') }}", "SecurityError"),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
         ("{{ raise_exception('not so') }}", "not so"),
         ("{{ nothing.at.all }}", "UndefinedError"),

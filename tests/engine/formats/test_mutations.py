@@ -123,7 +123,7 @@ def test_mutants_that_reach_new_code(tmp_path):
     runs = os.environ.get("ADAPTER_STUDIO_FUZZ", "200000")
     ran = subprocess.run(
         [sys.executable, "-m", "tests.engine.formats.fuzz", str(tmp_path), f"-runs={runs}", "-max_len=400",
-         "-rss_limit_mb=600", "-timeout=5", "-seed=1"],
+         "-rss_limit_mb=600", "-timeout=5", f"-artifact_prefix={tmp_path}/", "-seed=1"],
         capture_output=True, text=True, timeout=3000, cwd=Path(__file__).parents[3],
     )  # fmt: skip
     print(ran.stderr[-2000:])
