@@ -1,7 +1,8 @@
 """Whether an adapter plays on a base, told from their configs and tables alone: green, amber or red, and why.
 
-The rules are those of ``engine.lora.attach``: what is green attaches, what is red is refused. Numbers are
-not read, so an adapter that was never trained, or holds NaN, is found out only when it is there.
+The rules are those of ``engine.lora.attach``: what is green attaches, what is red is refused, and of what is
+amber something is not known yet, or is otherwise than meant. Numbers are not read, so an adapter that was never
+trained, or holds NaN, is found out only when it is there.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def _judge(config: AdapterConfig, contents: Contents, base: BaseShapes | None, p
             if config.base
             else "It names no base"
         )
-        return Fit(verdict="amber", reason=f"{why}, so no shape could be compared.")
+        step = "fetch that base first" if config.base else "choose one"
+        return Fit(verdict="amber", reason=f"{why}, so no shape could be compared: {step}.")
     try:
         count = _count(config, contents, base)
     except AdapterError as error:
@@ -109,6 +111,8 @@ def _judge(config: AdapterConfig, contents: Contents, base: BaseShapes | None, p
     if not count.landed:
         lost = _list(map(_say_place, count.lost))
         return Fit(verdict="red", reason=f"Nothing of it lands: {name} lacks {lost}.")
+    if count.lost:
+        return Fit(verdict="red", reason=_say_lost(count, name, partly))
     deaf = [path for path in count.landed if path.rpartition(".")[2] in base.unheard]
     if len(deaf) == len(count.landed) and not (contents.replaced or partly):
         return Fit(
@@ -124,13 +128,6 @@ def _judge(config: AdapterConfig, contents: Contents, base: BaseShapes | None, p
 def _doubt(config: AdapterConfig, count: _Count, base: BaseShapes, deaf: Collection[str], partly: str) -> str:
     """The one sentence that keeps a verdict from being green; "" when there is none."""
     name = base.names[0]
-    if count.lost:
-        parts = f"the {count.total:,} parts that were read" if partly else f"its {count.total:,} parts"
-        have = "has" if len(count.lost) == 1 else "have"
-        return (
-            f"{len(count.landed):,} of {parts} have a place in {name}, but "
-            f"{_list(map(_say_place, count.lost))} {have} none, so that it is not taken as it is."
-        )
     if deaf:
         return f"All of it lands, but {name} reads {_list(_last(deaf))} without calling it: that is lost."
     if count.packed:
@@ -140,6 +137,15 @@ def _doubt(config: AdapterConfig, count: _Count, base: BaseShapes, deaf: Collect
     if config.base and not is_called(config.base, base.names):
         return f"It was made for {config.base}; every shape fits {name} all the same."
     return ""
+
+
+def _say_lost(count: _Count, base: str, partly: str) -> str:
+    parts = f"the {count.total:,} parts that were read" if partly else f"its {count.total:,} parts"
+    lands, lacks = ("has" if len(places) == 1 else "have" for places in (count.landed, count.lost))
+    return (
+        f"{len(count.landed):,} of {parts} {lands} a place in {base}, but "
+        f"{_list(map(_say_place, count.lost))} {lacks} none, so it is refused."
+    )
 
 
 def _count(config: AdapterConfig, contents: Contents, base: BaseShapes) -> _Count:

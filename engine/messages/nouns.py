@@ -38,8 +38,8 @@ LibraryKind = Literal["adapters", "bases", "mixes"]
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
     """Whether something can be used here, and the reason in a sentence.
 
-    Of an adapter: green plays on the base as it is; amber may (it has to be converted, a part of it finds no
-    place, or not all could be seen); red does not. Of a base: green fits this machine's memory for training,
+    Of an adapter: green plays on the base as it is; amber may (it has to be converted, was made for another
+    base, or not all could be seen); red is refused. Of a base: green fits this machine's memory for training,
     amber for answers only or tightly, red not at all.
     """
 

@@ -78,7 +78,7 @@ def test_nothing_lands():
 
 def test_more_layers_than_the_base_has_are_counted_and_named():
     fit = verdict(queries(layers=5), BASE)
-    assert fit.verdict == "amber"
+    assert fit.verdict == "red"  # as attaching refuses it
     assert "2 of its 5 parts" in fit.reason and "q_proj of layer 2" in fit.reason and "1 more" in fit.reason
 
 

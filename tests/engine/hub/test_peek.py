@@ -66,7 +66,7 @@ def test_a_table_beyond_the_budget_is_judged_by_its_beginning(hub):
     hub.add(REPO, adapter(factors(layers=200, names=attention)))
     hub.forget()
     verdict = judged()  # the base has four layers
-    assert verdict.fit.verdict == "amber" and "parts that were read have a place" in verdict.fit.reason
+    assert verdict.fit.verdict == "red" and "parts that were read have a place" in verdict.fit.reason
     assert verdict.read <= BUDGET and sent(hub) < 1 << 16
     hub.add(REPO, adapter(factors(layers=200, width=96, names=attention)))
     assert judged().fit.verdict == "red"

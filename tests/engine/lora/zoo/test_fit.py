@@ -63,11 +63,11 @@ def test_the_verdict_is_what_attaching_says(base, shapes, zoo: Callable[[str], P
             attached = ""
         except AdapterError as error:
             attached = error.message
-        # Amber is taken only where the base itself is deaf to a part; a part without a place is refused.
+        # Amber is taken, and only where the base itself is deaf to a part.
         deaf = fit.verdict == "amber" and "without calling it" in fit.reason
         taken = fit.verdict == "green" or deaf
         green += fit.verdict == "green"
-        if taken == bool(attached):
+        if taken == bool(attached) or (fit.verdict == "red") != bool(attached):
             wrong.append((name, fit.verdict, fit.reason, attached))
         assert fit.reason.endswith(".") and len(fit.reason.split()) > 5, fit.reason
     assert not wrong, "\n".join(map(str, wrong))
