@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSortFilterProxyModel, Qt
 
@@ -42,8 +41,7 @@ class AdapterRoles(IntEnum):
     FACE = Qt.ItemDataRole.UserRole + 4
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A card with what is known of it here: the base at hand, whether it plays on that one (None: not known
     yet), and the last look at its files."""
 
@@ -188,7 +186,7 @@ def _face(row: Row) -> CardFace:
 def _marks(card: AdapterCard) -> tuple[tuple[str, str], ...]:
     marks = [("starred", "")] if card.favourite else []
     if card.source in ("hub", "cache"):
-        marks.append(("discover", "") if card.source == "hub" else ("folder", "cache"))
+        marks.append(("discover", "Hub") if card.source == "hub" else ("folder", "cache"))
     if card.newer:
         marks.append(("up", "newer"))
     if card.tags:
