@@ -84,7 +84,7 @@ def test_the_engine_is_killed_with_everything_that_it_started(rig, tmp_path):
     assert refetched(rig.hub) < 2 * CHUNK
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(60, marks=[pytest.mark.study, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=[pytest.mark.study, pytest.mark.timeout(900)])])
 def test_kills_at_any_moment_leave_nothing_half(rig, tmp_path, kills):
     """The engine dies again and again, also while a download is verified, taken in, and told: at each start
     the library has all of it or nothing."""
