@@ -275,6 +275,11 @@ class Shell(QMainWindow):
     def _show_in_library(self, room: str, name: str) -> None:
         self.go("library").look_at(room, name)
 
+    def _open_mix(self, mix: str) -> None:
+        page = self.go("mixer")
+        if mix:
+            page.open_mix(mix)
+
     def _show_in_discover(self, address: str) -> None:
         """Something that was dropped or pasted elsewhere may be an address on the Hub."""
         page = self.go("discover")
@@ -299,7 +304,7 @@ class Shell(QMainWindow):
 
                 page = LibraryPage(self.client, self.activity, self.downloads, lambda: self.account)
                 page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
-                page.mix_wanted.connect(lambda mix: self.go("mixer").open_mix(mix))
+                page.mix_wanted.connect(self._open_mix)
                 page.address_wanted.connect(self._show_in_discover)
                 page.adapters_wanted.connect(self._find_adapters_of)
                 page.base_chosen.connect(self._choose_base)

@@ -148,6 +148,7 @@ class CardDelegate(QStyledItemDelegate):
             painter.drawPixmap(int(left), int(row.top()) + 2, pixmap(drawing, MARK, colour, ratio))
             left += MARK + 4
             where = QRectF(left, row.top(), row.width(), row.height())
+            words = _fit(words, font, row.right() - left)
             painter.drawText(where, Qt.AlignmentFlag.AlignVCenter, words)
             left += metrics.horizontalAdvance(words) + 8
 

@@ -78,9 +78,9 @@ def base_verdict(card: BaseCard, fits: Mapping[str, Fit]) -> tuple[str, str, str
 
 def base_thing(card: BaseCard, fits: Mapping[str, Fit], current: str) -> Thing:
     word, token, why = base_verdict(card, fits)
-    sizes = f"{many(card.parameters)} parameters   {megabytes(card.bytes)}"
+    source = f"{megabytes(card.bytes)}   {card.repo or SOURCES.get(card.source, card.source)}"
     marks = [("check", "in use")] if card.name == current else []
-    lines = (card.architecture, sizes, card.repo or SOURCES.get(card.source, card.source))
+    lines = (card.architecture, f"{many(card.parameters)} parameters", source)
     return Thing(
         name=card.name,
         face=CardFace(
@@ -100,7 +100,7 @@ def mix_verdict(card: MixCard) -> tuple[str, str, str]:
 
 def mix_thing(card: MixCard) -> Thing:
     word, token, why = mix_verdict(card)
-    lines = (card.base, f"{many(card.router_parameters)} parameters in its router", card.made)
+    lines = (card.base, f"Router of {many(card.router_parameters)}", card.made)
     face = CardFace(title=card.name, about=", ".join(card.experts), lines=lines, verdict=word, token=token)
     experts = f"{count(len(card.experts), 'expert')}: {', '.join(card.experts)}"
     spoken = ". ".join(part.rstrip(".") for part in (word, why, experts, *lines) if part)

@@ -67,6 +67,8 @@ class SettingsPage(Page):
         column.setSpacing(24)
         self._look = self._section("Look", self._look_rows())
         self._hub = self._section("Hub", self._hub_rows())
+        grid = self._hub.layout()
+        grid.addWidget(self._trouble, grid.rowCount(), 0, 1, 2)
         self._engine = self._section("Engine", self._engine_rows())
         self._doctor = self._doctor_section()
         self._about = self._about_section()
@@ -141,8 +143,9 @@ class SettingsPage(Page):
         self._leave = QPushButton("Sign out", self, objectName="settings-sign-out")
         self._leave.setAccessibleName("Sign out of the Hub")
         self._leave.clicked.connect(self._account.sign_out)
-        self._kept = _value(self)
-        self._endpoint = _value(self)
+        self._kept, self._endpoint = _value(self), _value(self)
+        self._kept.setWordWrap(True)
+        self._kept.setMinimumWidth(280)
         self._trouble = Verdict(self)
         self._trouble.setObjectName("settings-hub-trouble")
         account = QWidget(self)
@@ -154,7 +157,6 @@ class SettingsPage(Page):
             ("Account", "Needed for private and gated repositories, and to publish.", account),
             ("Token", "Where it is kept. It is never written to a log, nor sent anywhere else.", self._kept),
             ("Address", "Another one, a mirror say, is set with HF_ENDPOINT.", self._endpoint),
-            ("", "", self._trouble),
         ]
 
     def _engine_rows(self) -> list[tuple[str, str, QWidget]]:
@@ -263,8 +265,9 @@ class SettingsPage(Page):
 
 
 def _value(parent: QWidget) -> QLabel:
-    label = QLabel(parent, textFormat=Qt.TextFormat.PlainText, wordWrap=True)
+    label = QLabel(parent, textFormat=Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return label
 
 

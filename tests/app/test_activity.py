@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QAbstractButton, QApplication, QPlainTextEdit
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPlainTextEdit, QProgressBar
 from pytestqt.qtbot import QtBot
 
 from app.pages.activity import VERBS, ActivityPage
@@ -15,6 +16,7 @@ from app.presenters.activity import Activity, Curve
 from app.presenters.frame import Frame
 from engine import messages
 from engine.messages import Error, Job, JobProgress, LogLine, Metrics, TrainLora
+from tests.app import scripted_hub
 from tests.app.fake_client import FakeClient
 from tests.app.scripted_client import BASE
 
@@ -210,3 +212,33 @@ def test_the_details_of_an_error_can_be_copied(page: ActivityPage, client: FakeC
     qtbot.mouseClick(page.findChild(QAbstractButton, "job-copy"), Qt.MouseButton.LeftButton)
     copied = QGuiApplication.clipboard().text()
     assert copied.startswith("The disk is full.\n\nFree some space.\n\nENOSPC")
+
+
+def test_a_download_shows_its_files_and_its_speed_in_bytes(
+    page: ActivityPage, client: FakeClient, qtbot: QtBot
+) -> None:
+    client.script[messages.ReadMetrics] = lambda request: Metrics(
+        id=request.id, steps=[1_000_000, 2_000_000], series={"speed": [500_000.0, 1_000_000.0]}
+    )
+    fetching = scripted_hub.download("sorts", created=9.0)
+    client.tell(messages.JobChanged(job=fetching))
+    page.activity.choose(fetching.id)
+    assert page.details._figures.text() == "3.0 MB of 12 MB   1.0 MB/s   0:09 left"
+    qtbot.waitUntil(lambda: bool(bars(page)))
+    (name, share), *rest = [(bar.accessibleName(), bar.value()) for bar in bars(page)]
+    assert (name, share, rest) == ("Progress of adapter_model.safetensors", 250, [])
+    qtbot.waitUntil(lambda: len(page.details._speed.series.get("speed", ())) == 2)
+    assert page.details._speed.isVisible()
+    assert not page.details._curve.isVisible()
+    assert visible_verbs(page) == {"pause", "cancel"}
+    failed = Error(code="offline", message="The Hub cannot be reached.")
+    client.tell(messages.JobChanged(job=msgspec.structs.replace(fetching, state="failed", error=failed)))
+    assert page.findChild(QAbstractButton, "job-resume").text() == "Try again"
+    page.activity.choose("new")
+    assert page.details._curve.isVisible()
+    assert page.findChild(QAbstractButton, "job-pause").toolTip() == ""
+
+
+def bars(page: ActivityPage) -> list[QProgressBar]:
+    found = page.details._files.findChildren(QProgressBar)
+    return [bar for bar in found if bar.isVisible()]

@@ -15,11 +15,14 @@ from engine.messages import (
     CheckData,
     Compared,
     DataSets,
+    Fit,
+    Fits,
     Generate,
     Job,
     JobChanged,
     JobProgress,
     Jobs,
+    JudgeAdapters,
     LibraryChanged,
     ListAdapters,
     ListData,
@@ -36,7 +39,7 @@ from engine.messages import (
     WarmUp,
 )
 from tests.app import scripted_client as scripted
-from tests.app.scripted_client import adapter, data_set, mix
+from tests.app.scripted_client import BASE, adapter, data_set, mix
 from tests.app.scripted_mixer import GATES, NAMES, ROUTING, ask, connected, generated, lay, settled, voices
 
 
@@ -529,3 +532,31 @@ def test_an_empty_desk_refuses_what_is_not_for_the_chosen_base(mixer):
     assert not mixer.drop("foreign")
     assert "at the top" in mixer.notices[-1].hint
     assert "foreign" not in mixer.starters
+
+
+def test_the_engines_verdict_decides_what_lies_on_the_desk(client, qapp):
+    """Red is refused at once with its sentence; amber is laid and its doubt said; names decide nothing."""
+    mixer = connected(client)
+    mixer.use_base(BASE)
+    call = client.last(JudgeAdapters)
+    assert call.body == JudgeAdapters(base=BASE)
+    why = {"red": "Its q_proj reads 512 numbers, that of the base 128.", "amber": "Not all could be seen."}
+    fits = {"reverse": "green", "sort": "red", "foreign": "amber"}
+    judged = {name: Fit(verdict=verdict, reason=why.get(verdict, "")) for name, verdict in fits.items()}
+    client.answer(call, Fits(fits=judged))
+    assert not mixer.drop("sort")
+    assert mixer.notices[-1].message == f"sort does not fit {BASE}. {why['red']}"
+    assert mixer.notices[-1].hint
+    assert mixer.drop("foreign") and mixer.drop("reverse")
+    assert [(notice.level, notice.hint) for notice in mixer.notices[1:]] == [("warn", why["amber"])]
+    assert mixer.desk.experts == ["foreign", "reverse"]
+    assert mixer.desk.base == BASE
+
+
+def test_an_answer_about_another_base_is_no_verdict(client, qapp):
+    mixer = connected(client)
+    mixer.use_base("one")
+    late = client.last(JudgeAdapters)
+    mixer.use_base("two")
+    client.answer(late, Fits(fits={"sort": Fit(verdict="green", reason="")}))
+    assert mixer.stock.fits == {}

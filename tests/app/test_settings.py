@@ -99,3 +99,33 @@ def test_an_examination_cut_short_is_done_again_by_the_next_engine(qapp: QApplic
     assert not settings.state.examining
     client.welcome()
     qtbot.waitUntil(lambda: settings.state.checks == tuple(CHECKS))
+
+
+def test_the_account_can_be_left_and_says_where_its_token_lies(
+    page: SettingsPage, client: FakeClient, qtbot: QtBot
+) -> None:
+    client.script[messages.AskAccount] = messages.Account(
+        endpoint="https://huggingface.co", name="ada", kept="keyring"
+    )
+    assert not page.findChild(QAbstractButton, "settings-sign-out").isVisible()
+    client.welcome()
+    leave = page.findChild(QAbstractButton, "settings-sign-out")
+    qtbot.waitUntil(leave.isVisible)
+    assert leave.text() == "Sign out ada"
+    assert {"The token lies in this computer's keyring.", "https://huggingface.co"} <= words(page)
+    qtbot.mouseClick(leave, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.findChild(QAbstractButton, "settings-account").isVisible)
+    assert "No token is kept." in words(page)
+
+
+def test_a_token_of_another_program_is_not_the_studios_to_forget(
+    page: SettingsPage, client: FakeClient, qtbot: QtBot
+) -> None:
+    client.script[messages.AskAccount] = messages.Account(
+        endpoint="https://mirror.example", name="ada", kept="elsewhere", problem="The Hub cannot be reached."
+    )
+    client.welcome()
+    leave = page.findChild(QAbstractButton, "settings-sign-out")
+    qtbot.waitUntil(leave.isVisible)
+    assert not leave.isEnabled()
+    assert "The Hub cannot be reached." in words(page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -35,12 +35,13 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def open_window(display: str, tmp_path: Path) -> Iterator[Callable[[], object]]:
-    """Open the real window on this test's home, in the corner of the screen, its engine ready."""
+def open_window(display: str, tmp_path: Path) -> Iterator[Callable[..., object]]:
+    """Open the real window on this test's home, in the corner of the screen, its engine ready; with an
+    environment of its own if one is given."""
     opened = []
 
-    def open_one() -> object:
-        opened.append(driver.Window(tmp_path / "home", display))
+    def open_one(environment: Mapping[str, str] | None = None) -> object:
+        opened.append(driver.Window(tmp_path / "home", display, environment=environment))
         opened[-1].settle()
         return opened[-1]
 
@@ -50,6 +51,6 @@ def open_window(display: str, tmp_path: Path) -> Iterator[Callable[[], object]]:
 
 
 @pytest.fixture
-def window(open_window: Callable[[], object]) -> object:
+def window(open_window: Callable[..., object]) -> object:
     """The real window with its real engine on an empty home."""
     return open_window()

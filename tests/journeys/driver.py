@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,19 @@ def screen(width: int = 1920, height: int = 1080) -> Iterator[str]:
 
 
 class Window:
-    """A real window on ``display``. ``look`` asks it; the other verbs are what hands do."""
+    """A real window on ``display``. ``look`` asks it; the other verbs are what hands do. ``environment`` is
+    its own, as to let it take a server for the Hub."""
 
-    def __init__(self, home: Path, display: str, size: tuple[int, int] = (1280, 800)) -> None:
+    def __init__(
+        self,
+        home: Path,
+        display: str,
+        size: tuple[int, int] = (1280, 800),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._environment = {
             **os.environ,
+            **(environment or {}),
             "DISPLAY": display,
             "QT_QPA_PLATFORM": "xcb",
             "QT_SCALE_FACTOR": "1",

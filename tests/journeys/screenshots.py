@@ -2,16 +2,20 @@
 
 The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a
 router trained, a prompt answered; then what else a mix can be: played top-k with a lock, joined, left, taken
-away, trained together. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--readme` the pictures
-of the README are written to docs/pictures too.
+away, trained together; then what is found on a Hub, which is a server of the tests, and what the library
+keeps. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--hub` only the Hub and the library;
+with `--readme` the pictures of the README are written to docs/pictures too.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+import hub_views
 import views
 from driver import ROOT, Window, screen
 
@@ -50,6 +54,38 @@ def photograph(folder: Path) -> None:
             train_together(window, folder)
         finally:
             window.close()
+
+
+def photograph_hub(folder: Path) -> None:
+    """Discover, downloads, sign-in, the library's views and sheets; and all of it without a network."""
+    sys.path.insert(0, str(ROOT))
+    from tests.hub.handle import HubServer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        screen() as display,
+        HubServer.start(Path(place) / "hub") as hub,
+    ):
+        hub_views.fill(hub, Path(place))
+        hub.device(interval=1)
+
+        def opened(name: str, environment: dict[str, str]) -> Window:
+            window = Window(Path(place) / name / "home", display, environment=environment)
+            window.settle()
+            return window
+
+        for name, environment in (("on", hub.environment()), ("off", hub_views.closed(hub.environment()))):
+            (Path(place) / name).mkdir()
+            window = opened(name, environment)
+            try:
+                take = partial(in_both_sizes, window, folder)
+                if name == "on":
+                    hub_views.photograph(window, hub, Path(place), take)
+                else:
+                    hub_views.offline(window, take)
+            finally:
+                window.close()
 
 
 def play(window: Window, folder: Path) -> None:
@@ -135,6 +171,19 @@ def in_both(window: Window, folder: Path, name: str) -> None:
         take(window, folder, name, scheme, SIZES[0])
 
 
+def in_both_sizes(window: Window, folder: Path, name: str) -> None:
+    """A page light and dark, small and large; a sheet before it alone."""
+    if name in hub_views.SHEETS:
+        for scheme in ("light", "dark"):
+            window.look(f"theme.choose({scheme!r})")
+            window.pause(0.4)
+            window.look(f"picture({str(folder / f'{name}-{scheme}.png')!r}, {hub_views.SHEETS[name]!r})")
+        return
+    for size in SIZES:
+        for scheme in ("light", "dark"):
+            take(window, folder, name, scheme, size)
+
+
 def in_every_dress(window: Window, folder: Path, name: str) -> None:
     for size in SIZES:
         for scheme in SCHEMES:
@@ -168,7 +217,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--readme", action="store_true")
+    parser.add_argument("--hub", action="store_true")
     given = parser.parse_args()
-    photograph(given.folder.resolve())
+    if not given.hub:
+        photograph(given.folder.resolve())
+    photograph_hub(given.folder.resolve())
     if given.readme:
         keep_for_readme(given.folder.resolve())

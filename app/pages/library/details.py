@@ -110,14 +110,16 @@ class AdapterFacts(QWidget):
         self._verbs: dict[str, WordButton] = {}
         for verb, drawing, words, act in (
             ("verify", "verify", "Verify", lambda: library.verify(self._shown)),
-            ("provenance", "info", "Provenance", lambda: library.trace(self._shown)),
-            ("hub", "discover", "On the Hub", self._show_on_hub),
             ("export", "export", "Export", self._choose_folder),
             ("publish", "external", "Publish", lambda: self.publish_wanted.emit(self._shown)),
+            ("provenance", "info", "Provenance", lambda: library.trace(self._shown)),
+            ("hub", "discover", "Hub", self._show_on_hub),
             ("remove", "trash", "Remove", lambda: library.remove(self._shown)),
         ):
             button = self._verbs[verb] = WordButton(drawing, words, f"details-{verb}", self)
             button.clicked.connect(lambda _=False, act=act: act())
+        self._verbs["hub"].setAccessibleName("Show its page on the Hub")
+        self._verbs["hub"].setToolTip("Show its page on the Hub")
 
     def _compose(self) -> None:
         head = QHBoxLayout()

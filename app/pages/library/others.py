@@ -42,29 +42,29 @@ __all__ = ["BasesView", "MixesView"]
 
 
 class OthersView(View):
-    """A list of cards and their details; the first of ``verbs`` (name, drawing, words, act) comes first."""
+    """A list of cards and their details. ``verbs`` are (name, drawing, words, act); the first needs none."""
 
     def __init__(
         self,
         keeping: Keeping,
         name: str,
-        words: str,
+        one: str,
         add: str,
         empty: Empty,
         verbs: Sequence[tuple[str, str, str, object]],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(keeping, parent)
-        self._words, self._name = words, name
+        self._one, self._name = one, name
         self.rows = Others(self)
-        self.cards = CardList(OthersRoles.FACE, f"{name}-cards", words, self)
+        self.cards = CardList(OthersRoles.FACE, f"{name}-cards", _several(one).capitalize(), self)
         self.cards.setModel(self.rows)
         self.cards.setDragEnabled(False)
         self._counted = plain_label("tiny")
         self.add = WordButton("folder", add, f"{name}-add", self)
         self.add.clicked.connect(self.choose_folder)
         self._empty = empty
-        self.title = NameField(f"{name}-name", f"Name of the {words.lower().removesuffix('s')}", self)
+        self.title = NameField(f"{name}-name", f"Name of the {one}", self)
         self.title.renamed.connect(lambda to: keeping.rename(keeping.state.chosen, to))
         self._verdict = Verdict(self)
         self._form = Facts(self)
@@ -90,7 +90,7 @@ class OthersView(View):
         """All cards; the first is looked at when none is."""
         state = self.keeping.state
         self.rows.show(things)
-        self._counted.setText(state.busy or f"{len(things):,} {self._words.lower()}")
+        self._counted.setText(state.busy or count(len(things), self._one, _several(self._one)))
         self._stack.setCurrentIndex(0 if things else 1 if state.known else 2)
         self.details.setVisible(bool(things))
         if things and not state.chosen:
@@ -114,7 +114,12 @@ class OthersView(View):
         raise NotImplementedError
 
     def _button(self, verb: str, drawing: str, words: str, act: object) -> QPushButton:
-        button = WordButton(drawing, words, f"{self._name}-{verb}", self)
+        name = f"{self._name}-{verb}"
+        if drawing:
+            button: QPushButton = WordButton(drawing, words, name, self)
+        else:
+            button = QPushButton(words, self, objectName=name, accessibleName=words)
+            button.setProperty("role", "primary")
         button.clicked.connect(lambda: act(self.keeping.state.chosen))
         return button
 
@@ -141,7 +146,6 @@ class OthersView(View):
         inside = QVBoxLayout(sheet)
         inside.setContentsMargins(24, 20, 24, 24)
         inside.setSpacing(12)
-        self.buttons[0].setProperty("role", "primary")
         row = QWidget(sheet)
         verbs = Flow(8, row)
         for button in self.buttons:
@@ -170,16 +174,17 @@ class BasesView(OthersView):
             "No base models",
             "A base model is what adapters are made for. Add the folder of a transformers model, or find one "
             "in Discover.",
-            "",
+            "Add a folder",
             "bases-empty",
         )
         verbs = (
-            ("use", "check", "Use this base", lambda name: self.base_chosen.emit(name)),
+            ("use", "", "Use this base", lambda name: self.base_chosen.emit(name)),
             ("find", "search", "Find adapters", lambda name: self.adapters_wanted.emit(name)),
             ("provenance", "info", "Provenance", bases.trace),
             ("remove", "trash", "Remove", bases.remove),
         )
-        super().__init__(bases, "bases", "Base models", "Add a folder", empty, verbs, parent)
+        super().__init__(bases, "bases", "base model", "Add a folder", empty, verbs, parent)
+        empty.pressed.connect(self.choose_folder)
         self._show_state()
 
     def take_in(self, path: str) -> None:
@@ -202,7 +207,7 @@ class BasesView(OthersView):
 
 
 class MixesView(OthersView):
-    """Signals: ``mix_wanted(name)``: onto the desk with it."""
+    """Signals: ``mix_wanted(name)``: onto the desk with it; "" for the mixer itself."""
 
     mix_wanted = Signal(str)
 
@@ -213,15 +218,16 @@ class MixesView(OthersView):
             "No mixes yet",
             "A mix is several adapters and a router that learned who speaks when. Train one on the mixer, or "
             "import the folder of one.",
-            "",
+            "Open the mixer",
             "mixes-empty",
         )
         verbs = (
-            ("play", "play", "Open in the mixer", lambda name: self.mix_wanted.emit(name)),
+            ("play", "", "Open in the mixer", lambda name: self.mix_wanted.emit(name)),
             ("provenance", "info", "Provenance", mixes.trace),
             ("remove", "trash", "Remove", mixes.remove),
         )
-        super().__init__(mixes, "mixes", "Mixes", "Import a folder", empty, verbs, parent)
+        super().__init__(mixes, "mixes", "mix", "Import a folder", empty, verbs, parent)
+        empty.pressed.connect(lambda: self.mix_wanted.emit(""))
         self._show_state()
 
     def take_in(self, path: str) -> None:
@@ -243,3 +249,7 @@ class MixesView(OthersView):
             self.show_details(mix_verdict(card), facts)
             self.buttons[0].setEnabled(not card.missing)
         self.show_things([mix_thing(card) for card in self.mixes.state.cards])
+
+
+def _several(one: str) -> str:
+    return "mixes" if one == "mix" else f"{one}s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.presenters.keeping import Keeping, Removal
 from app.words import count
@@ -36,6 +36,8 @@ class SureDialog(QDialog):
         agree.clicked.connect(self.accept)
         leave.clicked.connect(self.reject)
         leave.setDefault(True)
+        leave.setFocus()
+        self.facts.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 24, 24, 16)
         column.setSpacing(12)
