@@ -1,8 +1,8 @@
 """Whether an adapter plays on a base, told from their configs and tables alone: green, amber or red, and why.
 
 The rules are those of ``engine.lora.attach``: what is green attaches, what is red is refused, and of what is
-amber something is not known yet, or is otherwise than meant. Numbers are not read, so an adapter that was never
-trained, or holds NaN, is found out only when it is there.
+amber something is not known yet, or is otherwise than meant. Numbers are not read, so an adapter that was
+never trained, or holds NaN, is found out only when it is there.
 """
 
 from __future__ import annotations

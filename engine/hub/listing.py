@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.formats.adapter_folder import CONFIG, WEIGHTS
 from engine.hub.address import is_repo
 from engine.hub.text import clean
 from engine.messages import HubRepo
@@ -11,7 +13,7 @@ from engine.messages import HubRepo
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
-__all__ = ["EXPAND", "SORTS", "Room", "count", "order_of", "read_repo"]
+__all__ = ["EXPAND", "SORTS", "Room", "adapter_weights", "count", "order_of", "read_repo"]
 
 Room = Literal["adapters", "bases"]
 
@@ -37,6 +39,9 @@ _DRAWING = frozenset(
         *("text-to-3d", "image-to-3d", "unconditional-image-generation", "image-text-to-image"),
     }
 )
+PICKLED = "adapter_model.bin"
+"""Which is taken apart without being executed."""
+
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
 _TAGS = 40
@@ -61,6 +66,17 @@ def read_repo(info: ModelInfo, room: Room) -> HubRepo:
         commit=clean(info.sha, 40),
         hidden=_why_hidden(info, room, tags),
     )
+
+
+def adapter_weights(names: Collection[str]) -> str:
+    """The file that a download takes for an adapter's weights: PEFT's own, else the one that may be converted
+    into it; "" where none is meant."""
+    others = [name for name in names if name.endswith(".safetensors") and "/" not in name]
+    if WEIGHTS in names:
+        return WEIGHTS
+    if len(others) == 1:
+        return others[0]
+    return PICKLED if PICKLED in names else ""
 
 
 def order_of(info: ModelInfo, sort: str) -> float:
@@ -107,11 +123,16 @@ def _why_hidden(info: ModelInfo, room: Room, tags: list[str]) -> str:
 def _adapter_hidden(names: set[str] | None) -> str:
     if names is None:
         return ""  # nobody has said; a look at it will
-    if "adapter_config.json" not in names:
-        return "a GGUF file, for other programs" if _any(names, ".gguf") else "no adapter_config.json"
-    if "adapter_model.safetensors" not in names:
-        return "its weights are a pickle" if _any(names, *_PICKLES) else "no weights"
-    return ""
+    configured, weights = CONFIG in names, adapter_weights(names)
+    if "config.json" in names and not configured:
+        return "a whole model, not an adapter"
+    if weights.endswith(".safetensors") or (weights and configured):
+        return ""  # as it is, or converted when it comes in
+    if _any(names, ".safetensors"):
+        return "several files with weights, and none that is meant"
+    if _any(names, ".gguf"):
+        return "a GGUF file, for other programs"
+    return "no weights" if configured else f"no {CONFIG}"
 
 
 def _base_hidden(info: ModelInfo, names: set[str] | None, tags: list[str]) -> str:

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
-from engine.hub.listing import Room
+from engine.hub.listing import Room, adapter_weights
 from engine.hub.session import api_with
 from engine.hub.text import clean
 
@@ -31,7 +31,6 @@ _BASE = frozenset(
 )
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-_PICKLED = "adapter_model.bin"
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,150}[A-Za-z0-9_-])?")
 _RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
@@ -115,14 +114,7 @@ def _base_files(names: list[str]) -> set[str]:
 
 def _adapter_files(names: list[str]) -> set[str]:
     """PEFT's own files, else the one file that may be converted into them."""
-    others = [name for name in names if name.endswith(".safetensors") and "/" not in name]
-    if WEIGHTS in names:
-        weights = WEIGHTS
-    elif len(others) == 1:
-        weights = others[0]
-    else:
-        weights = _PICKLED  # which is taken apart without being executed
-    return {weights}.union(_ADAPTER) & set(names)
+    return {adapter_weights(names)}.union(_ADAPTER) & set(names)
 
 
 def _note(name: str, names: list[str]) -> str:

@@ -26,6 +26,8 @@ def shelf(site):
     add("bob/pickle", {"adapter_config.json": adapter_config(), "adapter_model.bin": b""}, downloads=60)
     add("bob/empty", {"adapter_config.json": adapter_config()}, downloads=50)
     add("bob/kohya", {"lora.safetensors": WEIGHTS}, tags=["lora"], downloads=40)
+    add("bob/kohyas", {"a.safetensors": WEIGHTS, "b.safetensors": WEIGHTS}, tags=["lora"], downloads=30)
+    add("bob/merged", {"config.json": CONFIG, "model.safetensors": WEIGHTS}, tags=["lora"], downloads=20)
     return site
 
 
@@ -35,15 +37,18 @@ def names(page):
 
 def test_what_is_no_adapter_of_ours_is_counted_and_on_demand_shown_with_its_reason(client, shelf):
     page = client.search(SearchHub(sort="downloads"))
-    assert names(page) == ["ada/guarded", "ada/plain"] and page.hidden == 6 and page.next is None
+    assert names(page) == ["bob/pickle", "bob/kohya", "ada/guarded", "ada/plain"]
+    assert page.hidden == 6 and page.next is None
     page = client.search(SearchHub(sort="downloads", everything=True))
     assert {repo.repo: repo.hidden for repo in page.repos} == {
         "bob/picture": "for a diffusion model",
         "bob/drawing": "for a diffusion model",
         "bob/gguf": "a GGUF file, for other programs",
-        "bob/pickle": "its weights are a pickle",
+        "bob/pickle": "",
         "bob/empty": "no weights",
-        "bob/kohya": "no adapter_config.json",
+        "bob/kohya": "",
+        "bob/kohyas": "several files with weights, and none that is meant",
+        "bob/merged": "a whole model, not an adapter",
         "ada/guarded": "",
         "ada/plain": "",
     }
@@ -64,11 +69,11 @@ def test_a_repository_is_described(client, shelf):
         ({"license": "mit"}, ["ada/plain"]),
         ({"task": "text-generation"}, ["ada/plain"]),
         ({"gated": True}, ["ada/guarded"]),
-        ({"gated": False}, ["ada/plain"]),
+        ({"gated": False, "text": "ada"}, ["ada/plain"]),
         ({"text": "GUARD"}, ["ada/guarded"]),
         ({"text": "nothing has this name"}, []),
-        ({"sort": "likes"}, ["ada/plain", "ada/guarded"]),
-        ({"sort": "downloads"}, ["ada/guarded", "ada/plain"]),
+        ({"sort": "likes", "text": "ada"}, ["ada/plain", "ada/guarded"]),
+        ({"sort": "downloads", "text": "ada"}, ["ada/guarded", "ada/plain"]),
     ],
 )
 def test_filters_and_orders(client, shelf, query, found):
