@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
+from msgspec.structs import replace
 
 from engine.commands import account
-from engine.commands.session import plain, session, table
+from engine.commands.found import in_full, in_list, page_of, row_of
+from engine.commands.session import session
 from engine.commands.work import run_job
+from engine.formats.adapter_folder import CONFIG
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
 from engine.hub.address import parse_address
+from engine.hub.listing import adapter_weights
 from engine.messages import (
+    AdapterCard,
     Body,
     Download,
     HubDetails,
     HubPage,
-    HubRepo,
     HubVerdict,
     HubVerdicts,
     Job,
     JudgeHub,
+    ListAdapters,
     ListJobs,
     ResumeJob,
     SearchHub,
@@ -32,6 +37,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Find adapters on the Hub, fetch them, and publish your own.")
 
+Repo = Annotated[str, typer.Argument(help="USER/MODEL, USER/MODEL@REVISION, or the address of a page.")]
 Base = Annotated[str, typer.Option("--base", help="A base of the library, or its repository: user/model.")]
 AsBase = Annotated[bool, typer.Option("--base-model", help="A base model, not an adapter.")]
 Revision = Annotated[str, typer.Option("--revision", help="A branch, a tag or a commit.")]
@@ -77,29 +83,31 @@ def search(
         if repos:
             verdicts: HubVerdicts = engine.call(JudgeHub(repos=repos, base=base, room=room), show)
             judged |= {verdict.repo: verdict for verdict in verdicts.verdicts}
-    rows = [_row(repo, judged.get(repo.repo)) for repo in page.repos]
-    session.result({room: rows, "hidden": page.hidden, "next": page.next}, _as_table(rows, page))
+    rows = [row_of(repo, judged.get(repo.repo)) for repo in page.repos]
+    values = {room: rows, "hidden": page.hidden, "next": page.next}
+    session.result(values, in_list(rows, page, base_model))
 
 
 @app.command()
-def show(repo: str, revision: Revision = "main", base: Base = "", base_model: AsBase = False) -> None:
-    """Everything about one repository, with its verdict."""
+def show(repo: Repo, revision: Revision = "main", base: Base = "", base_model: AsBase = False) -> None:
+    """Everything about one repository, with its verdict. Whether it is an adapter, its files say."""
     request = ShowHub(repo=repo, revision=revision, base=base, room="bases" if base_model else "adapters")
     with session.engine() as engine:
         seen: HubDetails = engine.call(request, session.show_progress)
-    values = _row(seen.repo, seen.verdict) | {"revision": seen.commit, "security": seen.security}
-    values |= {"files": [plain(file) for file in seen.files], "address": seen.address}
-    values |= {"revisions": [plain(one) for one in seen.revisions], "card": seen.card}
-    session.result(values, _in_full(values))
+        bases = base_model or (not base and _kind(seen) == "bases")
+        if bases and not base_model:
+            seen = engine.call(replace(request, room="bases"), session.show_progress)
+    values = page_of(seen)
+    session.result(values, in_full(values, bases))
 
 
 @app.command()
 def download(
-    repo: str,
+    repo: Repo,
     revision: Revision = "main",
     name: Annotated[str | None, typer.Option("--name", help="What to call it in the library.")] = None,
     base_model: AsBase = False,
-    replace: Annotated[bool, typer.Option("--replace", help="In place of what came from there.")] = False,
+    anew: Annotated[bool, typer.Option("--replace", help="In place of what came from there.")] = False,
 ) -> None:
     """Fetch an adapter or a base model, verify it, and take it into the library.
 
@@ -110,77 +118,27 @@ def download(
         revision = address.revision
     with session.engine() as engine:
         seen: HubDetails = engine.call(ShowHub(repo=repo, revision=revision), session.show_progress)
-    room = "bases" if base_model else _room_of(seen)
-    out = name or (seen.repo.have if replace and seen.repo.have else seen.repo.repo.rpartition("/")[2])
-    job = _fetch(Download(repo=seen.repo.repo, out=out, room=room, revision=revision, replace=replace))
+        room = "bases" if base_model else _room_of(seen)
+        if room == "adapters" and not anew:
+            _check_new(seen, engine.call(ListAdapters()).adapters)
+    out = name or (seen.repo.have if anew and seen.repo.have else seen.repo.repo.rpartition("/")[2])
+    job = _fetch(Download(repo=seen.repo.repo, out=out, room=room, revision=revision, replace=anew))
     result = {"name": job.name} | job.result | {"job": job.id}
     resumed = result.get("resumed_from") or 0
     before = f", {as_size(resumed)} of it from an earlier try" if resumed else ""
-    session.result(
-        result,
+    lines = [
         f"{result['name']} is in the library: {as_size(result.get('bytes', 0))} fetched{before}, verified, "
-        f"at {result.get('revision', '')[:12]}.\n{result.get('path', '')}",
-    )
+        f"at {result.get('revision', '')[:12]}.",
+        *result.get("notes", []),
+        result.get("path", ""),
+    ]
+    session.result(result, "\n".join(lines))
 
 
 app.command("signin")(account.signin)
 app.command("signout")(account.signout)
 app.command("account")(account.account)
 app.command("publish")(account.publish)
-
-
-def _row(repo: HubRepo, verdict: HubVerdict | None) -> dict[str, Any]:
-    """What the contract promises of each repository, and what else a list says."""
-    return plain(repo) | {
-        "base": (verdict and verdict.base) or repo.base,
-        "rank": (verdict and verdict.rank) or repo.rank,
-        "size": (verdict and verdict.size) or repo.size,
-        "verdict": verdict.fit.verdict if verdict else None,
-        "reason": verdict.fit.reason if verdict else repo.hidden,
-    }
-
-
-def _as_table(rows: list[dict[str, Any]], page: HubPage) -> str:
-    shown = [
-        (
-            row["repo"],
-            row["base"],
-            str(row["rank"] or ""),
-            _size(row["size"]),
-            f"{row['downloads']:,}",
-            row["license"] + (" gated" if row["gated"] else ""),
-            row["verdict"] or "hidden",
-            row["reason"] if not row["hidden"] else f"{row['hidden']}. {row['reason']}",
-        )
-        for row in rows
-    ]
-    head = ("repository", "base", "rank", "size", "downloads", "licence", "", "")
-    text = table(head, shown) or "Nothing was found."
-    if page.hidden:
-        text += f"\n{page.hidden} hidden, as they cannot be used here; --all shows them with the reason."
-    if page.next:
-        text += "\nThere is more: raise --limit, or search for words."
-    return text
-
-
-def _in_full(values: dict[str, Any]) -> str:
-    lines = [
-        values["repo"] + (f"  ({values['have']} in the library)" if values["have"] else ""),
-        f"{values['verdict']}: {values['reason']}" if values["verdict"] else "",
-        f"For {values['base'] or 'a base that it does not name'}, licence {values['license'] or 'unknown'}, "
-        f"{values['downloads']:,} downloads, {values['likes']:,} likes.",
-        f"Gated: ask for access at {values['address']}." if values["gated"] else "",
-        values["security"],
-        values["address"],
-        "",
-        table(
-            ("file", "size", ""),
-            [(file["name"], _size(file["size"]), file["note"]) for file in values["files"]],
-        ),
-        "",
-        table(("revision", "commit"), [(one["name"], one["commit"]) for one in values["revisions"]]),
-    ]
-    return "\n".join(line for line in lines if line)
 
 
 def _fetch(spec: Download) -> Job:
@@ -198,19 +156,33 @@ def _has_some(job: Job) -> bool:
     return job.state == "failed" and job.step > 0
 
 
-def _room_of(seen: HubDetails) -> Literal["adapters", "bases"]:
+def _check_new(seen: HubDetails, cards: list[AdapterCard]) -> None:
+    """StudioError("usage") where this very commit is in the library, under whatever name."""
+    repo, commit = seen.repo.repo, seen.commit
+    for card in cards:
+        if (card.repo, card.commit, card.source, card.missing) == (repo, commit, "hub", False):
+            raise StudioError(
+                "usage",
+                f"{repo} is already here, as {card.name}, at this very commit ({commit[:12]}).",
+                f"Use {card.name}, rename it with `adapter-studio adapters rename {card.name} NAME`, "
+                "or say --replace to fetch it anew.",
+            )
+
+
+def _kind(seen: HubDetails) -> Literal["adapters", "bases", ""]:
+    """What a repository holds, by its files; "" for neither."""
     names = {file.name for file in seen.files}
-    if "adapter_config.json" in names:
+    if CONFIG in names or (adapter_weights(names) and "config.json" not in names):
         return "adapters"
-    if "config.json" in names:
-        return "bases"
+    return "bases" if "config.json" in names else ""
+
+
+def _room_of(seen: HubDetails) -> Literal["adapters", "bases"]:
+    if kind := _kind(seen):
+        return kind
     raise StudioError(
         "adapter",
         f"{seen.repo.repo} holds neither an adapter nor a base model"
         + (f": {seen.repo.hidden}." if seen.repo.hidden else "."),
         f"Look at its files: adapter-studio hub show {seen.repo.repo}",
     )
-
-
-def _size(count: int | None) -> str:
-    return as_size(count) if count else ""

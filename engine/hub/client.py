@@ -66,6 +66,12 @@ class Hub:
                 # What looks like an address may also be a part of a name.
                 if error.code != "missing" or "://" in request.text:
                     raise
+        elif "://" in request.text:
+            raise StudioError(
+                "usage",
+                f"That is no address of a model on {self.endpoint}.",
+                "Paste that of its page there, or type user/model.",
+            )
         open_session()
         with asking():
             return self._searches.page(request, headers_with(self._token()))
@@ -122,6 +128,8 @@ class Hub:
         with asking():
             answer = hf.get_session().get(f"{self.endpoint}/api/models", params={"limit": 1})
             hf.hf_raise_for_status(answer)
+            if not isinstance(answer.json(), list):
+                raise ValueError("the answer is no list")
 
 
 def _commit(info: hf.ModelInfo) -> str:

@@ -20,6 +20,7 @@ __all__ = ["asking", "explain", "retry_after"]
 
 WITHOUT = "What is in the library works without the Hub."
 LATER = "Try again in a while."
+SIGN_IN = "Sign in with: adapter-studio hub signin"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -158,7 +159,7 @@ def _invalid(error: Exception, repo: str) -> tuple[str, str, str]:
 
 
 def _no_token(error: Exception, repo: str) -> tuple[str, str, str]:
-    return "sign-in", "Nobody is signed in to the Hub.", "Sign in with: adapter-studio hub signin"
+    return "sign-in", "Nobody is signed in to the Hub.", SIGN_IN
 
 
 def _status(error: Exception, repo: str) -> tuple[str, str, str]:
@@ -168,10 +169,10 @@ def _status(error: Exception, repo: str) -> tuple[str, str, str]:
     said = clean(getattr(error, "server_message", "") or "", 160)
     if status == 401:
         message = f"{_host()} does not accept the token, or wants one{f' for {repo}' if repo else ''}."
-        return "sign-in", message, "Sign in again."
+        return "sign-in", message, f"{SIGN_IN}, or forget the token with: adapter-studio hub signout"
     if status == 403:
         what = f"{repo} is not for this account" if repo else "This account may not do that"
-        return "sign-in", f"{what}{f': {said}' if said else ''}.", "Sign in with one that may."
+        return "sign-in", f"{what}{f': {said}' if said else ''}.", f"{SIGN_IN}, as somebody who may."
     if status == 404:
         return _missing(error, repo)
     if status in (412, 416):

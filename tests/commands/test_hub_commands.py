@@ -111,10 +111,33 @@ def test_download_is_verified_and_in_the_library(studio, hub):
     assert row["have"] == "fetched"
 
 
+def test_the_very_same_commit_is_not_fetched_twice(studio, hub):
+    hub.forget()
+    error = studio("hub", "download", "ada/sort", "--name", "again", code=2)["error"]
+    assert "as fetched" in error["message"] and "rename fetched" in error["hint"]
+    assert not any("model.safetensors" in request["path"] for request in hub.requests())
+
+
+def test_a_base_is_shown_as_one(studio, hub):
+    files = {path.name: path for path in (STARTER / "base").iterdir()}
+    hub.add("ada/model", files | {f"runs/{n}.json": b"{}" for n in range(50)}, task="text-generation")
+    seen = studio("hub", "show", "ada/model")
+    assert seen["verdict"] == "green" and "to train" in seen["reason"] and len(seen["files"]) == 55
+    said = studio.run("hub", "show", "ada/model").stdout
+    assert "LlamaForCausalLM, 868,864 parameters" in said and "30 more" in said and seen["revision"] in said
+    said = studio.run("hub", "search", "--base-model").stdout
+    assert "parameters" in said and "868,864" in said and "rank" not in said
+
+
+def test_an_address_of_another_site_is_no_word_to_search_for(studio):
+    error = studio("hub", "search", "https://example.org/ada/sort", code=2)["error"]
+    assert error["code"] == "usage" and "no address" in error["message"]
+
+
 def test_a_page_s_address_names_its_revision(studio, hub):
-    old = studio("hub", "show", "ada/sort")["revision"]
+    old = hub.add("ada/sort", {"notes.txt": b"newer"}, keep=True)
     hub.tag("ada/sort", "v1", old)
-    hub.add("ada/sort", {"notes.txt": b"newer"}, keep=True)
+    hub.add("ada/sort", {"notes.txt": b"newest"}, keep=True)
     done = studio("hub", "download", f"{hub.endpoint}/ada/sort/tree/v1", "--name", "older")
     assert done["revision"] == old != studio("hub", "show", "ada/sort")["revision"]
 

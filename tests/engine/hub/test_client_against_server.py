@@ -27,7 +27,7 @@ def stage(tmp_path_factory):
             "bob/sort", FILES, base=BASE, license="mit", likes=3, card="# Sorts\n", task="text-generation"
         )
         hub.add("bob/gated-sort", FILES, base=BASE, gated=True)
-        hub.add("bob/pickled-sort", {"adapter_model.bin": b"\x80", "adapter_config.json": "{}"}, base=BASE)
+        hub.add("bob/packed-sort", {"model.gguf": b"GGUF"}, base=BASE)
         with Rig(hub, folder / "home") as rig:
             yield rig
 
@@ -59,8 +59,8 @@ def test_a_search_filters_and_says_what_it_hides(rig):
     shown = rig.ask(m.SearchHub(text="sort", base=BASE))
     assert set(names(shown)) == {"bob/sort", "bob/gated-sort"} and shown.hidden == 1
     everything = rig.ask(m.SearchHub(text="sort", base=BASE, everything=True))
-    (pickled,) = [repo for repo in everything.repos if repo.hidden]
-    assert pickled.repo == "bob/pickled-sort"
+    (packed,) = [repo for repo in everything.repos if repo.hidden]
+    assert packed.repo == "bob/packed-sort"
     assert names(rig.ask(m.SearchHub(text="sort", license="mit"))) == ["bob/sort"]
     assert names(rig.ask(m.SearchHub(text="sort", gated=True))) == ["bob/gated-sort"]
 
