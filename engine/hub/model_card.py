@@ -81,7 +81,7 @@ def _front_matter(card: AdapterCard, base: BaseCard | None) -> str:
     data = hf.ModelCardData(
         base_model=named if "/" in named and is_repo(named) else None,
         library_name="peft",
-        license=card.license.lower() or None,
+        license="other" if ", " in card.license else card.license.lower() or None,
         tags=["lora", "adapter-studio", *card.tags],
         pipeline_tag="image-classification" if _is_vision(base) else "text-generation",
     )

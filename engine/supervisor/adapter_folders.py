@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
 import shutil
 import sys
 import uuid
@@ -29,10 +28,10 @@ from engine.formats.convert import convert, recognise
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.files import atomic_folder, sha256_file
 from engine.formats.plain import refuse_link
-from engine.hub.text import clean
 from engine.messages import AdapterCard
 from engine.supervisor.entry import Entry, Origin, write_note
 from engine.supervisor.folders import hashes
+from engine.supervisor.readme import README, read_readme
 from engine.supervisor.soundness import check_sound
 
 __all__ = [
@@ -45,7 +44,6 @@ __all__ = [
     "own_files",
 ]
 
-README = "README.md"
 ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, GATE, README)
 """All that is ever taken from an adapter's folder; its gate is the one that it brings into a mix."""
 
@@ -162,21 +160,6 @@ def adapter_card(folder: Path, **known: Any) -> AdapterCard:
         "sha256": fingerprint(folder),
     }
     return AdapterCard(**facts | known)
-
-
-def read_readme(path: Path) -> tuple[str, str]:
-    """The first paragraph and the licence of a model card, "" where it has none."""
-    if not path.is_file():
-        return "", ""
-    with path.open("rb") as file:
-        text = file.read(65536).decode(errors="replace")
-    front, body = "", text
-    if text.startswith("---\n") and (end := text.find("\n---", 4)) > 0:
-        front, body = text[4:end], text[end + 4 :]
-    license_ = re.search(r"""^license:\s*["']?([^\s"']+)""", front, re.MULTILINE)
-    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", body)]
-    words = next((part for part in paragraphs if part and not part.startswith(("#", "<", "|", "`"))), "")
-    return clean(" ".join(words.split())[:300], 300), clean(license_.group(1), 80) if license_ else ""
 
 
 async def export_at_rank(source: Path, target: Path, rank: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from engine.formats.adapter_folder import AdapterFile
+from engine.formats.adapter_folder import AdapterFile, read_folder
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
 from engine.hub.address import parse_address
@@ -77,6 +77,14 @@ class AdapterIntake(Shelf):
         except StudioError:
             await asyncio.to_thread(_exchange, bin_, place, ready.folder)
             raise
+
+    async def twin(self, name: str) -> str:
+        """Which other adapter has the very weights of the one called ``name``, in a sentence; "" for none."""
+        entry = self._entry("adapters", name)
+        if entry is None:
+            return ""
+        twin = await self._twin(await asyncio.to_thread(read_folder, Path(entry.card.path)), entry)
+        return twin.sentence if twin and not twin.removed else ""
 
     async def _twin(self, file: AdapterFile, own: Entry) -> Twin | None:
         """Another adapter of the library with the very weights of this one, and how it differs."""

@@ -39,8 +39,11 @@ async def put_in_place(record: Record, library: Library) -> tuple[dict[str, Any]
         case Download() as spec:
             commit, hashes = job.result["revision"], job.result["sha256"]
             card = await library.adopt_download(output, spec, commit, hashes)
+            notes = [*job.result["notes"]]
+            if spec.room == "adapters" and (twin := await library.twin(card.name)):
+                notes.append(twin)
             sentence = f"{as_size(job.steps)} fetched and verified."
-            return job.result | {"path": card.path}, " ".join([sentence, *job.result["notes"]])
+            return job.result | {"path": card.path, "notes": notes}, " ".join([sentence, *notes])
         case ExportMix(folder=folder):
             target = Path(folder)
             await asyncio.to_thread(deliver, output, target, f"saving {target.name}")

@@ -104,6 +104,7 @@ def test_download_is_verified_and_in_the_library(studio, hub):
     done = studio("hub", "download", "ada/sort", "--name", "fetched")
     assert {"name", "path", "revision", "bytes", "resumed_from", "sha256"} <= set(done)
     assert (done["name"], done["resumed_from"]) == ("fetched", 0)
+    assert done["notes"] == ["It has the same weights as sort."]
     assert set(done["sha256"]) >= {"adapter_config.json", "adapter_model.safetensors"}
     cards = {card["name"]: card for card in studio("adapters", "list")["adapters"]}
     assert (cards["fetched"]["repo"], cards["fetched"]["commit"]) == ("ada/sort", done["revision"])

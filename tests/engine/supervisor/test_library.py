@@ -13,7 +13,6 @@ import pytest
 from engine import messages as m
 from engine.client import Client
 from engine.formats.errors import StudioError
-from engine.supervisor.adapter_folders import read_readme
 from engine.supervisor.folders import hashes
 from engine.supervisor.home import Home
 from engine.supervisor.library import Library
@@ -25,12 +24,6 @@ WEIGHTS = "adapter_model.safetensors"
 
 def names(rig):
     return {card.name for card in rig.ask(m.ListAdapters()).adapters}
-
-
-@pytest.mark.parametrize("said", ["apache-2.0", '"apache-2.0"', "'apache-2.0'"])
-def test_a_licence_is_the_same_with_and_without_quotes(tmp_path, said):
-    (tmp_path / "README.md").write_text(f"---\nlicense: {said}\n---\n# A\n\nIt sorts.\n")
-    assert read_readme(tmp_path / "README.md") == ("It sorts.", "apache-2.0")
 
 
 def test_import_copies_and_remembers(rig, adapter):
