@@ -386,6 +386,14 @@ def test_an_address_that_is_dropped_or_pasted_is_shown_in_discover(
     assert wanted.args == [address]
 
 
+def test_what_was_copied_and_is_no_adapter_is_said(page: LibraryPage) -> None:
+    heard: list[Notice] = []
+    page.noticed.connect(heard.append)
+    QGuiApplication.clipboard().setText("a shopping list")
+    page.paste()
+    assert [notice.message for notice in heard] == ["What was copied is neither a path nor an address."]
+
+
 def let_go(page: LibraryPage, words: str) -> bool:
     """Drag words onto the page and let go. Whether the page took them."""
     carried = QMimeData()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -22,6 +22,7 @@ from pytestqt.qtbot import QtBot
 from app.models.others import Disk as DiskRows
 from app.models.others import Others, base_thing
 from app.pages.library import LibraryPage
+from app.pages.library.page import VIEWS
 from app.presenters.account import Account
 from app.presenters.activity import Activity
 from app.presenters.downloads import Downloads
@@ -31,6 +32,7 @@ from engine import messages
 from engine.messages import BaseCard, DiskItem, Fit, HubVerdict, LibraryChanged, Uses
 from tests.app.fake_client import FakeClient
 from tests.app.scripted_client import BASE, adapter, mix
+from tests.app.test_names import reached
 
 BASES = [
     BaseCard(name=BASE, architecture="LlamaForCausalLM", parameters=868_864, path="/b", bytes=1_700_000),
@@ -312,3 +314,24 @@ def test_a_failed_publishing_says_why_and_can_be_tried_again(client: FakeClient,
     assert client.cancelled == [call.id]
     qtbot.waitUntil(lambda: not publishing.state.is_sending)
     assert publishing.state.error is None
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize("name", list(VIEWS))
+def test_everything_that_can_be_touched_is_called_something(
+    page: LibraryPage, qtbot: QtBot, name: str
+) -> None:
+    view = page.show_view(name)
+    qtbot.wait(20)
+    parts = reached(view)
+    mute = [
+        part.objectName() or type(part).__name__
+        for part in parts
+        if not part.objectName() or not QAccessible.queryAccessibleInterface(part).text(QAccessible.Text.Name)
+    ]
+    assert len(parts) >= 4
+    assert mute == []
+    names = [part.objectName() for part in reached(page)]
+    assert [name for name in names if names.count(name) > 1] == []

@@ -115,7 +115,7 @@ class Looker:
         self._unread += os.read(sys.stdin.fileno(), 65536)
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
-            print(json.dumps(self._answer(line.decode()), default=lambda number: number.item()), flush=True)
+            print(json.dumps(self._answer(line.decode()), default=_plain), flush=True)
 
     def _answer(self, expression: str) -> dict[str, Any]:
         names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
@@ -126,6 +126,11 @@ class Looker:
             return {"value": eval(expression, names)}
         except (AssertionError, AttributeError, ValueError, KeyError, IndexError, TypeError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers as Python's; of anything else what it calls itself."""
+    return value.item() if hasattr(value, "item") else repr(value)
 
 
 def listen() -> None:

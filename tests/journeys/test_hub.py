@@ -121,7 +121,7 @@ def test_by_keyboard_alone(window):
         window.key("space")
 
     pause_and_resume(window, press)
-    window.until("'sort-letters is here and on the desk.' in named('notice-bar').text", 20)
+    window.until("'sort-letters is on the desk.' in named('notice-bar').text", 20)
     window.key("ctrl+3")
     window.until("mixer is not None and mixer.desk.experts == ['sort-letters']")
     hear(window, lambda: window.key("ctrl+l"))

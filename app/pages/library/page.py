@@ -21,6 +21,7 @@ from app.presenters.activity import Activity
 from app.presenters.disk import Disk
 from app.presenters.downloads import Downloads
 from app.presenters.library import Library
+from app.presenters.notice import Notice
 from app.presenters.others import Bases, Mixes
 from app.presenters.publishing import Publishing
 from widgets.choice import Choice
@@ -107,7 +108,12 @@ class LibraryPage(Page):
 
     def paste(self) -> None:
         """Look into what was copied elsewhere."""
-        self._take(QGuiApplication.clipboard().mimeData())
+        copied = QGuiApplication.clipboard().mimeData()
+        if _path(copied) or _address(copied):
+            self._take(copied)
+        else:
+            hint = "Copy a folder, a file, or an address such as user/model."
+            self.noticed.emit(Notice("info", "What was copied is neither a path nor an address.", hint))
 
     def _build(self, name: str) -> View | DiskView:
         match name:
