@@ -45,21 +45,21 @@ def signin(
             case Said(text=text):
                 session.note(text)
 
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         seen: Account = engine.call(SignIn(token=token), tell)
     _tell(seen)
 
 
 def signout() -> None:
     """Forget the token that the studio keeps."""
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         seen: Account = engine.call(SignOut())
     _tell(seen)
 
 
 def account() -> None:
     """Who is signed in, and whether the Hub can be reached."""
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         seen: Account = engine.call(AskAccount())
     _tell(seen)
 
@@ -79,7 +79,7 @@ def publish(
             if not preview:
                 session.progress(body.text)
 
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         done: Done = engine.call(
             PublishAdapter(name=name, repo=repo, private=not public, preview=preview), tell
         )

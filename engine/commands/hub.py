@@ -38,7 +38,7 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, help="Find adapters on the Hub, fetch them, and publish your own.")
 
 Repo = Annotated[str, typer.Argument(help="USER/MODEL, USER/MODEL@REVISION, or the address of a page.")]
-Base = Annotated[str, typer.Option("--base", help="A base of the library, or its repository: user/model.")]
+Base = Annotated[str, typer.Option("--base", help="Judge for this base: one of the library, or user/model.")]
 AsBase = Annotated[bool, typer.Option("--base-model", help="A base model, not an adapter.")]
 Revision = Annotated[str, typer.Option("--revision", help="A branch, a tag or a commit.")]
 
@@ -51,9 +51,10 @@ def search(
     license: Annotated[str, typer.Option(help="As the Hub calls it: apache-2.0 ...")] = "",
     gated: Annotated[bool | None, typer.Option("--gated/--no-gated", help="Only or none of these.")] = None,
     sort: Annotated[
-        Literal["trending", "downloads", "likes", "modified"], typer.Option("--sort")
+        Literal["trending", "downloads", "likes", "modified"],
+        typer.Option("--sort", help="What comes first: the most of it, or the newest."),
     ] = "trending",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="So many at most.")] = 20,
     all: Annotated[bool, typer.Option("--all", help="What would be hidden too, with the reason.")] = False,
     base_model: AsBase = False,
 ) -> None:
@@ -70,7 +71,7 @@ def search(
         limit=limit,
         everything=all,
     )
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         page: HubPage = engine.call(query, session.show_progress)
         repos = [repo.repo for repo in page.repos]
         judged: dict[str, HubVerdict] = {}
@@ -92,7 +93,7 @@ def search(
 def show(repo: Repo, revision: Revision = "main", base: Base = "", base_model: AsBase = False) -> None:
     """Everything about one repository, with its verdict. Whether it is an adapter, its files say."""
     request = ShowHub(repo=repo, revision=revision, base=base, room="bases" if base_model else "adapters")
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         seen: HubDetails = engine.call(request, session.show_progress)
         bases = base_model or (not base and _kind(seen) == "bases")
         if bases and not base_model:
@@ -116,7 +117,7 @@ def download(
     address = parse_address(repo)
     if address and revision == "main":
         revision = address.revision
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         seen: HubDetails = engine.call(ShowHub(repo=repo, revision=revision), session.show_progress)
         room = "bases" if base_model else _room_of(seen)
         if room == "adapters" and not anew:

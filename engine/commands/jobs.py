@@ -59,14 +59,14 @@ def log(id: str) -> None:
 
 @app.command()
 def pause(id: str) -> None:
-    """Checkpoint a job and free the machine."""
+    """Let a job rest: a checkpoint is kept of a training, of a download what has come."""
     with session.engine() as engine:
         _tell(engine.call(PauseJob(id=id)))
 
 
 @app.command()
 def resume(id: str) -> None:
-    """Continue a paused, failed or held job from its newest checkpoint."""
+    """Go on with a paused, failed or held job from its newest checkpoint, or the last byte that came."""
     with session.engine() as engine:
         _tell(engine.call(ResumeJob(id=id)))
 
@@ -74,9 +74,9 @@ def resume(id: str) -> None:
 @app.command()
 def cancel(
     id: str,
-    keep: Annotated[bool, typer.Option("--keep", help="Save what it has learned so far.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Save what a training has learned so far.")] = False,
 ) -> None:
-    """Stop a job."""
+    """Give a job up; what it has made or fetched is deleted."""
     with session.engine() as engine:
         _tell(engine.call(CancelJob(id=id, keep=keep)))
 

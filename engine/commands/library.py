@@ -153,7 +153,7 @@ def updates(
     name: Annotated[list[str] | None, typer.Argument(help="Default: all from the Hub.")] = None,
 ) -> None:
     """Ask the Hub for newer revisions of what came from there."""
-    with session.engine() as engine:
+    with session.hub_engine() as engine:
         cards: list[AdapterCard] = engine.call(CheckRevisions(names=name or [])).adapters
     rows = [(card.name, card.repo, card.commit[:12], card.newer[:12] or "the newest") for card in cards]
     text = table(("name", "repository", "here", "there"), rows) or "Nothing here came from the Hub."

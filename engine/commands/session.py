@@ -15,12 +15,25 @@ import msgspec
 
 from engine.client import Client, start_engine
 from engine.formats.errors import StudioError
-from engine.messages import Body, EventBody, GaugeBody, ListMixes, MixCard, Notice, Said, Scoring
+from engine.hub.address import configured_hub
+from engine.messages import (
+    Body,
+    EngineStatus,
+    EventBody,
+    GaugeBody,
+    ListMixes,
+    MixCard,
+    Notice,
+    Said,
+    Scoring,
+    Status,
+)
 from engine.supervisor.home import Home, find_home
 
 __all__ = ["Session", "mix_card", "plain", "session", "shown", "table"]
 
 TRIES = 3
+NO_HUB = "no Hub (HF_HUB_OFFLINE)"
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"-?[\d,]*\.?\d*(?: (?:bytes|kB|MB|GB|TB))?")
@@ -38,6 +51,22 @@ class Session:
     def engine(self, on_gauge: Callable[[GaugeBody], None] = lambda body: None) -> Iterator[Client]:
         """A client of the home's engine, which is started for this command if it does not run."""
         with self._connect(on_gauge) as client:
+            yield client
+
+    @contextlib.contextmanager
+    def hub_engine(self) -> Iterator[Client]:
+        """The same to ask the Hub. StudioError where the engine, which keeps the environment that it was
+        started in, would ask another one than this command's environment names."""
+        with self.engine() as client:
+            status: EngineStatus = client.call(Status())
+            mine = configured_hub()
+            if status.hub != mine:
+                raise StudioError(
+                    "usage" if mine else "offline",
+                    f"The engine that runs here asks {status.hub or NO_HUB}; this command is to ask "
+                    f"{mine or NO_HUB}.",
+                    "End it with `adapter-studio engine stop`: the next command starts it anew.",
+                )
             yield client
 
     def _connect(self, on_gauge: Callable[[GaugeBody], None]) -> Client:

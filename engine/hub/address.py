@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from huggingface_hub import constants
 
-__all__ = ["Address", "is_repo", "is_revision", "parse_address"]
+__all__ = ["Address", "configured_hub", "is_repo", "is_revision", "parse_address"]
 
 HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 
@@ -27,6 +27,11 @@ class Address:
 
     repo: str
     revision: str = "main"
+
+
+def configured_hub() -> str:
+    """The address of the Hub that this process asks, "" where HF_HUB_OFFLINE lets it ask none."""
+    return "" if constants.is_offline_mode() else constants.ENDPOINT
 
 
 def parse_address(text: str) -> Address | None:

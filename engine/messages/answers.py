@@ -66,6 +66,8 @@ class Done(Struct, frozen=True):
 
 
 class EngineStatus(Struct, frozen=True):
+    """``hub`` is the address of the Hub that it asks, "" where it may ask none (HF_HUB_OFFLINE)."""
+
     running: bool
     pid: int
     protocol: int
@@ -73,6 +75,7 @@ class EngineStatus(Struct, frozen=True):
     home: str
     detached: bool
     runtimes: list[RuntimeCard]
+    hub: str = ""
 
 
 class Doctor(Struct, frozen=True):

@@ -86,8 +86,8 @@ class Admission:
             if isinstance(other, Download) and _fetched(other) == _fetched(spec):
                 raise StudioError(
                     "usage",
-                    f"{spec.repo} is already being downloaded: that is {record.job.state}.",
-                    "Follow, resume or cancel that download.",
+                    f"{spec.repo} is already being downloaded, as {other.out}: that is {record.job.state}.",
+                    "Follow, resume or cancel that download; `adapter-studio jobs list` shows it.",
                 )
         cards = self._library.adapters() if spec.room == "adapters" else self._library.bases()
         known = next((card for card in cards if card.name == spec.out), None)

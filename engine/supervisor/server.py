@@ -16,6 +16,7 @@ import psutil
 
 from engine import messages
 from engine.formats.errors import StudioError
+from engine.hub.address import configured_hub
 from engine.hub.client import Hub
 from engine.hub.token import Tokens
 from engine.messages import Upward
@@ -186,6 +187,7 @@ class Engine:
             home=str(self._home.root),
             detached=self._detached,
             runtimes=self._runtimes.cards(),
+            hub=configured_hub(),
         )
 
     def _stop_soon(self) -> None:

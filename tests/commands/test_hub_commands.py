@@ -245,6 +245,17 @@ def test_no_token_in_logs_or_argument_lists(studio, hub):
     studio("hub", "signout")
 
 
+def test_an_engine_that_asks_another_hub_is_not_asked_for_this_one(studio):
+    for name, value, code in (
+        ("HF_HUB_OFFLINE", "1", "offline"),
+        ("HF_ENDPOINT", "http://127.0.0.1:9", "usage"),
+    ):
+        said = Studio.run(studio, "hub", "search", "sort", "--json", env=studio.environment | {name: value})
+        error = json.loads(said.stdout)["error"]
+        assert error["code"] == code and said.returncode == (2 if code == "usage" else 1)
+        assert studio.environment["HF_ENDPOINT"] in error["message"] and "engine stop" in error["hint"]
+
+
 def test_offline_says_so_and_the_library_works(studio, hub):
     hub.down()
     try:
