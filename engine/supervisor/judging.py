@@ -24,6 +24,7 @@ from engine.formats.errors import AdapterError, StudioError
 from engine.formats.fit import is_called, judge, judge_error
 from engine.formats.footprint import footprint, read_sizes
 from engine.hub.address import is_repo, parse_address
+from engine.hub.modules import ModulesPeek, peek_modules, read_modules
 from engine.hub.peek import BasePeek, Peek, newest, peek_adapter, peek_base
 from engine.hub.text import clean
 from engine.hub.verdict import adapter_verdict, wished_base
@@ -48,18 +49,21 @@ FRESH = 300.0
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _AWAY = ("offline", "limited")
-_Found = TypeVar("_Found", Peek, BasePeek)
+_Found = TypeVar("_Found", Peek, BasePeek, ModulesPeek)
 
 
 @dataclass
 class _Asking:
-    """One request: the base that was ``chosen`` (None: it is not here), or of bases the machine; and why the
-    Hub could not be asked, once it could not."""
+    """One request: the base that was ``chosen``, by its ``shapes`` or ``unknown``, why these cannot be told,
+    and its repository where it is ``absent`` from the library; or of bases the machine; and why the Hub could
+    not be asked, once it could not."""
 
-    base: BaseCard | None
-    chosen: bool
     machine: Machine | None
     token: str | None
+    chosen: bool = False
+    shapes: BaseShapes | None = None
+    unknown: str = ""
+    absent: str = ""
     away: StudioError | None = None
 
 
@@ -92,11 +96,11 @@ class Judging:
 
     async def _judge_all(self, body: messages.JudgeHub, say: Say) -> list[HubVerdict]:
         ask = _Asking(
-            base=self._find_base(body.base) if body.base else None,
-            chosen=bool(body.base),
             machine=await asyncio.to_thread(this_machine) if body.room == "bases" else None,
             token=await in_thread(self._token, SECONDS),
         )
+        if body.base and body.room == "adapters":
+            await self._choose(body.base, ask)
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(text: str) -> HubVerdict:
@@ -124,14 +128,40 @@ class Judging:
         if not is_repo(repo):
             raise StudioError("usage", "That is not the name of a repository.", "One looks like user/model.")
         if ask.machine is not None:
-            return _judge_base(await self._look(repo, revision, peek_base, BasePeek, ask), ask.machine)
-        peek = await self._look(repo, revision, peek_adapter, Peek, ask)
-        card = ask.base if ask.chosen else self._meant(wished_base(peek))
-        shapes = await asyncio.to_thread(self._shapes_of, card) if card else None
-        return await asyncio.to_thread(adapter_verdict, peek, shapes)
+            seen = await self._look("bases", repo, revision, peek_base, BasePeek, ask)
+            return _judge_base(seen, ask.machine)
+        peek = await self._look("adapters", repo, revision, peek_adapter, Peek, ask)
+        shapes = ask.shapes
+        if not ask.chosen and (card := self._meant(wished_base(peek))):
+            shapes = await asyncio.to_thread(self._shapes_of, card)
+        verdict = await asyncio.to_thread(adapter_verdict, peek, shapes)
+        if ask.unknown and verdict.fit.verdict == "amber" and peek.fit is None:
+            return with_fields(verdict, fit=Fit(verdict="amber", reason=ask.unknown))
+        if ask.absent and verdict.fit.verdict == "green":
+            reason = f"{verdict.fit.reason} {ask.absent} is not in the library yet."
+            return with_fields(verdict, fit=Fit(verdict="green", reason=reason))
+        return verdict
+
+    async def _choose(self, wish: str, ask: _Asking) -> None:
+        """Find the base that a person names: here, else on the Hub. StudioError for what is no name."""
+        ask.chosen = True
+        card = self._find_base(wish)
+        if card is not None:
+            ask.shapes = await asyncio.to_thread(self._shapes_of, card)
+            return
+        address = parse_address(wish)
+        if address is None:
+            raise StudioError("usage", "That is not the name of a base.", "One looks like user/model.")
+        try:
+            where = address.repo, address.revision
+            seen = await self._look("modules", *where, peek_modules, ModulesPeek, ask)
+            ask.shapes, ask.absent = await asyncio.to_thread(read_modules, seen), address.repo
+        except StudioError as error:
+            ask.unknown = str(error)
 
     async def _look(
         self,
+        room: str,
         repo: str,
         revision: str,
         peek: Callable[[str, str, str | None], _Found],
@@ -139,7 +169,6 @@ class Judging:
         ask: _Asking,
     ) -> _Found:
         """What can be read of a repository: kept from the last time where its commit is still the same."""
-        room = "adapters" if ask.machine is None else "bases"
         known = self._known(room, repo, revision if _COMMIT.fullmatch(revision) else "", kind)
         if known and (known.commit == revision or self._is_fresh(room, repo, revision)):
             return known

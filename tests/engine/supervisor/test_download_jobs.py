@@ -86,7 +86,7 @@ def test_a_second_download_of_the_same_is_refused(studio, files):
             studio.submit(repo, out, revision=revision)
         assert refusal.value.code == "usage" and refusal.value.hint
     studio.ask(m.PauseJob(id=key))
-    with pytest.raises(StudioError, match="already being downloaded, as .*: that is paused"):
+    with pytest.raises(StudioError, match=r"already being downloaded, as .*: that is paused"):
         studio.submit("ada/same", "two")
 
 

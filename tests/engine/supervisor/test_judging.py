@@ -221,6 +221,22 @@ def test_the_base_that_is_meant(hub, desk):
         desk.judge("ada/named", base="nowhere")
 
 
+def test_a_base_that_is_only_on_the_hub_is_looked_into_once(hub, desk):
+    base = {path.name: path for path in (STARTER / "base").iterdir()}
+    hub.add("org/base", base)
+    hub.add("ada/fits", adapter(base_model_name_or_path="org/base"))
+    hub.add("ada/other", adapter(factors(width=64), base_model_name_or_path="org/base"))
+    fits, other = desk.judge("ada/fits", "ada/other", base="org/base")
+    assert fits.fit.verdict == "green" and fits.fit.reason.endswith("org/base is not in the library yet.")
+    assert other.fit.verdict == "red" and "org/base" in other.fit.reason
+    hub.forget()
+    assert desk.judge("ada/fits", base="https://huggingface.co/org/base")[0].fit == fits.fit
+    assert read(hub) == 0
+    hub.add("org/guarded", base, gated=True)
+    (fits,) = desk.judge("ada/fits", base="org/guarded")
+    assert fits.fit.verdict == "amber" and "org/guarded is gated" in fits.fit.reason and fits.rank == 4
+
+
 def test_too_many_are_refused(desk):
     with pytest.raises(StudioError) as caught:
         desk.judge(*["a/b"] * 1001)
