@@ -31,6 +31,7 @@ __all__ = [
     "Landing",
     "fingerprint",
     "inspect_folder",
+    "is_foreign",
     "read_folder",
 ]
 
@@ -58,6 +59,22 @@ def inspect_folder(path: Path) -> messages.Inspection:
         tensors=len(file.contents.tensors),
         bytes=(folder / WEIGHTS).stat().st_size,
     )
+
+
+def is_foreign(source: Path) -> bool:
+    """Whether what lies there has to be converted. AdapterError with the nearest reason when that is not
+    possible."""
+    try:
+        read_folder(source)
+    except AdapterError as refusal:
+        try:
+            if recognise(source) is not None:
+                return True
+        except AdapterError as reason:
+            if reason.code == "refused" or not (source / CONFIG).exists() or not (source / WEIGHTS).exists():
+                raise
+        raise refusal from None
+    return False
 
 
 def _say_kind(file: AdapterFile) -> str:

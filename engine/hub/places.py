@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.formats.adapter_file import inspect_folder, read_folder
+from engine.formats.adapter_file import is_foreign
 from engine.formats.base_config import check_config, parse_object
 from engine.formats.files import sync_folder
 from engine.hub.cache import Cache
@@ -87,9 +87,7 @@ class _Quarantine:
         return sha256
 
     def finish(self, revision: str) -> Path:
-        # What can be converted is looked at by the library, which knows how.
-        if inspect_folder(self.folder).verdict != "convert":
-            read_folder(self.folder)
+        is_foreign(self.folder)  # which raises; what can be converted the library will
         return self.folder
 
     def _cached(self, file: PlannedFile) -> Path | None:

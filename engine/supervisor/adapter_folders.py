@@ -22,10 +22,11 @@ from engine.formats.adapter_file import (
     AdapterFile,
     fingerprint,
     inspect_folder,
+    is_foreign,
     read_folder,
 )
-from engine.formats.convert import convert, recognise
-from engine.formats.errors import AdapterError, StudioError
+from engine.formats.convert import convert
+from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder, sha256_file
 from engine.formats.plain import refuse_link
 from engine.messages import AdapterCard
@@ -83,7 +84,7 @@ def make_ready(
 
 def _fill(source: Path, work: Path) -> str:
     """Fill the empty folder ``work``. Returns the format that the adapter came in, "" for PEFT's own."""
-    if not _is_foreign(source):
+    if not is_foreign(source):
         _copy_files(source, work)
         return ""
     made = work / "converted"
@@ -95,21 +96,6 @@ def _fill(source: Path, work: Path) -> str:
         refuse_link(source / README)
         shutil.copyfile(source / README, work / README)
     return came
-
-
-def _is_foreign(source: Path) -> bool:
-    """Whether it has to be converted. AdapterError with the nearest reason when that is not possible."""
-    try:
-        read_folder(source)
-    except AdapterError as refusal:
-        try:
-            if recognise(source) is not None:
-                return True
-        except AdapterError as reason:
-            if reason.code == "refused" or not (source / CONFIG).exists() or not (source / WEIGHTS).exists():
-                raise
-        raise refusal from None
-    return False
 
 
 def _hashes_of(source: Path) -> dict[str, str]:

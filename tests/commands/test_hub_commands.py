@@ -166,9 +166,14 @@ def test_a_stopped_download_keeps_what_has_come_and_goes_on(studio, hub):
     assert "already here" in error["message"] and "--replace" in error["hint"]
 
 
-def test_download_of_what_is_neither_is_refused_with_a_reason(studio):
+def test_download_of_what_is_neither_is_refused_with_a_reason(studio, hub):
     error = studio("hub", "download", "ada/neither", code=1)["error"]
     assert "neither an adapter nor a base" in error["message"]
+    shape = b'"dtype":"F32","shape":[2,2],"data_offsets":'
+    head = b'{"lora_unet_down_blocks_0.lora_down.weight":{' + shape + b"[0,16]}}"
+    hub.add("ada/drawing", {"style.safetensors": len(head).to_bytes(8, "little") + head + bytes(16)})
+    error = studio("hub", "download", "ada/drawing", code=1)["error"]
+    assert "diffusion model" in error["message"] and error["hint"]
     error = studio("hub", "download", "ada/guarded", code=1)["error"]
     assert error["code"] == "gated" and "ada/guarded" in error["hint"]
 
