@@ -1,7 +1,10 @@
 """An adapter on its way to the Hub: what arrives, what its card says, and who may not."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from engine.hub.model_card import base_name, model_card
 from engine.hub.publish import publish
 from engine.hub.session import api_with
 from engine.messages import AdapterCard, BaseCard, Provenance
+from engine.supervisor.starter import STARTER
 from tests.engine.hub.repos import ADAPTER
 
 # The client sends files in a way that its HTTP layer no longer likes.
@@ -233,3 +237,26 @@ def test_a_vision_adapter_loads_with_its_own_class():
     assert "AutoModelForImageClassification" in text and front_matter(text)["pipeline_tag"] == (
         "image-classification"
     )
+
+
+LOAD = """
+import sys, torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+def logits(adapter):
+    base = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+    with torch.no_grad():
+        return PeftModel.from_pretrained(base, adapter).eval()(torch.tensor([[5, 9, 3, 7]])).logits
+
+sys.exit(not torch.equal(logits("ada/mine"), logits(sys.argv[2])))
+"""
+
+
+def test_what_was_published_loads_in_peft_from_the_hub(send, site):
+    send("ada/mine", private=False)
+    command = [sys.executable, "-c", LOAD, str(STARTER / "base"), str(ADAPTER)]
+    done = subprocess.run(
+        command, env=os.environ | site.environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
