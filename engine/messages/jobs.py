@@ -16,6 +16,7 @@ __all__ = [
     "JobSpec",
     "LogLine",
     "ScoreMix",
+    "TrainDylora",
     "TrainGate",
     "TrainJoint",
     "TrainLora",
@@ -36,6 +37,33 @@ class TrainLora(Struct, frozen=True):
     alpha: float | None = None
     targets: list[str] = []
     rslora: bool = False
+    steps: int = 300
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.0
+    max_length: int = 256
+    seed: int = 0
+    checkpoint_seconds: float = 5.0
+
+
+class TrainDylora(Struct, frozen=True):
+    """Train one adapter that works at every rank from ``low`` to ``rank`` (DyLoRA, arXiv 2210.07558).
+
+    Each step trains at one rank b, drawn uniformly or so that low ranks come more often ("geometric"), at
+    a scale of ``alpha`` / b. ``mode`` "full" trains columns 1 to b in it, "frozen" column b alone. The rest
+    as in TrainLora.
+    """
+
+    base: str
+    data: str
+    out: str
+    rank: int = 8
+    low: int = 1
+    draw: Literal["uniform", "geometric"] = "uniform"
+    mode: Literal["full", "frozen"] = "full"
+    alpha: float | None = None
+    targets: list[str] = []
     steps: int = 300
     batch_size: int = 32
     learning_rate: float = 3e-3
@@ -202,7 +230,7 @@ class Download(Struct, frozen=True):
     replace: bool = False
 
 
-JobSpec = TrainLora | TrainRouter | TrainJoint | TrainGate | ScoreMix | ExportMix | Download
+JobSpec = TrainLora | TrainDylora | TrainRouter | TrainJoint | TrainGate | ScoreMix | ExportMix | Download
 
 
 class Job(Struct, frozen=True):

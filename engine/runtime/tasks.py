@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
+from engine.dylora import DyloraTask
 from engine.formats.adapter_file import fingerprint
 from engine.formats.dataset import read_rows
 from engine.formats.files import sha256_file
 from engine.formats.mix_file import MIXER
 from engine.lora import Adapter, read_adapter
-from engine.messages import StartJob, TrainGate, TrainJoint, TrainLora, TrainRouter
+from engine.messages import StartJob, TrainDylora, TrainGate, TrainJoint, TrainLora, TrainRouter
 from engine.mixer import Router, load_mix
 from engine.mixer.joint import JointTask
 from engine.mixer.own_gate import GateTask
@@ -26,11 +27,12 @@ from engine.training import LoraTask, Settings
 
 __all__ = ["TASKS", "Training", "TrainingSpec", "job_hash", "make_task", "settings_of"]
 
-TrainingSpec = TrainLora | TrainRouter | TrainJoint | TrainGate
+TrainingSpec = TrainLora | TrainDylora | TrainRouter | TrainJoint | TrainGate
 Training = LoraTask | RouterTask | JointTask | GateTask
 
 TASKS: dict[type, type] = {
     TrainLora: LoraTask,
+    TrainDylora: DyloraTask,
     TrainRouter: RouterTask,
     TrainJoint: JointTask,
     TrainGate: GateTask,
@@ -48,6 +50,8 @@ def make_task(base: Base, spec: TrainingSpec, paths: Mapping[str, str]) -> Train
     match spec:
         case TrainLora():
             return LoraTask(model, tokenizer, rows, **options)
+        case TrainDylora():
+            return DyloraTask(model, tokenizer, rows, **options)
         case TrainGate():
             adapter = read_adapter(paths[f"adapter:{spec.adapter}"])
             return GateTask(model, tokenizer, rows, adapter, **options)

@@ -15,6 +15,7 @@ from engine.messages import (
     JobSpec,
     LibraryKind,
     MixCard,
+    TrainDylora,
     TrainGate,
     TrainJoint,
     TrainLora,
@@ -29,12 +30,14 @@ _ADD = {"adapters": "adapters import", "bases": "bases add", "mixes": "mix impor
 
 _TRAINING: dict[type, str] = {
     TrainLora: "train lora",
+    TrainDylora: "train dylora",
     TrainGate: "train gate",
     TrainRouter: "mix train",
     TrainJoint: "mix train --joint",
 }
 _UNSAYABLE: dict[type, set[str]] = {
     TrainLora: {"warmup", "weight_decay"},
+    TrainDylora: {"warmup", "weight_decay"},
     TrainGate: {"warmup", "weight_decay"},
     TrainJoint: {"alpha"},
     TrainRouter: set(),
@@ -78,7 +81,7 @@ def _command_of_spec(raw: Mapping[str, Any]) -> str:
             return shlex.join([PROGRAM, "mix", "drop", mix, "--expert", expert, "--out", out])
         case TrainRouter(extend=mix) if mix:
             words, passed_over = ["mix", "extend", mix], _NO_MATTER | _OF_THE_MIX
-        case TrainLora() | TrainGate() | TrainRouter() | TrainJoint():
+        case TrainLora() | TrainDylora() | TrainGate() | TrainRouter() | TrainJoint():
             words, passed_over = _TRAINING[type(spec)].split(), _NO_MATTER
         case _:
             return ""

@@ -18,6 +18,7 @@ from engine.messages import (
     Job,
     JobSpec,
     ScoreMix,
+    TrainDylora,
     TrainGate,
     TrainJoint,
     TrainLora,
@@ -47,6 +48,7 @@ DOWNLOADER = "the downloader"
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "rank": (1, 1024),
+    "low": (1, 1024),
     "alpha": (1e-6, 1e6),
     "steps": (1, 10_000_000),
     "epochs": (1, 10_000),
@@ -72,6 +74,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 
 _KINDS = {
     TrainLora: "lora",
+    TrainDylora: "dylora",
     TrainRouter: "router",
     TrainJoint: "joint",
     TrainGate: "gate",
@@ -114,7 +117,7 @@ def title_of(spec: JobSpec) -> str:
 def room_of(spec: JobSpec) -> Room | None:
     """Where in the library the result of a job will live; None when it is nothing for the library."""
     match spec:
-        case TrainLora() | TrainGate():
+        case TrainLora() | TrainDylora() | TrainGate():
             return "adapters"
         case TrainRouter() | TrainJoint():
             return "mixes"
@@ -138,8 +141,8 @@ def reached(job: Job, step: int, before: str) -> str:
 def data_of(spec: JobSpec) -> dict[str, str]:
     """{key in the job's paths: data set as the person named it}."""
     match spec:
-        case TrainLora(data=data) | TrainGate(data=data) | TrainRouter(data=data):
-            return {"data": data} if data else {}
+        case TrainLora() | TrainDylora() | TrainGate() | TrainRouter():
+            return {"data": spec.data} if spec.data else {}
         case TrainJoint(domains=domains):
             return {f"data:{domain.expert}": domain.data for domain in domains}
         case ScoreMix(data=sets, train=train):
@@ -153,7 +156,7 @@ def data_of(spec: JobSpec) -> dict[str, str]:
 def parts_of(spec: JobSpec) -> tuple[list[str], str]:
     """The adapters of the library that a job reads, and the mix ("" for none)."""
     match spec:
-        case TrainLora() | Download():
+        case TrainLora() | TrainDylora() | Download():
             return [], ""
         case TrainRouter(experts=experts, extend=mix):
             return experts, mix
@@ -179,8 +182,8 @@ def experts_of(spec: JobSpec) -> tuple[dict[str, str], str]:
 def planned_steps(spec: JobSpec, rows: Mapping[str, int]) -> int:
     """Optimizer steps of a job whose data sets have so many rows; 0 where only the work itself can tell."""
     match spec:
-        case TrainLora(steps=steps) | TrainJoint(steps=steps) | TrainGate(steps=steps):
-            return steps
+        case TrainLora() | TrainDylora() | TrainJoint() | TrainGate():
+            return spec.steps
         case TrainRouter(steps=None):
             return spec.epochs * math.ceil(min(rows.get("data", 0), spec.max_examples) / spec.batch_size)
         case TrainRouter(steps=int(steps)):
@@ -201,6 +204,13 @@ def check_spec(spec: JobSpec) -> None:
                 "usage", f"The {name} cannot be {value:g}.", f"Choose a value from {low:g} to {high:g}."
             )
     match spec:
+        case TrainDylora(low=low, rank=rank):
+            if low > rank:
+                raise StudioError(
+                    "usage",
+                    f"The lowest rank, {low}, is above the highest, {rank}.",
+                    f"Choose a lowest rank from 1 to {rank}.",
+                )
         case TrainRouter():
             _check_router(spec, untrained)
         case TrainJoint(domains=domains):

@@ -14,7 +14,7 @@ from engine.client import find_engine, wait_for_end
 from engine.commands import mix_training, train
 from engine.commands.program import run
 from engine.commands.session import shown, table
-from engine.messages import AdapterCard, Domain, TrainGate, TrainJoint, TrainLora, TrainRouter
+from engine.messages import AdapterCard, Domain, TrainDylora, TrainGate, TrainJoint, TrainLora, TrainRouter
 from engine.supervisor.entry import Entry, Origin
 from engine.supervisor.home import Home
 from engine.supervisor.recipe import command_for
@@ -160,6 +160,9 @@ SPECS = [
     TrainLora(
         base="b", data="d d", out="o", rank=4, alpha=2.5, targets=["q_proj", "v_proj"], rslora=True, steps=7,
         seed=3,
+    ),
+    TrainDylora(
+        base="b", data="d", out="o", rank=6, low=2, draw="geometric", mode="frozen", alpha=12.0, steps=9,
     ),
     TrainGate(base="b", adapter="a", data="d", out="o", router_input="local", learning_rate=1e-4),
     TrainRouter(

@@ -23,6 +23,7 @@ from engine.messages import (
     Route,
     ScoreMix,
     StartJob,
+    TrainDylora,
     TrainGate,
     TrainJoint,
     TrainLora,
@@ -95,6 +96,29 @@ def test_steps_are_counted_as_they_were_promised():
     spec = TrainRouter(base="tiny", experts=["a"], data="x", out="m", epochs=3, batch_size=8)
     assert settings_of(spec, 17).steps == 9
     assert settings_of(TrainLora(base="tiny", data="x", out="a", steps=7), 17).steps == 7
+
+
+def test_dylora_training_goes_on_bit_for_bit_and_tells_each_ranks_loss(start):
+    spec = TrainDylora(base="tiny", data="copy", out="every", rank=3, steps=8, alpha=6.0, **QUICK)
+    calm = start(spec, "calm")
+    ended = calm.finish()
+    metrics = [each for report in calm.of(JobStep) for each in report.metrics]
+    assert len(metrics) == 8
+    for each in metrics:
+        assert each[f"loss at {each['rank']:.0f}"] == each["loss"]
+    assert ended.result["ranks"] == [1, 3] and ended.result["name"] == "every"
+    first = start(spec, "cut")
+    first.until(lambda: first.run._reports.step == 5)
+    first.run.mailbox.post("pause")
+    assert first.finish().outcome == "paused"
+    again = start(spec, "cut", epoch=2, checkpoint=first.of(JobCheckpoint)[-1].folder)
+    output = Path(again.finish().output)
+    whole, resumed = (
+        load_file(folder / "adapter_model.safetensors") for folder in (Path(ended.output), output)
+    )
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    adapter = read_adapter(output)
+    assert (adapter.kind, adapter.rank, adapter.config.alpha) == ("dylora", 3, 6.0)
 
 
 def test_joint_training_makes_a_mix_that_plays(start, base, voices, copy_task):
