@@ -126,7 +126,7 @@ def download(
     job = _fetch(Download(repo=seen.repo.repo, out=out, room=room, revision=revision, replace=anew))
     result = {"name": job.name} | job.result | {"job": job.id}
     resumed = result.get("resumed_from") or 0
-    before = f", {as_size(resumed)} of it from an earlier try" if resumed else ""
+    before = f", {as_size(resumed)} were here already" if resumed else ""
     lines = [
         f"{result['name']} is in the library: {as_size(result.get('bytes', 0))} fetched{before}, verified, "
         f"at {result.get('revision', '')[:12]}.",
@@ -165,8 +165,8 @@ def _check_new(seen: HubDetails, cards: list[AdapterCard]) -> None:
             raise StudioError(
                 "usage",
                 f"{repo} is already here, as {card.name}, at this very commit ({commit[:12]}).",
-                f"Use {card.name}, rename it with `adapter-studio adapters rename {card.name} NAME`, "
-                "or say --replace to fetch it anew.",
+                f"Use {card.name}, or rename it: adapter-studio adapters rename {card.name} NAME. To "
+                f"fetch it anew: adapter-studio hub download {repo} --replace",
             )
 
 

@@ -10,7 +10,7 @@ import huggingface_hub as hf
 from huggingface_hub import constants
 
 from engine.formats.errors import StudioError
-from engine.hub.address import parse_address
+from engine.hub.address import is_repo, parse_address
 from engine.hub.errors import asking
 from engine.hub.listing import Room, count, read_repo
 from engine.hub.plan import selection
@@ -82,6 +82,7 @@ class Hub:
         api = api_with(token)
         with asking(repo):
             info = api.model_info(repo, revision=revision, securityStatus=True, files_metadata=True)
+            repo = info.id if is_repo(info.id) else repo  # it may have been renamed
             card = _read_card(repo, _commit(info), token)
             return HubDetails(
                 repo=read_repo(info, room),

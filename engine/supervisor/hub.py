@@ -73,6 +73,7 @@ class HubDesk:
             raise StudioError("usage", "That is not the name of a repository.", "One looks like user/model.")
         revision = body.revision if body.revision != "main" else revision
         details = await in_thread(lambda: self._hub.show(repo, revision, body.room), SECONDS)
+        repo = details.repo.repo
         have = self._here(body.room).get(repo, "")
         return replace(
             details,

@@ -130,6 +130,16 @@ def test_a_base_is_shown_as_one(studio, hub):
     assert "parameters" in said and "868,864" in said and "rank" not in said
 
 
+def test_a_renamed_repository_is_shown_under_its_new_name(studio, hub):
+    new = studio("hub", "show", "ada/sort")
+    hub.fault(
+        "/api/models/ada/before/*", redirect=f"{hub.endpoint}/api/models/ada/sort/revision/main?blobs=1"
+    )
+    seen = studio("hub", "show", "ada/before")
+    assert (seen["repo"], seen["address"]) == ("ada/sort", new["address"])
+    assert (seen["verdict"], seen["have"]) == (new["verdict"], new["have"])
+
+
 def test_an_address_of_another_site_is_no_word_to_search_for(studio):
     error = studio("hub", "search", "https://example.org/ada/sort", code=2)["error"]
     assert error["code"] == "usage" and "no address" in error["message"]
@@ -164,6 +174,9 @@ def test_a_stopped_download_keeps_what_has_come_and_goes_on(studio, hub):
     assert "base" in {base["name"] for base in studio("bases", "list")["bases"]}
     error = studio("hub", "download", "studio/base", code=2)["error"]
     assert "already here" in error["message"] and "--replace" in error["hint"]
+    error = studio("hub", "download", "studio/base", "--name", "other", code=2)["error"]
+    assert "as base" in error["message"] and "bases rename base other" in error["hint"]
+    assert "base" in {base["name"] for base in studio("bases", "list")["bases"]}
 
 
 def test_download_of_what_is_neither_is_refused_with_a_reason(studio, hub):
