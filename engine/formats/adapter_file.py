@@ -37,12 +37,13 @@ __all__ = [
 
 
 def inspect_folder(path: Path) -> messages.Inspection:
-    """What a folder, or a weights file, holds and whether it can be used.
+    """What a folder, or a weights file, holds and whether it can be used; a file that PEFT or we write beside
+    the weights stands for its folder.
 
     "convert": ``engine.formats.convert`` makes an adapter of it. The facts (rank, targets, base) are given as
     far as they can be known, also of one that is refused.
     """
-    folder = path.parent if path.name == WEIGHTS and path.is_file() else path
+    folder = path.parent if path.name in (CONFIG, WEIGHTS, STUDIO, GATE) and path.is_file() else path
     try:
         file = read_folder(folder)
     except (AdapterError, OSError) as error:

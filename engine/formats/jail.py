@@ -7,6 +7,7 @@ that the system has, and only then reads what it is to work on.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -24,11 +25,13 @@ import msgspec
 from engine import messages
 from engine.formats import walls
 from engine.formats.errors import AdapterError, DataError, StudioError
+from engine.formats.files import explain_os_error
 
 __all__ = ["run"]
 
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV")
 MAX_ANSWER = 256 << 20
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def run(
@@ -46,12 +49,13 @@ def run(
     The child can open nothing but ``read`` (files or folders), the folders ``write`` and Python's own
     library, sees nothing of this process's environment, and has no network and no way to start a program:
     ``walls.available()`` says what of that this system can enforce. It may take ``seconds`` of time,
-    ``memory`` bytes above what Python takes by itself, and write ``file_size`` bytes into a file. A
-    StudioError of the work's own comes back as such; everything else that goes wrong is
-    StudioError("refused") with the child's last words as detail.
+    ``memory`` bytes above what Python takes by itself, and write ``file_size`` bytes into a file. It dies
+    with this process. A StudioError of the work's own, or a full disk, comes back as such; everything else
+    that goes wrong is StudioError("refused") with the child's last words as detail.
     """
     order = {
         "module": module,
+        "parent": os.getpid(),
         "seconds": seconds,
         "memory": memory,
         "read": [str(path) for path in read],
@@ -111,6 +115,7 @@ def _as_error(raw: bytes) -> StudioError:
 
 def _in_child() -> None:
     order: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    walls.die_with(order["parent"])
     module = importlib.import_module(order["module"])
     read, write = ([Path(path) for path in order[key]] for key in ("read", "write"))
     there = walls.available()
@@ -124,6 +129,10 @@ def _in_child() -> None:
         answer = b"+" + module.in_jail(sys.stdin.buffer.read())
     except StudioError as error:
         answer = b"-" + msgspec.json.encode(error.as_message())
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        answer = b"-" + msgspec.json.encode(explain_os_error(error, "working on this file").as_message())
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()
 

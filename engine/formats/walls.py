@@ -7,12 +7,13 @@ import contextlib
 import ctypes
 import os
 import platform
+import signal
 import struct
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["available", "close_files", "close_system", "limit"]
+__all__ = ["available", "close_files", "close_system", "die_with", "limit"]
 
 # Landlock's system calls have the same numbers everywhere (linux/landlock.h).
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -24,7 +25,7 @@ _RIGHTS = {
     3: 15,
     4: 15,
 }  # kinds of access to files that each version knows; 16 from the fifth on
-_SET_DUMPABLE, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES = 4, 22, 38
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES = 1, 4, 22, 38
 _SECCOMP, _GET_ACTION_AVAILABLE = {"x86_64": 317, "aarch64": 277}, 2
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # EPERM
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -56,6 +57,15 @@ def available() -> dict[str, str]:
         if _has_seccomp():
             found["seccomp"] = f"{len(_CALLS[platform.machine()])} system calls allowed"
     return found
+
+
+def die_with(parent: int) -> None:
+    """On Linux the system ends this process with the one that started it, so that nothing goes on writing
+    into a folder that a new engine has swept. SystemExit if that has gone already."""
+    if sys.platform == "linux":
+        _prctl(_SET_PDEATHSIG, signal.SIGKILL, None)
+        if os.getppid() != parent:
+            sys.exit("The process that asked for this work has gone.")
 
 
 def limit(*, memory: int, seconds: float, file_size: int, files: int = 32) -> None:

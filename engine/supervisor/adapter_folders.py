@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+import os
 import shutil
 import sys
 import uuid
@@ -25,10 +27,10 @@ from engine.formats.adapter_file import (
     is_foreign,
     read_folder,
 )
-from engine.formats.convert import convert
-from engine.formats.errors import StudioError
+from engine.formats.convert import convert, recognise
+from engine.formats.errors import AdapterError, StudioError
 from engine.formats.files import atomic_folder, sha256_file
-from engine.formats.plain import refuse_link
+from engine.formats.plain import open_plain, refuse_link
 from engine.messages import AdapterCard
 from engine.supervisor.entry import Entry, Origin, write_note
 from engine.supervisor.folders import hashes
@@ -40,13 +42,16 @@ __all__ = [
     "Ready",
     "adapter_card",
     "copy_adapter",
-    "export_at_rank",
     "make_ready",
     "own_files",
+    "write_in_order",
 ]
 
 ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, GATE, README)
 """All that is ever taken from an adapter's folder; its gate is the one that it brings into a mix."""
+
+LARGEST_BESIDE = 64 << 20
+"""Bytes of a file beside the weights: a gate has one number for each input of a projection."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,10 @@ def make_ready(
     what is known. AdapterError when it is refused, StudioError("disk") when it does not fit."""
     folder = tmp / f"{place.name}-{uuid.uuid4().hex}"
     with atomic_folder(folder, doing="copying the adapter") as work:
-        converted = _fill(given, work)
+        converted, originals = _fill(given, work)
         sound = check_sound(work)
-        if converted and not origin.files:
-            origin = replace(origin, files=_hashes_of(given))
+        if not origin.files:
+            origin = replace(origin, files=originals)
         facts = {"name": place.name, "path": str(place), "converted": converted, "added": origin.time}
         card = adapter_card(work, **facts | known)
         entry = Entry(
@@ -82,36 +87,43 @@ def make_ready(
     return Ready(folder, entry, dataclasses.replace(sound.file, folder=folder))
 
 
-def _fill(source: Path, work: Path) -> str:
-    """Fill the empty folder ``work``. Returns the format that the adapter came in, "" for PEFT's own."""
-    if not is_foreign(source):
+def _fill(source: Path, work: Path) -> tuple[str, dict[str, str]]:
+    """Fill the empty folder ``work``. Returns the format that the adapter came in and {file: sha256} of what
+    was converted; "" and {} for PEFT's own."""
+    foreign = recognise(source) if is_foreign(source) else None
+    if foreign is None:
         _copy_files(source, work)
-        return ""
+        return "", {}
     made = work / "converted"
     came = convert(source, made)
     for file in made.iterdir():
         file.rename(work / file.name)
     made.rmdir()
-    if (source / README).is_file():
-        refuse_link(source / README)
-        shutil.copyfile(source / README, work / README)
-    return came
-
-
-def _hashes_of(source: Path) -> dict[str, str]:
-    files = [source] if source.is_file() else sorted(source.iterdir())
-    return {
-        file.name: sha256_file(file)
-        for file in files
-        if file.is_file() and file.suffix.lower() in (".json", ".safetensors", ".bin", ".pt", ".pth", ".ckpt")
-    }
+    refuse_link(source / README)
+    if (source / README).exists():
+        _copy_plain(source / README, work / README)
+    files = [file for file in (foreign.weights, foreign.weights.with_name(CONFIG)) if file.is_file()]
+    return came, {file.name: sha256_file(file) for file in files}
 
 
 def _copy_files(source: Path, work: Path) -> None:
     for file in own_files(source):
-        if file.is_file():
-            refuse_link(file)
-            shutil.copyfile(file, work / file.name)
+        refuse_link(file)
+        if file.exists():
+            _copy_plain(file, work / file.name)
+
+
+def _copy_plain(file: Path, target: Path) -> None:
+    """Copy an ordinary file. AdapterError for any other, and for one that is far larger than its like."""
+    with open_plain(file) as source:
+        if file.name != WEIGHTS and os.fstat(source.fileno()).st_size > LARGEST_BESIDE:
+            raise AdapterError(
+                f"{file.name} is larger than {LARGEST_BESIDE >> 20} MB, which no adapter needs.",
+                "Check where it comes from.",
+                code="refused",
+            )
+        with target.open("xb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
 
 
 def copy_adapter(source: Path, target: Path) -> None:
@@ -148,21 +160,23 @@ def adapter_card(folder: Path, **known: Any) -> AdapterCard:
     return AdapterCard(**facts | known)
 
 
-async def export_at_rank(source: Path, target: Path, rank: int) -> None:
-    """Ordering an adapter's columns needs torch, which this process does without: a child does it."""
+async def write_in_order(source: Path, target: Path, rank: int | None = None) -> dict[str, Any]:
+    """Write an adapter in order, whole or its best ``rank`` columns, and say what the order is worth (see
+    ``engine.lora.export``). That needs torch, which this process does without: a child does it."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-P", "-m", "engine.lora.export", str(source), str(target), str(rank)),
+        *("-P", "-m", "engine.lora.export", str(source), str(target), *([str(rank)] if rank else [])),
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await child.communicate()
+    said, errors = await child.communicate()
+    answer: dict[str, Any] = json.loads(said) if said.endswith(b"}\n") else {}
+    if "error" in answer:
+        raise StudioError(*answer["error"])
     if child.returncode != 0:
         lines = errors.decode(errors="replace").strip().splitlines()
         raise StudioError(
-            "failed",
-            f"The adapter could not be written at rank {rank}.",
-            lines[-1] if lines else "",
-            "\n".join(lines),
+            "failed", "The adapter could not be put in order.", lines[-1] if lines else "", "\n".join(lines)
         )
+    return answer

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from engine import messages
-from engine.formats.adapter_file import inspect_folder
 from engine.formats.dataset import describe
 from engine.formats.errors import StudioError
 from engine.hub.client import Hub
@@ -16,6 +15,7 @@ from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
 from engine.supervisor.live import Say
 from engine.supervisor.runtimes import Runtimes
+from engine.supervisor.soundness import look_into
 
 __all__ = ["Librarian"]
 
@@ -63,7 +63,7 @@ class Librarian:
             case messages.ListAdapters():
                 return messages.Adapters(adapters=library.adapters())
             case messages.InspectAdapter(path=path):
-                return await asyncio.to_thread(inspect_folder, Path(path).expanduser().absolute())
+                return await asyncio.to_thread(look_into, Path(path).expanduser().absolute())
             case messages.ImportAdapter(path=path, name=name):
                 card, twin = await library.import_adapter(path, name)
                 if twin is not None:

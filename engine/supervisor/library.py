@@ -13,7 +13,7 @@ from engine.formats.errors import StudioError
 from engine.hub.client import Hub
 from engine.messages import AdapterCard, DiskUse, Job, Provenance, Uses, Verification
 from engine.supervisor import disk, provenance, uses
-from engine.supervisor.adapter_folders import copy_adapter, export_at_rank
+from engine.supervisor.adapter_folders import copy_adapter, write_in_order
 from engine.supervisor.entry import Entry
 from engine.supervisor.folders import check_target, copy_mix, move
 from engine.supervisor.shelf import WHAT, Kind, check_name
@@ -55,7 +55,9 @@ class Library(Stock, Trash):
 
     def uses(self, kind: Kind, name: str, jobs: Sequence[Job]) -> Uses:
         """What depends on something of the library, ``jobs`` among it."""
-        return uses.find(self._known(kind, name), self.adapters(), self._store.entries("mixes"), jobs)
+        entry = self._known(kind, name)
+        ours = self._is_ours(kind, entry)
+        return uses.find(entry, ours, self.adapters(), self._store.entries("mixes"), jobs)
 
     def provenance(self, kind: Kind, name: str) -> Provenance:
         """Where something comes from, as far as that was ever known."""
@@ -145,7 +147,7 @@ class Library(Stock, Trash):
         if rank is None:
             await asyncio.to_thread(copy_adapter, Path(card.path), target)
         else:
-            await export_at_rank(Path(card.path), target, rank)
+            await write_in_order(Path(card.path), target, rank)
         return str(target)
 
     async def copy_mix(self, name: str, folder: str, scores: dict[str, Any]) -> str:

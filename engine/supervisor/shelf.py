@@ -31,16 +31,20 @@ WHAT = {"adapters": "adapter", "bases": "base model", "mixes": "mix"}
 
 _MARKS: dict[type, str] = {AdapterCard: WEIGHTS, BaseCard: "config.json", MixCard: MIXER}
 
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""What Windows keeps for devices, whatever follows behind a dot."""
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 
 
 def check_name(name: str) -> str:
     """``name`` if it can be a folder's name on every system, else StudioError("usage")."""
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
         raise StudioError(
             "usage",
             f"“{name[:80]}” cannot be a name here.",
-            "Use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
+            "Use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+            " (but not CON, NUL and their like).",
         )
     return name
 
@@ -191,14 +195,15 @@ class Shelf:
         return called | {card.name: card.name for card in cards}
 
     def _keep(self, kind: Kind, entry: Entry, instead_of: str = "") -> None:
-        """Record an entry, in the store and beside its files; see ``Store.save_entry``."""
-        self._record(kind, entry, instead_of)
+        """Record an entry beside its files and in the store (see ``Store.save_entry``). The note comes first,
+        so that where they differ it is the newer: after a kill, or when the store is an older backup."""
         if isinstance(entry.card, BaseCard):
             # A base's only trace besides the database, from which a damaged one is rebuilt.
             if entry.card.source != "cache":
                 write_file(self._home.bases / f"{entry.card.name}.json", msgspec.json.encode(entry))
         elif self._is_ours(kind, entry):
             write_note(Path(entry.card.path), entry)
+        self._record(kind, entry, instead_of)
 
     def _record(self, kind: Kind, entry: Entry, instead_of: str = "") -> None:
         self._store.save_entry(kind, entry, instead_of)

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.formats.adapter_file import GATE, WEIGHTS, AdapterFile, read_folder
+from msgspec.structs import replace
+
+from engine.formats.adapter_file import GATE, WEIGHTS, AdapterFile, inspect_folder, read_folder
 from engine.formats.errors import AdapterError
 from engine.formats.files import sha256_file
 from engine.formats.numbers import Numbers, look_at_numbers
-from engine.messages import Verification
+from engine.messages import Inspection, Verification
 from engine.supervisor.entry import Entry
 
-__all__ = ["Sound", "Twin", "check_sound", "twin_of", "verify_entry", "weights_of"]
+__all__ = ["Sound", "Twin", "check_sound", "look_into", "twin_of", "verify_entry", "weights_of"]
+
+SILENT = "It has no effect: every B is zero, as before training."
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,21 @@ def check_sound(folder: Path) -> Sound:
     return sound
 
 
+def look_into(path: Path) -> Inspection:
+    """What ``inspect_folder`` says of a folder or file, and whether its numbers are numbers: what would be
+    refused when it comes in is refused before. Those of one that has to be converted are read then."""
+    seen = inspect_folder(path)
+    if seen.verdict != "ok":
+        return seen
+    try:
+        sound = check_sound(path if path.is_dir() else path.parent)
+    except AdapterError as error:
+        return replace(seen, verdict="refuse", reason=str(error))
+    except OSError as error:
+        return replace(seen, verdict="refuse", reason=f"It cannot be read: {error.strerror or error}.")
+    return replace(seen, reason=f"{seen.reason} {SILENT}") if sound.silent else seen
+
+
 def weights_of(folder: Path) -> str:
     """The digest of an adapter's numbers."""
     return look_at_numbers(folder / WEIGHTS).digest
@@ -61,8 +80,7 @@ def verify_entry(entry: Entry) -> tuple[Verification, Sound | None]:
             ok, detail = False, fault
         else:
             sound = check_sound(folder)
-            silent = " It has no effect: every B is zero, as before training." if sound.silent else ""
-            ok, detail = not silent, unchanged + silent
+            ok, detail = not sound.silent, f"{unchanged} {SILENT}" if sound.silent else unchanged
     except AdapterError as error:
         ok, detail = False, f"{unchanged} {error}"
     except OSError as error:

@@ -61,13 +61,22 @@ class Stock(Cached):
             note = read_note(folder) if self._is_ours(kind, entry) else entry
             if note is None:
                 write_note(folder, entry)  # earlier versions kept none
-            if note is None or note.files == entry.files:
+                return
+            if note.files == entry.files:
+                self._believe(kind, note, entry)
                 return
             # Else it was replaced, and the engine killed before the store could hear of it.
         new = await asyncio.to_thread(found, kind, folder, source)
         if entry and shipped:
             new = as_said(replace(new, former=entry.former), entry.card)
         self._keep(kind, replace(new, files=shipped or new.files))
+
+    def _believe(self, kind: Kind, note: Entry, entry: Entry) -> None:
+        """Record what a note says otherwise than the store, which may be an older backup."""
+        card = replace(note.card, name=entry.card.name, path=entry.card.path)
+        said = replace(note, card=card, weights=note.weights or entry.weights, removed=entry.removed)
+        if said != entry:
+            self._record(kind, said)
 
     def _known_as(self, kind: Kind, folder: Path, source: str) -> Entry | None:
         """The entry of a folder, which the pack's may have under another name. StudioError("usage") where
@@ -90,10 +99,15 @@ class Stock(Cached):
         for note in sorted(self._home.bases.glob("*.json")):
             if note.stem in self._former("bases"):
                 note.unlink()  # the engine was killed when it had just been renamed
-            elif self._entry("bases", note.stem) is None and (entry := _read_base_note(note)):
+            elif (entry := _read_base_note(note)) and self._is_newer(entry):
                 older = next((name for name in entry.former if self._entry("bases", name)), "")
                 self._keep("bases", entry, instead_of=older)
         await self._take_starter_base()
+
+    def _is_newer(self, note: Entry) -> bool:
+        """Whether the store does not know what was noted about a base. Earlier versions noted no origin."""
+        known = self._entry("bases", note.card.name)
+        return known is None or (note != known and note.origin == known.origin)
 
     async def _take_starter_base(self) -> None:
         folder, named = self.starter.base_folder, self.starter.base
@@ -115,9 +129,9 @@ class Stock(Cached):
             for folder in _folders(self._room(kind)):
                 note = read_note(folder)
                 if self._entry(kind, folder.name) is None and note and _same(note, entry):
-                    card = replace(entry.card, name=folder.name, path=str(folder))
-                    former = [*entry.former, entry.card.name]
-                    self._keep(kind, replace(entry, card=card, former=former), instead_of=entry.card.name)
+                    card = replace(note.card, name=folder.name, path=str(folder))
+                    former = list(dict.fromkeys([*note.former, entry.card.name]))
+                    self._keep(kind, replace(note, card=card, former=former), instead_of=entry.card.name)
                     break
             else:
                 trashed = sorted(self._home.trash.glob(f"{kind}-{entry.card.name}-*"), reverse=True)
@@ -129,8 +143,9 @@ class Stock(Cached):
     def _note_old_trash(self, kind: Kind) -> None:
         """Earlier versions kept in the store what lies in the trash; now each folder there says it itself."""
         for entry in self._store.entries(f"trash/{kind}"):
-            if Path(entry.card.path).is_dir():
-                write_note(Path(entry.card.path), entry)
+            bin_ = self._home.trash / Path(entry.card.path).name  # the home may have been copied elsewhere
+            if bin_.is_dir():
+                write_note(bin_, entry)
             self._store.drop_entry(f"trash/{kind}", entry.card.name)
 
 

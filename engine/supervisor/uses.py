@@ -13,9 +13,15 @@ from engine.supervisor.spec import experts_of, parts_of, worker_of
 
 __all__ = ["find", "needed_by"]
 
+_TO_THE_TRASH = "Removing moves it to the trash; it can be restored until that is emptied."
+_OFF_THE_LIST = "Removing takes it off the list; its files stay where they lie."
 
-def find(thing: Entry, adapters: Sequence[AdapterCard], mixes: Sequence[Entry], jobs: Sequence[Job]) -> Uses:
-    """Mixes, jobs that are not over, and where ``thing`` is a base, adapters that are made for it."""
+
+def find(
+    thing: Entry, ours: bool, adapters: Sequence[AdapterCard], mixes: Sequence[Entry], jobs: Sequence[Job]
+) -> Uses:
+    """Mixes, jobs that are not over, and where ``thing`` is a base, adapters that are made for it. ``ours``
+    says that its files lie in the home."""
     names, there = {thing.card.name, *thing.former}, [entry for entry in mixes if not entry.removed]
     needed = [job for job in jobs if needed_by(thing, job)]
     made_for: list[str] = []
@@ -32,7 +38,7 @@ def find(thing: Entry, adapters: Sequence[AdapterCard], mixes: Sequence[Entry], 
         mixes=found,
         jobs=[job.id for job in needed],
         adapters=made_for,
-        sentence=_sentence(thing, found, made_for, [job.name for job in needed]),
+        sentence=_sentence(thing, ours, found, made_for, [job.name for job in needed]),
     )
 
 
@@ -76,20 +82,20 @@ def _spec(entry: Entry) -> JobSpec | None:
         return None  # of another kind of work, or of a version that had other fields
 
 
-def _sentence(thing: Entry, mixes: list[str], adapters: list[str], jobs: list[str]) -> str:
+def _sentence(thing: Entry, ours: bool, mixes: list[str], adapters: list[str], jobs: list[str]) -> str:
     parts = []
     if isinstance(thing.card, BaseCard):
         if waiting := [*adapters, *mixes]:
             parts.append(f"Without it {_listed(waiting)} cannot be heard, until it is back.")
         if jobs:
             parts.append(f"It cannot be removed before {_listed(jobs)} is over; renaming disturbs nothing.")
-        parts.append("Its files stay where they lie.")
     else:
         if mixes:
             parts.append(f"{_listed(mixes)} {_plays(mixes)} of {'their' if len(mixes) > 1 else 'its'} own.")
         if jobs:
             parts.append(f"{_listed(jobs)} {_reads(jobs)} it had when it was submitted.")
         parts = parts or ["Nothing else needs it."]
+    parts.append(_TO_THE_TRASH if ours else _OFF_THE_LIST)
     return " ".join(parts)
 
 

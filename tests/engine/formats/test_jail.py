@@ -1,10 +1,13 @@
 """What work in the jail can and cannot do, tried from inside it."""
 
 import json
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.formats import jail, walls
@@ -29,6 +32,16 @@ def ends(tmp_path, monkeypatch):
     answer = json.loads(enter(monkeypatch, order, read=[tmp_path / "input"], write=[tmp_path / "output"]))
     assert "hf_canary" not in json.dumps(answer["environment"])
     return answer["ends"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A filesystem of 1 MB, which only an administrator can make."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if sys.platform != "linux" or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not allow mounting a small tmpfs")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 LANDLOCK = ["read a file", "list a folder", "read beside", "write elsewhere", "write over the input"]
@@ -69,6 +82,29 @@ def test_work_that_does_not_behave_is_stopped(monkeypatch, do, limits, reason):
     with pytest.raises(StudioError, match=reason) as caught:
         enter(monkeypatch, {"do": do}, **limits)
     assert caught.value.code == "refused" and time.monotonic() - began < 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_the_child_dies_with_the_process_that_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *sys.path]))
+    asks = (
+        "from engine.formats import jail; jail.run('wild', b'{\"do\": \"spin\"}', seconds=60, memory=1 << 26)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", asks])
+    until = time.monotonic() + 10
+    while not (children := psutil.Process(parent.pid).children()) or children[0].cpu_times().user < 0.2:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(children, timeout=5)
+    assert gone and not alive
+
+
+def test_a_full_disk_is_told_as_one(monkeypatch, small_disk):
+    with pytest.raises(StudioError, match="disk is full") as caught:
+        enter(monkeypatch, {"do": "fill", "folder": str(small_disk)}, write=[small_disk], file_size=64 << 20)
+    assert caught.value.code == "disk"
 
 
 def test_on_linux_the_walls_are_named():

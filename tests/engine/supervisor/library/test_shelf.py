@@ -189,7 +189,13 @@ def test_what_depends_on_an_adapter(room):
     assert "keep reading the copies" in uses.sentence
     room.do("rename", "adapters", "sort", "order")
     assert room.library.uses("adapters", "order", jobs) == uses
-    assert room.library.uses("adapters", "plural", jobs).sentence == "Nothing else needs it."
+    plural = room.library.uses("adapters", "plural", jobs)
+    assert plural.sentence == (
+        "Nothing else needs it. Removing takes it off the list; its files stay where they lie."
+    )
+    mine = room.library.uses("adapters", "mine", []).sentence
+    assert mine.endswith("Removing moves it to the trash; it can be restored until that is emptied.")
+    assert Path(room.do("remove", "adapters", "mine")).parent == room.home.trash
     with pytest.raises(StudioError, match="no adapter called nobody"):
         room.library.uses("adapters", "nobody", [])
 
@@ -341,3 +347,44 @@ def test_text_of_strangers_cannot_steer(room):
     (folder / "README.md").write_text("---\nlicense: mit\n---\n\nNice\u202e \x1b[2Jwords.\n")
     card, _ = room.bring(folder)
     assert "\x1b" not in card.description and "\u202e" not in card.description and card.license == "mit"
+
+
+# --- an older backup ---
+
+
+def test_what_the_folders_say_is_newer_than_an_older_backup(room):
+    """The database was lost; its backup knows neither the words nor the names that came after it."""
+    for name, factor in (("mine", 2.0), ("other", 3.0)):
+        room.bring(room.make(name, factor=factor))
+    room.library.describe("mine", None, ["old"], "an old note")
+    room.do("add_base", str(shutil.copytree(STARTER / "base", room.folder / "large")), "large")
+    room.store.back_up(room.home.backup)
+    room.library.describe("mine", True, ["new"], "a new note")
+    room.do("rename", "adapters", "other", "another")
+    room.library.describe("another", None, None, "said after the backup")
+    room.do("rename", "bases", "large", "huge")
+    room.bring(room.make("late", factor=4.0))
+    room.close()
+    room.home.database.write_bytes(b"no database")
+    room.open()
+    assert "damaged" in room.damage and room.complaints == []
+    card = room.library.adapter("mine")
+    assert (card.favourite, card.tags, card.note) == (True, ["new"], "a new note")
+    assert room.library.adapter("another").note == "said after the backup"
+    assert {"late", "another"} <= room.names() and "other" not in room.names()
+    assert room.library.base("large").name == "huge"
+    before = room.changes[:]
+    room.open()
+    assert room.changes == before, "what is in step is not recorded again"
+
+
+def test_a_removed_base_stays_removed_with_an_older_backup(room):
+    room.do("add_base", str(shutil.copytree(STARTER / "base", room.folder / "large")), "large")
+    room.store.back_up(room.home.backup)
+    room.do("remove", "bases", "large")
+    room.close()
+    room.home.database.write_bytes(b"no database")
+    room.open()
+    assert "large" not in {card.name for card in room.library.bases()}
+    room.do("restore", "bases", "large")
+    assert room.library.base("large").parameters
