@@ -48,7 +48,7 @@ ALL_OR_NOTHING = ("export", "download")
 TIPS = {
     "pause": "The bytes that are here stay",
     "resume": "Go on from the bytes that are here",
-    "cancel": "Stop, and forget the bytes that are here",
+    "cancel": "Stop; what is here is kept until the job is removed",
 }
 MEGA = 1e-6
 # state -> what can be done about a job in it

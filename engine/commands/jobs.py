@@ -76,14 +76,14 @@ def cancel(
     id: str,
     keep: Annotated[bool, typer.Option("--keep", help="Save what a training has learned so far.")] = False,
 ) -> None:
-    """Give a job up; what it has made or fetched is deleted."""
+    """Give a job up: what it has made is deleted, what it has fetched when the job is removed."""
     with session.engine() as engine:
         _tell(engine.call(CancelJob(id=id, keep=keep)))
 
 
 @app.command()
 def remove(id: str) -> None:
-    """Take an ended job out of the history."""
+    """Take an ended job out of the history, with what it has left."""
     with session.engine() as engine:
         engine.call(RemoveJob(id=id))
     session.result({"id": id}, f"Job {id} was removed.")

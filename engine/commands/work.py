@@ -69,7 +69,13 @@ def _follow(engine: Client, key: str) -> Job:
                 case "done":
                     return job
                 case "cancelled":
-                    raise StudioError("cancelled", f"{job.name} was cancelled.", STOPPED)
+                    fetched = isinstance(job.spec, Download)
+                    hint = (
+                        f"{job.message} `adapter-studio jobs remove {key}` deletes it."
+                        if fetched
+                        else STOPPED
+                    )
+                    raise StudioError("cancelled", f"{job.name} was cancelled.", hint)
                 case "failed" | "held":
                     error = job.error
                     if error is None:

@@ -51,7 +51,7 @@ class Cache:
 
         ``waiting()`` is called again and again while another has it, and may raise.
         """
-        place = self.root / ".locks" / _folder_name(repo) / f"{etag}.lock"
+        place = self._lock(repo, etag)
         place.parent.mkdir(parents=True, exist_ok=True)
         self.blob(repo, etag).parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(place)
@@ -97,13 +97,30 @@ class Cache:
             with _written(place) as work:
                 work.write_text(commit)
 
-    def drop_partial(self, repo: str, etag: str) -> None:
-        """Delete what was fetched of a blob, unless somebody is at it."""
-        place = self.root / ".locks" / _folder_name(repo) / f"{etag}.lock"
-        if not self.partial(repo, etag).exists():
+    def drop(self, repo: str, etag: str) -> None:
+        """Delete what was fetched of a blob that no snapshot has, unless somebody is at it."""
+        place, folder = self._lock(repo, etag), self._folder(repo)
+        files = [path for path in (self.blob(repo, etag), self.partial(repo, etag)) if path.exists()]
+        if not files:
             return
         with contextlib.suppress(filelock.Timeout), filelock.FileLock(place, timeout=0):
-            self.partial(repo, etag).unlink(missing_ok=True)
+            used = {os.path.realpath(pointer) for pointer in folder.glob("snapshots/**/*")}
+            for path in files:
+                if os.path.realpath(path) not in used:
+                    path.unlink(missing_ok=True)
+        for empty in (folder / "blobs", folder):
+            with contextlib.suppress(OSError):  # it is not
+                empty.rmdir()
+
+    def unfinished(self) -> Iterator[tuple[str, int, Path]]:
+        """(repository, bytes, folder) wherever something of a file lies that is still to be fetched."""
+        for folder in sorted(self.root.glob("models--*/blobs")):
+            if count := sum(path.stat().st_size for path in folder.glob(f"*{PARTIAL}")):
+                yield _repo_name(folder.parent), count, folder
+
+    def _lock(self, repo: str, etag: str) -> Path:
+        """Where huggingface_hub locks this blob."""
+        return self.root / ".locks" / _folder_name(repo) / f"{etag}.lock"
 
     def _folder(self, repo: str) -> Path:
         return self.root / _folder_name(repo)
@@ -133,8 +150,7 @@ def cached_repos(root: Path | None = None) -> list[CachedRepo]:
             continue
         with contextlib.suppress(OSError):  # it is being taken away under our eyes
             count = sum(path.stat().st_size for path in snapshot.rglob("*") if path.is_file())
-            repo = folder.name.removeprefix("models--").replace("--", "/")
-            found.append(CachedRepo(repo, snapshot.name, snapshot, room, count))
+            found.append(CachedRepo(_repo_name(folder), snapshot.name, snapshot, room, count))
     return found
 
 
@@ -182,3 +198,7 @@ def _written(path: Path) -> Iterator[Path]:
 
 def _folder_name(repo: str) -> str:
     return "--".join(["models", *repo.split("/")])
+
+
+def _repo_name(folder: Path) -> str:
+    return folder.name.removeprefix("models--").replace("--", "/")

@@ -14,7 +14,8 @@ import msgspec
 from engine.formats.errors import StudioError, unexpected
 from engine.formats.files import explain_os_error, write_file
 from engine.hub.fetch import insist
-from engine.hub.places import PLAN, Place, discard, place_of
+from engine.hub.kept import PLAN, at_work, take_over
+from engine.hub.places import Place, place_of
 from engine.hub.plan import Plan, check_space, make_plan
 from engine.hub.progress import Progress
 from engine.hub.source import Source
@@ -40,7 +41,8 @@ class DownloadRun:
     """``run`` does the whole work in a thread of its own and never raises.
 
     The plan lies in the job's folder, pinned when the download first began. What ``fetch`` asks and says on
-    the way (its Control) is asked and said here.
+    the way (its Control) is asked and said here. Whatever ends it, what has come stays: for itself, or for
+    another download of the same files, whose order names this job's folder.
     """
 
     def __init__(self, order: StartJob, send: Callable[[JobStep], None]) -> None:
@@ -62,13 +64,11 @@ class DownloadRun:
     def run(self) -> JobEnded:
         """The whole work. Returns how it ended, for the supervisor."""
         try:
-            output, result = self._bring()
+            with at_work(self._folder):
+                output, result = self._bring()
             return self._ended("done", str(output), result)
         except StoppedError as stopped:
-            if stopped.word == "pause":
-                return self._ended("paused")
-            discard(self._folder)
-            return self._ended("cancelled")
+            return self._ended("paused" if stopped.word == "pause" else "cancelled")
         except StudioError as error:
             return self._ended("failed", error=error.as_message())
         except OSError as error:
@@ -108,6 +108,7 @@ class DownloadRun:
         """Fetch and check everything. Returns where it lies then, and the job's result."""
         self.say("Asking the Hub")
         plan = self._plan()
+        take_over(plan, self._folder, [Path(other) for other in self._order.paths.values()])
         place = place_of(plan, self._folder)
         self._progress.expect({file.name: (file.size, place.there(file)) for file in plan.files})
         check_space(place.folder, plan.size - self._progress.done + place.extra)

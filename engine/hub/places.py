@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from engine.formats.adapter_file import is_foreign
 from engine.formats.base_config import check_config, parse_object
+from engine.formats.errors import StudioError
 from engine.formats.files import sync_folder
 from engine.hub.cache import Cache
 from engine.hub.fetch import Control, Digest, fetch
+from engine.hub.kept import PARTIAL, WHOLE
 from engine.hub.plan import Plan, PlannedFile
 from engine.hub.source import Source
 
-__all__ = ["PLAN", "Place", "discard", "place_of"]
-
-PLAN = "plan.json"
-"""The plan of a download, in its job's folder."""
-
-WHOLE, PARTIAL = "adapter", "partial"
-"""The folders of an adapter in quarantine, in its job's folder."""
+__all__ = ["Place", "place_of"]
 
 
 class Place(Protocol):
@@ -45,17 +37,6 @@ class Place(Protocol):
 def place_of(plan: Plan, folder: Path) -> Place:
     """The place of a download whose job has ``folder``."""
     return _Quarantine(plan, folder) if plan.room == "adapters" else _Blobs(plan)
-
-
-def discard(folder: Path) -> None:
-    """Delete what a download that is given up has fetched; ``folder`` is its job's."""
-    for place in (WHOLE, PARTIAL):
-        shutil.rmtree(folder / place, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
-        plan = msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
-        if plan.room == "bases":
-            for file in plan.files:
-                Cache().drop_partial(plan.repo, file.etag)
 
 
 class _Quarantine:
@@ -127,6 +108,13 @@ class _Blobs:
 
     def finish(self, revision: str) -> Path:
         plan = self._plan
+        gone = [file.name for file in plan.files if not self._cache.blob(plan.repo, file.etag).exists()]
+        if gone:
+            raise StudioError(
+                "failed",
+                f"{', '.join(gone)} of {plan.repo} went from the Hugging Face cache in the meantime.",
+                "Somebody has cleaned it. Resume: what is missing is fetched again.",
+            )
         folder = self._cache.point(plan.repo, plan.commit, {file.name: file.etag for file in plan.files})
         self._cache.refer(plan.repo, revision, plan.commit)
         return folder

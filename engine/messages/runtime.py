@@ -7,7 +7,7 @@ from typing import Any, Literal
 from engine.messages.common import Error, Struct
 from engine.messages.jobs import JobSpec
 from engine.messages.nouns import FileProgress
-from engine.messages.requests import Compare, DropExpert, Generate, Route, Score
+from engine.messages.requests import Compare, DropExpert, Generate, MeasureRanks, Route, Score
 
 __all__ = [
     "Heartbeat",
@@ -28,7 +28,7 @@ class Work(Struct, frozen=True):
     ``paths`` maps "adapter:NAME", "mix:NAME" and "data" to absolute paths; "out" is a folder to write.
     """
 
-    request: Generate | Compare | Route | Score | DropExpert
+    request: Generate | Compare | Route | Score | MeasureRanks | DropExpert
     paths: dict[str, str]
 
 
@@ -36,9 +36,10 @@ class StartJob(Struct, frozen=True):
     """Run a job under a fencing ``epoch``; reports that carry an older epoch are refused.
 
     ``paths`` as in Work; where a spec names several data sets, "data:NAME" is each and "train" what a
-    scoring learns from. ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from,
-    or None. With ``keep`` nothing more is learned: what the checkpoint holds becomes the result. ``token`` is
-    the Hub's, for a download, and is never written down.
+    scoring learns from; of a download "given-up:ID" are the folders of jobs whose bytes it may take over.
+    ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from, or None. With
+    ``keep`` nothing more is learned: what the checkpoint holds becomes the result. ``token`` is the Hub's,
+    for a download, and is never written down.
     """
 
     id: str

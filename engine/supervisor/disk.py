@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.hub.cache import cached_repos
+from engine.hub.cache import Cache, cached_repos
 from engine.messages import DiskItem, DiskUse
 from engine.supervisor.entry import Entry
 from engine.supervisor.home import Home
@@ -22,6 +22,10 @@ def measure(home: Home, shelves: Mapping[str, Sequence[Entry]]) -> DiskUse:
     cached = cached_repos()
     items = [
         DiskItem(place="cache", name=repo.repo, bytes=repo.bytes, path=str(repo.path)) for repo in cached
+    ]
+    items += [
+        DiskItem(place="cache", name=f"{repo} (partly fetched)", bytes=count, path=str(folder))
+        for repo, count, folder in Cache().unfinished()
     ]
     in_cache = {str(repo.path) for repo in cached}
     for kind, entries in shelves.items():

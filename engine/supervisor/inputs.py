@@ -9,8 +9,11 @@ from pathlib import Path
 
 from engine.formats.files import explain_os_error, sync_folder
 from engine.supervisor.adapter_folders import own_files
+from engine.supervisor.library import Library
+from engine.supervisor.spec import parts_of
+from engine.supervisor.store import Record
 
-__all__ = ["pin"]
+__all__ = ["pin", "pin_late"]
 
 INPUTS = "inputs"
 
@@ -33,6 +36,24 @@ def pin(paths: Mapping[str, str], folder: Path) -> dict[str, str]:
     except OSError as error:
         raise explain_os_error(error, "keeping what the job reads") from error
     return pinned
+
+
+def pin_late(record: Record, library: Library, folder: Path) -> None:
+    """Pin what a job of an earlier version reads: that one noted names alone, looked up when the job began.
+
+    StudioError("missing") for what the library has no more.
+    """
+    names, mix = parts_of(record.job.spec)
+    if record.paths.keys() & {f"mix:{mix}", *(f"adapter:{name}" for name in names)} or not (names or mix):
+        return
+    paths, known = {}, list[str]()
+    if mix:
+        card = library.mix(mix)
+        paths[f"mix:{mix}"], known = card.path, card.experts
+    for name in names:
+        if name not in known:
+            paths[f"adapter:{name}"] = library.adapter(name).path
+    record.paths |= pin(paths, folder)
 
 
 def _link(source: Path, target: Path) -> None:

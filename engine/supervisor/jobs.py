@@ -33,9 +33,10 @@ from engine.supervisor.home import Home
 from engine.supervisor.inputs import pin
 from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library
-from engine.supervisor.results import clear, drop_elsewhere
+from engine.supervisor.results import drop_elsewhere, give_up
 from engine.supervisor.running import Running
 from engine.supervisor.runtimes import Runtime, Runtimes
+from engine.supervisor.setbacks import cancelled
 from engine.supervisor.spec import Room
 from engine.supervisor.store import Record, Store
 
@@ -177,10 +178,8 @@ class Jobs:
                 self._queue(record, "Waiting to be kept as it is.")
                 await self._running.wait(record)
             case "queued" | "paused" | "held":
-                self._ledger.settle(record, "cancelled", "Cancelled.")
-                folder = self._ledger.folder(record)
-                await asyncio.to_thread(drop_elsewhere, record.job.spec, folder)
-                await asyncio.to_thread(clear, folder)
+                cancelled(self._ledger, record)
+                await asyncio.to_thread(give_up, record.job.spec, self._ledger.folder(record))
             case "cancelled":
                 pass
             case state:

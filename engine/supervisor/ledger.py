@@ -14,12 +14,14 @@ from engine.formats.checkpoint_folder import newest_checkpoint
 from engine.formats.errors import StudioError
 from engine.formats.files import write_file
 from engine.messages import (
+    Download,
     Error,
     EventBody,
     GaugeBody,
     JobChanged,
     JobProgress,
     JobRemoved,
+    JobSpec,
     LogLine,
     Metrics,
 )
@@ -79,6 +81,18 @@ class Ledger:
         """Whether there is something that could be kept: a checkpoint, or a part of a scoring."""
         return record.checkpoint is not None or any(self.folder(record).glob("arms/*.json"))
 
+    def given_up(self, spec: JobSpec) -> dict[str, str]:
+        """{"given-up:ID": folder} of each job that has ended without having all of what a download is of."""
+        if not isinstance(spec, Download):
+            return {}
+        return {
+            f"given-up:{key}": str(self.folder(record))
+            for key, record in self.records.items()
+            if record.job.state in ("failed", "cancelled")
+            and isinstance(record.job.spec, Download)
+            and record.job.spec.repo.casefold() == spec.repo.casefold()
+        }
+
     def log(self, record: Record) -> list[LogLine]:
         self.flush()
         return self._store.log(record.job.id)
@@ -97,6 +111,9 @@ class Ledger:
                 self.records[record.job.id] = record
                 self._store.save_job(record)
             self.records = dict(sorted(self.records.items(), key=lambda item: item[1].number))
+        for record in self.records.values():
+            if _bring_along(record, self._home):
+                self._store.save_job(record)
 
     def next_number(self) -> int:
         return 1 + max((record.number for record in self.records.values()), default=0)
@@ -223,3 +240,30 @@ def _mirrors(room: Path) -> list[Record]:
         except msgspec.DecodeError as error:
             log.error("%s cannot be read: %s", file, error)
     return found
+
+
+def _bring_along(record: Record, home: Home) -> bool:
+    """Where a home was moved or copied, let a job find in this one what it had in that. Whether it was so."""
+    before = _home_of(record)
+    if before is None or before == home.root:
+        return False
+
+    def here(path: str) -> str:
+        inside = Path(path).is_relative_to(before)
+        return str(home.root / Path(path).relative_to(before)) if inside else path
+
+    record.paths = {key: here(path) for key, path in record.paths.items()}
+    record.checkpoint = here(record.checkpoint) if record.checkpoint else None
+    record.output = here(record.output) if record.output else ""
+    return True
+
+
+def _home_of(record: Record) -> Path | None:
+    """The home in which a job was recorded, as far as its paths show it."""
+    for path in map(Path, [*record.paths.values(), record.checkpoint or "", record.output]):
+        for folder in path.parents:
+            if folder.parent.name == "jobs" and folder.name == record.job.id:
+                return folder.parent.parent
+        if path.parent.name == "data" and len(path.stem) == 64:
+            return path.parent.parent
+    return None

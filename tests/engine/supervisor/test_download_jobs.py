@@ -147,23 +147,62 @@ def test_gauges_tell_files_speed_and_time_left(stage, studio, files):
     assert curve.steps and all(speed < 20e6 for speed in curve.series["speed"])
 
 
-def test_cancelling_a_paused_base_leaves_nothing_in_the_cache(studio, tmp_path):
-    slow(studio, 2)
-    studio.hub.add("ada/base", write_base(tmp_path / "base", 8))
-    for end in (m.CancelJob, m.RemoveJob):
-        key = studio.submit("ada/base", "base", room="bases")
-        studio.wait_until_sent(key, 2 << 20)
-        studio.ask(m.PauseJob(id=key))
-        partial = list(Cache().root.rglob("*.adapter-studio"))
-        assert len(partial) == 1 and partial[0].stat().st_size > 1 << 20
-        assert "at" in studio.job(key).message and "MB of" in studio.job(key).message
-        if end is m.RemoveJob:  # of one that has failed
-            studio.hub.fault("*/resolve/*", status=404, code="EntryNotFound", times=-1)
-            studio.ask(m.ResumeJob(id=key))
-            assert studio.wait(key).state == "failed" and partial[0].exists()
-        studio.ask(end(id=key))
-        assert not partial[0].exists()
+def in_jobs_or_cache(studio):
+    """Bytes that unfinished downloads take, as the person sees them, and on the disk."""
+    shown = studio.ask(m.MeasureDisk()).items
+    partial = [*Cache().root.rglob("*.adapter-studio"), *studio.home.jobs.rglob("partial/*.safetensors")]
+    return (
+        sum(item.bytes for item in shown if item.place == "jobs" or "partly fetched" in item.name),
+        sum(path.stat().st_size for path in partial),
+    )
+
+
+@pytest.mark.parametrize("room", ["adapters", "bases"])
+@pytest.mark.parametrize("end", ["cancelled", "cancelled while paused", "failed"])
+def test_what_was_given_up_is_kept_until_its_job_is_removed(studio, tmp_path, room, end):
+    repo = f"ada/{room}-{end.replace(' ', '-')}"
+    studio.hub.add(repo, (write_adapter if room == "adapters" else write_base)(tmp_path / "files", 6))
+    slow(studio, 4)
+    first = studio.submit(repo, "first", room=room)
+    studio.wait_until_sent(first, 3 << 20)
+    if end != "cancelled":
+        studio.ask(m.PauseJob(id=first))
+    if end == "failed":
+        studio.hub.fault("*/resolve/*", status=404, code="EntryNotFound", times=-1)
+        studio.ask(m.ResumeJob(id=first))
+        assert studio.wait(first).state == "failed"
+        studio.hub.clear()
+    else:
+        studio.ask(m.CancelJob(id=first))
+        message = studio.wait(first, "cancelled").message
+        assert "MB are kept, and fetching it again goes on from there." in message
+    shown, there = in_jobs_or_cache(studio)
+    assert shown >= there > 2 << 20
+    second = studio.get(repo, repo[4:], room=room)
+    assert second.state == "done" and second.result["resumed_from"] >= there
+    studio.ask(m.RemoveJob(id=first))
+    if room == "bases":
+        studio.ask(m.RemoveBase(name=repo[4:]))
+    else:
+        assert studio.ask(m.VerifyAdapters(name=repo[4:])).adapters[0].ok
+    assert in_jobs_or_cache(studio)[1] == 0 and not (studio.home.jobs / first).exists()
+
+
+def test_removing_a_cancelled_download_leaves_nothing_in_the_cache(studio, tmp_path):
+    studio.hub.add("ada/away", write_base(tmp_path / "base", 6))
+    slow(studio, 4)
+    keys = []
+    for revision in ("main", studio.hub.add("ada/away", write_base(tmp_path / "base", 6))):
+        keys.append(studio.submit("ada/away", f"away-{len(keys)}", room="bases", revision=revision))
+        studio.wait_until_sent(keys[-1], 1 << 20)
+        studio.ask(m.CancelJob(id=keys[-1]))
         studio.hub.forget()
+    partial = list(Cache().root.rglob("models--ada--away/blobs/*.adapter-studio"))
+    assert len(partial) == 1
+    studio.ask(m.RemoveJob(id=keys[0]))
+    assert partial[0].exists(), "the other job counts on it"
+    studio.ask(m.RemoveJob(id=keys[1]))
+    assert not (Cache().root / "models--ada--away").exists()
 
 
 def test_a_base_of_the_cache_is_taken_over_under_its_name(studio, tmp_path):
