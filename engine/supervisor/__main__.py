@@ -20,6 +20,7 @@ import msgspec
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error
 from engine.supervisor.home import Announcement, Home, find_home
+from engine.supervisor.quiet import QuietFormatter
 from engine.supervisor.server import Engine
 
 
@@ -55,9 +56,8 @@ async def _serve(home: Home, options: argparse.Namespace) -> None:
     handler = logging.handlers.RotatingFileHandler(
         home.logs / "engine.log", maxBytes=1_000_000, backupCount=5, encoding="utf-8"
     )
-    logging.basicConfig(
-        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler.setFormatter(QuietFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     threads = options.threads or _positive(os.environ.get("ADAPTER_STUDIO_THREADS", "1"))
     engine = Engine(home, detached=options.detach, parent=options.parent, threads=threads)
     try:

@@ -69,7 +69,7 @@ def _restore(backup: Path, database: Path) -> bool:
     shutil.copyfile(backup, database)
     try:
         Store(database).close()
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, msgspec.DecodeError) as error:
         log.error("the backup is damaged too: %s", error)
         _set_aside(database)
         return False

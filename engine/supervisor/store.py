@@ -88,6 +88,7 @@ class Store:
         if (verdict := self._pragma("integrity_check")) != "ok":
             raise apsw.CorruptError(str(verdict))
         self._migrate()
+        self._read_through()
 
     def close(self) -> None:
         self._db.close()
@@ -110,6 +111,12 @@ class Store:
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             with self._writing():
                 self._db.execute(f"{script}; PRAGMA user_version={number}")
+
+    def _read_through(self) -> None:
+        """msgspec.DecodeError for a row that cannot be understood: SQLite keeps no sums of its rows."""
+        self.jobs()
+        for (kind,) in self._rows("SELECT DISTINCT kind FROM library"):
+            self.entries(kind)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

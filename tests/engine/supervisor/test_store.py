@@ -109,6 +109,22 @@ def test_a_damaged_database_is_set_aside_and_the_backup_used(paths, damage):
     assert any(path.read_bytes() == bytes(content) for path in aside)
 
 
+@pytest.mark.parametrize("table", ["jobs", "library"])
+def test_a_row_that_cannot_be_understood_is_damage_too(paths, table):
+    store, _ = open_store(*paths)
+    store.save_job(record())
+    card = BaseCard(name="b", architecture="x", parameters=1, path="/b")
+    store.save_entry("bases", Entry(card=card))
+    store.back_up(paths[1])
+    column = {"jobs": "record", "library": "entry"}[table]
+    store._db.execute(f"UPDATE {table} SET {column} = replace({column}, ':', ';')")
+    store.close()
+    store, complaint = open_store(*paths)
+    assert "damaged" in complaint and "backup" in complaint
+    assert len(store.jobs()) == 1 and store.entries("bases")[0].card == card
+    store.close()
+
+
 def test_without_a_good_backup_it_starts_anew(paths):
     paths[0].write_bytes(b"nonsense" * 1000)
     paths[1].write_bytes(b"nonsense too" * 1000)
