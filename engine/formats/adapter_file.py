@@ -72,7 +72,8 @@ def is_foreign(source: Path) -> bool:
             if recognise(source) is not None:
                 return True
         except AdapterError as reason:
-            if reason.code == "refused" or not (source / CONFIG).exists() or not (source / WEIGHTS).exists():
+            whole = (source / CONFIG).exists() and (source / WEIGHTS).exists()
+            if reason.code == "refused" or not whole or isinstance(refusal, NeedsConversionError):
                 raise
         raise refusal from None
     return False

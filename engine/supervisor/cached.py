@@ -33,12 +33,12 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Cached(Intake):
     """The shelf, kept in step with the cache."""
 
-    _left_out: frozenset[tuple[str, str]] = frozenset()
+    _left_out: frozenset[tuple[str, str, int]] = frozenset()
     _stamp: tuple[tuple[str, int], ...] = ()
 
     async def refresh_cache(self) -> None:
         """Take in what has come to the cache, take off what is gone. What the person removed stays hidden;
-        what cannot be used is left out and not looked at again."""
+        what cannot be used is left out and not looked at again, unless a file has come to it."""
         repos = await asyncio.to_thread(cached_repos)
         there = {(repo.room, repo.repo) for repo in repos}
         async with self._moving:
@@ -50,7 +50,7 @@ class Cached(Intake):
                         self._store.drop_entry(kind, card.name)
                         self._changed(kind)
             for repo in repos:
-                if (repo.repo, repo.commit) not in self._left_out:
+                if _state(repo) not in self._left_out:
                     await self._take_cached(repo)
 
     async def watch_cache(self) -> None:
@@ -75,7 +75,7 @@ class Cached(Intake):
             entry = await asyncio.to_thread(_read_cached, repo, name)
         except (StudioError, OSError) as error:
             log.info("%s of the cache was left out of the library: %s", repo.repo, error)
-            self._left_out |= {(repo.repo, repo.commit)}
+            self._left_out |= {_state(repo)}
             return
         if known:
             entry = as_said(replace(entry, removed=known.removed, former=known.former), known.card)
@@ -95,9 +95,18 @@ class Cached(Intake):
 
 
 def _stamp() -> tuple[tuple[str, int], ...]:
-    """When each repository of the cache got a snapshot last, or lost one, and when a branch of it moved."""
-    folders = [*Cache().root.glob("models--*/snapshots"), *Cache().root.glob("models--*/refs")]
+    """When each repository of the cache got a snapshot last, or lost one, when a file came to one (another
+    program may still be fetching it), and when a branch moved."""
+    folders = [
+        folder
+        for places in ("snapshots", "snapshots/*", "refs")
+        for folder in Cache().root.glob(f"models--*/{places}")
+    ]
     return tuple(sorted((str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()))
+
+
+def _state(repo: CachedRepo) -> tuple[str, str, int]:
+    return repo.repo, repo.commit, repo.bytes
 
 
 def _read_cached(repo: CachedRepo, name: str) -> Entry:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from engine.hub.text import clean
 from engine.messages import (
     AdapterCard,
     Domain,
@@ -15,6 +16,7 @@ from engine.messages import (
     JobSpec,
     LibraryKind,
     MixCard,
+    OrderRanks,
     TrainDylora,
     TrainGate,
     TrainJoint,
@@ -55,7 +57,12 @@ _OPTIONS = {"targets": "--target", "experts": "--expert", "domains": "--expert"}
 
 
 def command_for(kind: LibraryKind, entry: Entry) -> str:
-    """The command, "" where nothing can."""
+    """The command, "" where nothing can, or where it would hold what steers a terminal or hides in a line."""
+    command = _command(kind, entry)
+    return command if clean(command, len(command)) == command else ""
+
+
+def _command(kind: LibraryKind, entry: Entry) -> str:
     card, origin = entry.card, entry.origin
     if origin.spec:
         return _command_of_spec(origin.spec)
@@ -73,12 +80,14 @@ def command_for(kind: LibraryKind, entry: Entry) -> str:
 
 def _command_of_spec(raw: Mapping[str, Any]) -> str:
     try:
-        spec = msgspec.convert(raw, JobSpec | DropExpert)
+        spec = msgspec.convert(raw, JobSpec | DropExpert | OrderRanks)
     except msgspec.ValidationError:
         return ""  # of a version that had other fields
     match spec:
         case DropExpert(mix=mix, expert=expert, out=out):
             return shlex.join([PROGRAM, "mix", "drop", mix, "--expert", expert, "--out", out])
+        case OrderRanks(adapter=adapter, out=out):
+            return shlex.join([PROGRAM, "rank", "order", adapter, "--out", out])
         case TrainRouter(extend=mix) if mix:
             words, passed_over = ["mix", "extend", mix], _NO_MATTER | _OF_THE_MIX
         case TrainLora() | TrainDylora() | TrainGate() | TrainRouter() | TrainJoint():

@@ -116,8 +116,9 @@ class Shelf:
     def check_free(self, kind: Kind, name: str) -> None:
         """StudioError("usage") unless a new adapter, base or mix may be called ``name``."""
         check_name(name)
+        entries = [entry for entry in self._store.entries(kind) if not _may_be_fetched_again(entry)]
         what = f"{'an' if kind == 'adapters' else 'a'} {WHAT[kind]}"
-        for entry in self._store.entries(kind):
+        for entry in entries:
             if entry.card.name.casefold() == name.casefold():
                 hint = "Choose another name, or remove that one first."
                 if entry.removed:
@@ -212,6 +213,11 @@ class Shelf:
     def _is_ours(self, kind: Kind, entry: Entry) -> bool:
         """Whether its files lie in the home, and not where they are only used."""
         return Path(entry.card.path).is_relative_to(self._room(kind))
+
+
+def _may_be_fetched_again(entry: Entry) -> bool:
+    """Whether it was taken off the list and came from the Hub, so that its name need not wait for it."""
+    return entry.removed and not isinstance(entry.card, MixCard) and bool(entry.card.repo)
 
 
 def _as_it_is(card: Card, called: Mapping[str, str]) -> Card:

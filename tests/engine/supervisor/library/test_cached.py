@@ -123,3 +123,29 @@ def test_a_changed_blob_is_found(room):
     content[-1] ^= 1
     blob.write_bytes(content)
     assert "not what it was" in room.do("verify", "tune")[0].detail
+
+
+def test_a_base_that_another_program_is_still_fetching_appears_when_it_is_whole(room):
+    part = Path(shutil.copytree(STARTER / "base", room.folder / "part"))
+    (part / "tokenizer.json").unlink()
+    snapshot = put("ada/small", COMMIT, part)
+    cached(room)
+    assert "small" not in {base.name for base in room.library.bases()}
+    shutil.copyfile(STARTER / "base" / "tokenizer.json", snapshot / "tokenizer.json")
+    cached(room)
+    assert room.library.base("small").repo == "ada/small"
+
+
+@pytest.mark.parametrize("kind", ["bases", "adapters"])
+def test_what_was_taken_off_the_list_may_be_fetched_again_under_its_name(room, kind):
+    folder = STARTER / "base" if kind == "bases" else room.make("a", factor=1.5)
+    snapshot = put("ada/thing", COMMIT, folder)
+    cached(room)
+    room.do("remove", kind, "thing")
+    room.library.check_free(kind, "thing")  # as a download asks before it begins
+    card = room.fetched("thing", repo="ada/thing", folder=snapshot, room=kind)
+    assert (card.source, card.name) == ("hub", "thing")
+    cached(room)
+    room.open()
+    cards = room.library.bases() if kind == "bases" else room.library.adapters()
+    assert [card.source for card in cards if card.repo == "ada/thing"] == ["hub"]

@@ -1,6 +1,7 @@
 """Folders that are not what they seem, and what a name may be: refused, or taken as what they are."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 
 import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
@@ -153,7 +155,29 @@ def test_a_file_of_an_adapter_stands_for_its_folder(room, file):
     assert "no adapter_model.safetensors" in look_into(folder / "adapter_config.json").reason
 
 
+def test_a_path_that_would_steer_a_terminal_is_in_no_command(room):
+    folder = room.folder / "a\x1b]0;owned\x07b\u202ec"
+    shutil.copytree(room.make("odd", factor=2.0), folder)
+    room.bring(folder, "odd")
+    told = room.library.provenance("adapters", "odd")
+    assert told.command == "" and all(value.isprintable() for _, value in told.facts)
+
+
 # --- conversion ---
+
+
+def test_what_would_become_too_large_a_lora_is_refused_with_that_reason(room):
+    folder = room.make("loha")
+    place = "base_model.model.model.layers.0.self_attn.q_proj.hada_"
+    parts = {"w1_a": (64, 40), "w1_b": (40, 64), "w2_a": (64, 40), "w2_b": (40, 64)}
+    save_file(
+        {place + part: numpy.ones(shape, numpy.float32) for part, shape in parts.items()}, folder / WEIGHTS
+    )
+    config = {"peft_type": "LOHA", "r": 40, "alpha": 8, "target_modules": ["q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    assert "rank 1,600" in look_into(folder).reason
+    with pytest.raises(StudioError, match="rank 1,600"):
+        room.bring(folder)
 
 
 def test_a_disk_that_fills_during_a_conversion(room, small_disk):
