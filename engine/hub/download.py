@@ -72,7 +72,9 @@ class DownloadRun:
         except StudioError as error:
             return self._ended("failed", error=error.as_message())
         except OSError as error:
-            return self._ended("failed", error=explain_os_error(error, "the download").as_message())
+            return self._ended(
+                "failed", error=explain_os_error(error, f"fetching {self._spec.repo}").as_message()
+            )
         except Exception as error:  # noqa: BLE001 - whatever happens to a job is in its report
             return self._ended("failed", error=unexpected(error).as_message())
 

@@ -103,21 +103,27 @@ class _Blobs:
             sha256 = fetch(file, partial, source, control)
             if file.name == "config.json":  # a base that cannot be played is refused before its weights come
                 check_config(parse_object(partial.read_bytes(), f"config.json of {repo}"), repo)
-            self._cache.keep(repo, etag, partial)
+            try:
+                self._cache.keep(repo, etag, partial)
+            except FileNotFoundError as error:
+                raise self._cleaned(file.name) from error
             return sha256
 
     def finish(self, revision: str) -> Path:
         plan = self._plan
         gone = [file.name for file in plan.files if not self._cache.blob(plan.repo, file.etag).exists()]
         if gone:
-            raise StudioError(
-                "failed",
-                f"{', '.join(gone)} of {plan.repo} went from the Hugging Face cache in the meantime.",
-                "Somebody has cleaned it. Resume: what is missing is fetched again.",
-            )
+            raise self._cleaned(", ".join(gone))
         folder = self._cache.point(plan.repo, plan.commit, {file.name: file.etag for file in plan.files})
         self._cache.refer(plan.repo, revision, plan.commit)
         return folder
+
+    def _cleaned(self, names: str) -> StudioError:
+        return StudioError(
+            "failed",
+            f"{names} of {self._plan.repo} went from the Hugging Face cache in the meantime.",
+            "Somebody has cleaned it. Resume: what is missing is fetched again.",
+        )
 
     def _checked(self, file: PlannedFile, control: Control) -> str:
         """The SHA-256 of a blob that is what its name says, "" of one that is not."""

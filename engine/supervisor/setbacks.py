@@ -37,7 +37,7 @@ def stopped(ledger: Ledger, record: Record, error: Error) -> None:
 def cancelled(ledger: Ledger, record: Record) -> None:
     """The person gives it up. What a download has fetched stays until its job is removed."""
     job = record.job
-    words = f"Cancelled{reached(job, job.step, ' at')}."
+    words = f"Cancelled{reached(job, job.step, ' at')}." if job.step else "Cancelled."
     if isinstance(job.spec, Download) and job.step:
         words = f"Cancelled; {as_size(job.step)} are kept, and fetching it again goes on from there."
     ledger.settle(record, "cancelled", words)

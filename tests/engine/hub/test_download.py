@@ -240,6 +240,19 @@ def test_what_is_cleaned_away_meanwhile_is_said_and_fetched_by_a_resume(site, ba
     assert ended.outcome == "done" and ended.result["bytes"] == ended.step
 
 
+def test_a_cache_that_is_cleaned_under_a_running_download_is_said(site, base):
+    site.fault(LARGE, rate=4 << 20, times=-1)
+    _, thread, ends = base.start()
+    until = time.monotonic() + 20
+    while not list(Cache().root.rglob("*.adapter-studio")) or not site.requests(LARGE):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    shutil.rmtree(Cache().root / "models--ada--base")
+    thread.join(20)
+    assert ends[0].outcome == "failed" and "went from the Hugging Face cache" in ends[0].error.message
+    assert base.run().outcome == "done"
+
+
 def test_two_that_fetch_the_same_do_it_once(site, base, tmp_path):
     site.fault(LARGE, rate=4 << 20, times=-1)
     other = Job(tmp_path / "other", repo="ada/base", out="other", room="bases")

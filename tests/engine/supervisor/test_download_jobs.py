@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import huggingface_hub as hf
+import msgspec
 import psutil
 import pytest
 
@@ -18,6 +20,7 @@ from engine.supervisor import runtimes as runtimes_room
 from engine.supervisor.home import Home
 from engine.supervisor.runtimes import Runtime, Runtimes
 from engine.supervisor.spec import DOWNLOADER, check_spec, reached, title_of, worker_of
+from engine.supervisor.store import Store
 from tests.hub.handle import HubServer
 from tests.hub.rig import WEIGHTS, Rig, write_adapter, write_base
 
@@ -272,6 +275,36 @@ def test_a_job_keeps_what_it_reads(rig, adapter):
     rig.ask(m.CancelJob(id="before"))
     assert rig.wait_for("gated", "done", "failed").state == "done"
     rig.wait_until(lambda: not (rig.home.jobs / "gated" / "inputs").exists())
+
+
+def test_a_job_that_an_earlier_version_queued_gets_what_it_reads(rig, adapter):
+    config = adapter / "adapter_config.json"
+    config.write_text(config.read_text().replace("starter-llama", "tiny"))
+    rig.ask(m.ImportAdapter(path=str(adapter), name="mine"))
+    rig.submit("before", steps=400)
+    for key in ("old", "lost"):
+        spec = m.TrainGate(base="tiny", adapter="mine", data=str(rig.data), out=key, steps=5)
+        rig.ask(m.SubmitJob(id=key, spec=spec))
+    rig.stop()
+    store = Store(rig.home.database)
+    for record in store.jobs():  # earlier ones noted no more than the data
+        if record.job.id != "before":
+            record.paths = {"data": record.paths["data"]}
+            spec = msgspec.structs.replace(
+                record.job.spec, adapter={"old": "mine"}.get(record.job.id, "gone")
+            )
+            record.job = msgspec.structs.replace(record.job, spec=spec)
+            store.save_job(record)
+            shutil.rmtree(rig.home.jobs / record.job.id / "inputs")
+    store.close()
+    rig.start()
+    pinned = rig.home.jobs / "old" / "inputs" / "adapter" / "mine"
+    assert (pinned / WEIGHTS).samefile(rig.home.adapters / "mine" / WEIGHTS)
+    rig.ask(m.RemoveAdapter(name="mine"))
+    rig.ask(m.CancelJob(id="before"))
+    assert rig.wait_for("old", "done", "failed").state == "done"
+    lost = rig.wait_for("lost", "done", "failed")
+    assert lost.state == "failed" and "no adapter called gone" in lost.error.message and lost.error.hint
 
 
 # --- in words ---
