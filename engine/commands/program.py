@@ -10,7 +10,21 @@ from typing import Annotated, Any, cast
 import typer
 import typer.main
 
-from engine.commands import bases, compare, demo, disk, engine, hub, jobs, library, mixes, play, studio, train
+from engine.commands import (
+    bases,
+    compare,
+    demo,
+    disk,
+    engine,
+    hub,
+    jobs,
+    library,
+    mixes,
+    play,
+    ranks,
+    studio,
+    train,
+)
 from engine.commands.session import session
 from engine.formats.errors import StudioError
 from engine.supervisor.home import find_home
@@ -41,6 +55,7 @@ app.add_typer(library.adapters, name="adapters")
 app.add_typer(bases.bases, name="bases")
 app.add_typer(train.app, name="train")
 app.add_typer(mixes.app, name="mix")
+app.add_typer(ranks.app, name="rank")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(hub.app, name="hub")
 app.add_typer(disk.trash, name="trash")

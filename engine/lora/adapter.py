@@ -68,6 +68,13 @@ class Adapter:
         """The largest rank of any projection."""
         return max(factors.rank for factors in self.factors.values())
 
+    def bytes_at(self, rank: int) -> int:
+        """Bytes of all its tensors when each projection keeps its first ``rank`` columns."""
+        kept: list[Tensor | None] = list(self.replaced.values())
+        for item in self.factors.values():
+            kept += [item.A[:rank], item.B[:, :rank], item.bias, item.magnitude]
+        return sum(tensor.numel() * tensor.element_size() for tensor in kept if tensor is not None)
+
 
 def read_adapter(folder: str | Path) -> Adapter:
     """The adapter in a PEFT folder, every tensor accounted for, in the files' own number format.

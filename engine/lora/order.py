@@ -8,11 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from engine.formats.errors import AdapterError
 from engine.lora.adapter import Adapter, Factors
 
-__all__ = ["energy", "svd_order"]
+__all__ = ["difference", "energy", "order_notes", "svd_order"]
+
+
+_NOTHING = 1e-7
+"""Of the largest singular value: below what float32 factors can tell from zero."""
 
 
 def svd_order(adapter: Adapter) -> Adapter:
@@ -44,13 +49,59 @@ def energy(adapter: Adapter) -> list[float]:
     return [float(part) / whole if whole else 1.0 for part in total.cumsum(0)]
 
 
+def order_notes(ordered: Adapter) -> list[str]:
+    """What a person should know of an adapter in order: columns that hold nothing, and what a cut of it
+    keeps. AdapterError when all of them are empty."""
+    factors = ordered.factors.values()
+    used = [int((item.A.any(1) & item.B.any(0)).sum()) for item in factors]
+    if not max(used):
+        raise AdapterError(
+            f"The factors of {ordered.name} are zero, so there is nothing to order.", "Train it first."
+        )
+    notes = []
+    spare = sum(count < item.rank for count, item in zip(used, factors, strict=True))
+    if spare:
+        notes.append(
+            f"{spare} of its {len(used)} projections use fewer ranks than they have columns: nothing is "
+            f"gained above rank {max(used)}."
+        )
+    if any(item.magnitude is not None for item in factors):
+        notes.append(
+            "It is a DoRA: cut to a lower rank it keeps its magnitude, so that its rows point elsewhere but "
+            "stay as long; the energy is that of its two factors."
+        )
+    if ordered.replaced:
+        notes.append("It replaces parts of the base, whatever its rank.")
+    return notes
+
+
+def difference(one: Adapter, other: Adapter) -> float:
+    """How far the updates of ``other`` are from those of ``one``, on the same modules: the Frobenius norm of
+    s' B' A' - s B A over that of s B A, of all modules together. Never forms d_out x d_in."""
+    apart = whole = 0.0
+    for path, item in one.factors.items():
+        B, A = item.B.double() * item.scale, item.A.double()
+        its = other.factors[path]
+        B_both = torch.cat([its.B.double() * its.scale, -B], 1)
+        apart += _square(B_both, torch.cat([its.A.double(), A]))
+        whole += _square(B, A)
+    return (apart / whole) ** 0.5 if whole else 0.0
+
+
+def _square(B: Tensor, A: Tensor) -> float:
+    """The squared Frobenius norm of B A: that of R_B R_A^T."""
+    R_B, R_A = (torch.linalg.qr(factor, mode="r").R for factor in (B, A.t()))
+    return float((R_B @ R_A.t()).square().sum())
+
+
 def _order(item: Factors) -> Factors:
     r = item.rank
     Q_B, R_B = torch.linalg.qr(item.B.double())
     Q_A, R_A = torch.linalg.qr(item.A.double().t())
     U, S, Vt = torch.linalg.svd(R_B @ R_A.t())
     k = S.shape[0]
-    root = S.sqrt()
+    # What rounding leaves of directions that are not there is no direction.
+    root = torch.where(S[0] * _NOTHING < S, S, 0.0).sqrt()
     B = item.B.new_zeros(item.B.shape[0], r, dtype=torch.float32)
     A = item.A.new_zeros(r, item.A.shape[1], dtype=torch.float32)
     B[:, :k] = (Q_B @ U[:, :k]) * root  # where r exceeds a dimension the remaining columns stay zero

@@ -47,6 +47,9 @@ __all__ = [
     "Metrics",
     "Mixes",
     "Provenance",
+    "RankCurve",
+    "RankPoint",
+    "RanksOrdered",
     "Routing",
     "RowDone",
     "Said",
@@ -283,6 +286,37 @@ class Scoring(Struct, frozen=True):
     value: float
 
 
+class RankPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An adapter at one rank: ``value`` and ``interval`` as of Scored, the ``bytes`` of its tensors there,
+    and the share of its ``energy`` that is kept (None where its columns are not in order)."""
+
+    rank: int
+    value: float
+    interval: tuple[float, float]
+    bytes: int
+    energy: float | None = None
+
+
+class RankCurve(Struct, frozen=True):
+    """Quality by rank over the same ``n`` rows; ``kind`` is lora, svd (ordered) or dylora."""
+
+    metric: str
+    n: int
+    kind: str
+    points: list[RankPoint]
+    notes: list[str] = []
+
+
+class RanksOrdered(Struct, frozen=True):
+    """An adapter in order. ``energy[b - 1]`` is the share of the squared norm of all its updates that rank b
+    keeps, ``error`` how far the whole product is from what it was, relative."""
+
+    card: AdapterCard
+    energy: list[float]
+    error: float
+    notes: list[str] = []
+
+
 class Said(Struct, frozen=True):
     """Progress in words, where a number would be a lie: "loading starter-llama"."""
 
@@ -314,6 +348,8 @@ Body = (
     | Compared
     | Scored
     | Scoring
+    | RankCurve
+    | RanksOrdered
     | Said
     | HubVerdict
     | Account

@@ -33,6 +33,8 @@ __all__ = [
     "ListJobs",
     "ListMixes",
     "MeasureDisk",
+    "MeasureRanks",
+    "OrderRanks",
     "PauseJob",
     "PublishAdapter",
     "ReadLog",
@@ -304,6 +306,31 @@ class Score(Struct, frozen=True):
     batch_size: int = 64
 
 
+class MeasureRanks(Struct, frozen=True):
+    """How good one adapter is at each of ``ranks``, as Score would say: RankCurve, with Scoring on the way.
+
+    No ranks are 1, 2, 4 and so on up to all of it. ``ordered`` measures the adapter as OrderRanks would
+    write it.
+    """
+
+    base: str
+    data: str
+    adapter: str
+    ranks: list[int] = []
+    ordered: bool = False
+    metric: Literal["exact", "loss"] = "exact"
+    limit: int | None = None
+    batch_size: int = 128
+
+
+class OrderRanks(Struct, frozen=True):
+    """A new adapter ``out``: ``adapter`` with its columns ordered by energy, so that every rank of it is the
+    best of that rank. RanksOrdered."""
+
+    adapter: str
+    out: str
+
+
 class SearchHub(Struct, frozen=True):
     """Adapters or bases on the Hub: a HubPage of at most ``limit``, after the first ``skip`` of the same
     query.
@@ -448,6 +475,8 @@ Request = (
     | Compare
     | Route
     | Score
+    | MeasureRanks
+    | OrderRanks
     | SubmitJob
     | ListJobs
     | ShowJob

@@ -13,6 +13,7 @@ from engine.messages import (
     Cancel,
     Done,
     Failure,
+    MeasureRanks,
     Progress,
     Result,
     RuntimeReady,
@@ -98,7 +99,7 @@ class Runtime:
         self._scheduler.add(
             Piece(
                 id,
-                "score" if isinstance(work.request, Score) else "live",
+                "score" if isinstance(work.request, Score | MeasureRanks) else "live",
                 perform(work, voices, self._jobs),
                 said=lambda body: self._wire.send(Progress(id=id, body=body)),
                 ended=lambda body: self._wire.send(Result(id=id, body=body)),

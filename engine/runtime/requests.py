@@ -6,11 +6,24 @@ from collections.abc import Generator
 from pathlib import Path
 
 from engine.formats.errors import StudioError
-from engine.messages import Body, Compare, Done, DropExpert, Generate, Mixing, Part, Route, Score, Work
+from engine.messages import (
+    Body,
+    Compare,
+    Done,
+    DropExpert,
+    Generate,
+    MeasureRanks,
+    Mixing,
+    Part,
+    Route,
+    Score,
+    Work,
+)
 from engine.mixer.mix_file import drop_expert
 from engine.runtime.base import Base
 from engine.runtime.generation import answer, compare
 from engine.runtime.jobs import JobRun
+from engine.runtime.ranks import measure_ranks
 from engine.runtime.routing import route
 from engine.runtime.scoring import score
 from engine.runtime.voices import Voice, Voices, mixed
@@ -28,6 +41,9 @@ def perform(work: Work, voices: Voices, jobs: dict[str, JobRun]) -> Steps:
         source, target = work.paths[f"mix:{request.mix}"], Path(work.paths["out"])
         drop_expert(source, request.expert, voices.base.model, target, name=request.out)
         return Done(path=str(target))
+    if isinstance(request, MeasureRanks):
+        folder, data = work.paths[f"adapter:{request.adapter}"], work.paths["data"]
+        return (yield from measure_ranks(voices, request, folder, data))
     if isinstance(request, Compare):
         with voices.hold_all(request.voices, work.paths) as several:
             return (yield from compare(voices.base, several, request))

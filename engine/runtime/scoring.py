@@ -18,7 +18,7 @@ from engine.runtime.intervals import Numbers, mean_interval, wilson
 from engine.runtime.voices import Voice
 from engine.training.text import Example, collate, completion_loss, encode
 
-__all__ = ["Measured", "Metric", "Speaker", "measure", "read_examples", "score"]
+__all__ = ["Measured", "Metric", "Speaker", "matches", "measure", "read_examples", "score"]
 
 Metric = Literal["exact", "loss"]
 
@@ -92,7 +92,7 @@ def measure(
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         batch = [examples[number] for number in chosen]
-        matching = _matches(base, speaker, batch) if metric == "exact" else _losses(base, speaker, batch)
+        matching = matches(base, speaker, batch) if metric == "exact" else _losses(base, speaker, batch)
         totals[chosen], counts[chosen] = yield from matching
         done = order[: start + batch_size]
         yield Measured(totals[done], counts[done])
@@ -102,19 +102,23 @@ def measure(
 Pair = tuple[list[float], list[float]]
 
 
-def _matches(base: Base, speaker: Speaker, examples: Sequence[Example]) -> Generator[None, None, Pair]:
-    """1 or 0 per example, and 1 each."""
-    prompts = [example.ids[: example.asked] for example in examples]
+def matches(
+    base: Base, speaker: Speaker, examples: Sequence[Example], begun: Sequence[list[int]] = ()
+) -> Generator[None, None, Pair]:
+    """1 or 0 per example, and 1 each. ``begun`` are the first tokens of each answer, where they are known."""
+    answers = [list(ids) for ids in begun] or [[] for _ in examples]
+    prompts = [
+        example.ids[: example.asked] + answer for example, answer in zip(examples, answers, strict=True)
+    ]
     wanted = [example.ids[example.asked :] for example in examples]
-    answers: list[list[int]] = [[] for _ in examples]
     open_rows = set(range(len(examples)))
-    for step, tokens in enumerate(_greedy(base, speaker, prompts)):
+    for tokens in _greedy(base, speaker, prompts):
         for row in list(open_rows):
             if tokens[row] in base.ends:
                 open_rows.discard(row)
             else:
                 answers[row].append(tokens[row])
-                if step >= len(wanted[row]) + SPARE:
+                if len(answers[row]) > len(wanted[row]) + SPARE:
                     open_rows.discard(row)
         yield
         if not open_rows:

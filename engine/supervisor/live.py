@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from engine.formats.errors import StudioError
@@ -14,9 +18,12 @@ from engine.messages import (
     Compare,
     DropExpert,
     Generate,
+    MeasureRanks,
     MixCard,
     Mixing,
+    OrderRanks,
     Part,
+    RanksOrdered,
     Route,
     Said,
     Score,
@@ -24,9 +31,12 @@ from engine.messages import (
     TrainRouter,
     Work,
 )
+from engine.supervisor.adapter_folders import write_in_order
+from engine.supervisor.entry import origin_now
 from engine.supervisor.home import Home
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
+from engine.supervisor.readme import README
 from engine.supervisor.runtimes import Runtimes
 
 __all__ = ["Live", "Say"]
@@ -38,7 +48,7 @@ VOICES = 64
 
 
 class Live:
-    """Answers, comparisons, routings and scores, and what else needs a base but no job."""
+    """Answers, comparisons, routings, scores and curves, and what else needs a base but no job."""
 
     def __init__(self, home: Home, library: Library, jobs: Jobs, runtimes: Runtimes) -> None:
         self._home = home
@@ -71,6 +81,26 @@ class Live:
             _check_finished(ask)
             paths |= self._voice(request.base, ask.parts, ask.mixing)[1]
         return await self._ask(request.base, Work(request=request, paths=paths), say)
+
+    async def ranks(self, request: MeasureRanks, say: Say) -> Body:
+        """How good an adapter is at each of its ranks."""
+        card = self._library.adapter(request.adapter)
+        paths = {f"adapter:{card.name}": card.path, "data": str(self._library.data(request.data))}
+        return await self._ask(request.base, Work(request=request, paths=paths), say)
+
+    async def order(self, request: OrderRanks) -> RanksOrdered:
+        """A new adapter in order, made by a process of its own and taken into the library."""
+        source = Path(self._library.adapter(request.adapter).path)
+        self._jobs.check_free("adapters", request.out)
+        folder = self._home.tmp / f"adapter-{uuid.uuid4().hex}"
+        worth = await write_in_order(source, folder)
+        if (source / README).is_file():
+            await asyncio.to_thread(shutil.copyfile, source / README, folder / README)
+        self._jobs.check_free("adapters", request.out)
+        origin = origin_now(spec=msgspec.to_builtins(request))
+        await self._library.adopt("adapters", folder, request.out, origin=origin)
+        card = self._library.adapter(request.out)
+        return RanksOrdered(card=card, energy=worth["energy"], error=worth["apart"], notes=worth["notes"])
 
     async def drop(self, request: DropExpert, say: Say) -> MixCard:
         """A new mix without one expert of another, made by the runtime and taken into the library."""

@@ -16,6 +16,7 @@ from engine.messages import (
     JobSpec,
     LibraryKind,
     MixCard,
+    OrderRanks,
     TrainDylora,
     TrainGate,
     TrainJoint,
@@ -79,12 +80,14 @@ def _command(kind: LibraryKind, entry: Entry) -> str:
 
 def _command_of_spec(raw: Mapping[str, Any]) -> str:
     try:
-        spec = msgspec.convert(raw, JobSpec | DropExpert)
+        spec = msgspec.convert(raw, JobSpec | DropExpert | OrderRanks)
     except msgspec.ValidationError:
         return ""  # of a version that had other fields
     match spec:
         case DropExpert(mix=mix, expert=expert, out=out):
             return shlex.join([PROGRAM, "mix", "drop", mix, "--expert", expert, "--out", out])
+        case OrderRanks(adapter=adapter, out=out):
+            return shlex.join([PROGRAM, "rank", "order", adapter, "--out", out])
         case TrainRouter(extend=mix) if mix:
             words, passed_over = ["mix", "extend", mix], _NO_MATTER | _OF_THE_MIX
         case TrainLora() | TrainDylora() | TrainGate() | TrainRouter() | TrainJoint():

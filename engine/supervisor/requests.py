@@ -86,6 +86,10 @@ class Requests:
         match body:
             case messages.Generate() | messages.Route() | messages.Score():
                 return await self._live.one(body, say)
+            case messages.MeasureRanks():
+                return await self._live.ranks(body, say)
+            case messages.OrderRanks():
+                return await self._live.order(body)
             case messages.Compare():
                 return await self._live.several(body, say)
             case messages.DropExpert():

@@ -1,0 +1,183 @@
+"""Quality by rank: one adapter at many ranks, which are rows of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+import numpy
+import torch
+
+from engine.formats.errors import StudioError
+from engine.lora import Bank, Gates, attach, read_adapter, svd_order
+from engine.lora.adapter import Adapter
+from engine.lora.order import energy, order_notes
+from engine.messages import MeasureRanks, Part, RankCurve, RankPoint, Scoring
+from engine.runtime.base import Base
+from engine.runtime.checking import check
+from engine.runtime.intervals import Numbers
+from engine.runtime.scoring import Measured, Speaker, matches, read_examples
+from engine.runtime.voices import Voices
+from engine.training.play import play
+from engine.training.text import Example, collate, completion_logits, completion_loss
+
+__all__ = ["measure_ranks"]
+
+MOST = 64
+"""Ranks of one curve."""
+
+Steps = Generator[Scoring | None, None, RankCurve]
+
+
+def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str) -> Steps:
+    """Score the adapter in ``folder`` at every rank on the rows of the file ``data``.
+
+    The values are those of ``score`` at each rank alone (up to near ties, where a number format is coarse).
+    All ranks are rows of one batch, and no answer is written that need not be (see ``check``). Yields after
+    every pass, a Scoring of the highest rank after every batch. StudioError for a rank that the adapter has
+    not, DataError for a file that cannot be used.
+    """
+    base = voices.base
+    with _bank(voices, request, folder) as bank:
+        adapter = bank.adapters[request.adapter]
+        ranks = _ranks(request, adapter.rank)
+        examples = read_examples(base, data, request.limit)
+        curve = _Curve(base, bank, [_gates(bank, request.adapter, rank) for rank in ranks], examples)
+        # Neighbours of like length need little padding.
+        order = sorted(
+            range(len(examples)), key=lambda number: (examples[number].asked, len(examples[number].ids))
+        )
+        size = max(1, request.batch_size // len(ranks))
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            yield from curve.exact(chosen) if request.metric == "exact" else curve.loss(chosen)
+            done = order[: start + size]
+            value = float(curve.totals[-1, done].sum() / curve.counts[done].sum())
+            yield Scoring(done=len(done), total=len(order), value=value)
+    return _told(request, adapter, ranks, curve)
+
+
+@contextmanager
+def _bank(voices: Voices, request: MeasureRanks, folder: str) -> Iterator[Bank]:
+    """The bank of the adapter, as live answers have it, or in an order that it has nowhere else."""
+    name = request.adapter
+    if not request.ordered:
+        with voices.hold([Part(name=name)], None, {f"adapter:{name}": folder}) as voice:
+            assert voice.bank is not None
+            yield voice.bank
+        return
+    model = voices.base.model
+    bank = attach(model, {name: svd_order(read_adapter(folder))}, dtype=model.dtype)
+    try:
+        yield bank
+    finally:
+        bank.detach()
+
+
+def _ranks(request: MeasureRanks, highest: int) -> list[int]:
+    """The ranks to measure, each once and in order: those that were asked for, or 1, 2, 4 ... and all."""
+    powers = [1 << power for power in range(highest.bit_length())]
+    ranks = sorted({*request.ranks} or {*powers, highest})
+    for rank in ranks:
+        if not 1 <= rank <= highest:
+            raise StudioError(
+                "usage",
+                f"{request.adapter} has ranks 1 to {highest}, not {rank}.",
+                "Choose among these, or name none for a curve over all of them.",
+            )
+    if len(ranks) > MOST:
+        raise StudioError("usage", f"{len(ranks)} ranks are too many for one curve.", f"Name {MOST} at most.")
+    return ranks
+
+
+def _gates(bank: Bank, name: str, rank: int) -> Gates:
+    return bank.new_gates({name: 1.0}, {name: rank})
+
+
+class _Curve:
+    """What each rank gave on each example: ``totals`` [ranks, examples], ``counts`` [examples]."""
+
+    def __init__(self, base: Base, bank: Bank, gates: Sequence[Gates], examples: Sequence[Example]) -> None:
+        self.totals: Numbers = numpy.zeros((len(gates), len(examples)))
+        self.counts: Numbers = numpy.zeros(len(examples))
+        self._base = base
+        self._bank = bank
+        self._gates = gates
+        self._examples = examples
+        # A DoRA at a part of its rank has a B of its own, so it cannot be one row of many.
+        alone = any(one.cut_doras for one in gates)
+        places = range(len(gates))
+        self._parts = [[place] for place in places] if alone else [list(places)]
+
+    def loss(self, chosen: Sequence[int]) -> Generator[None, None, None]:
+        """Nats and learned tokens of the examples of these numbers."""
+        for places in self._parts:
+            batch = collate([self._examples[number] for number in chosen] * len(places), self._base.device)
+            gates = [self._gates[place] for place in places for _ in chosen]
+            with torch.no_grad(), self._playing(gates, range(len(gates))):
+                logits = completion_logits(self._base.model, batch)
+            tokens = completion_loss(logits, batch, reduction="none").double()
+            counts = batch.learned.sum(1)
+            sums = [float(part.sum()) for part in torch.split(tokens, counts.tolist())]
+            self.totals[numpy.ix_(places, chosen)] = numpy.reshape(sums, (len(places), len(chosen)))
+            self.counts[chosen] = counts[: len(chosen)].cpu().numpy()
+            yield
+
+    def exact(self, chosen: Sequence[int]) -> Generator[None, None, None]:
+        """1 or 0 for each example, and 1 each. What the check leaves open is written on to its end."""
+        self.counts[chosen] = 1
+        for places in self._parts:
+            rows = [(place, number) for place in places for number in chosen]
+            examples = [self._examples[number] for _, number in rows]
+            gates = [self._gates[place] for place, _ in rows]
+            verdicts = yield from check(self._base, examples, partial(self._playing, gates))
+            open_ = []
+            for (place, number), (hit, begun) in zip(rows, verdicts, strict=True):
+                self.totals[place, number] = hit or 0.0
+                if hit is None:
+                    open_.append((place, number, begun))
+            if open_:
+                yield from self._write_on(open_)
+
+    def _write_on(self, open_: Sequence[tuple[int, int, list[int]]]) -> Generator[None, None, None]:
+        rows = [self._gates[place] for place, _, _ in open_]
+        speaker = Speaker(self._base.model, partial(self._playing, rows, range(len(rows))))
+        examples = [self._examples[number] for _, number, _ in open_]
+        hits, _ = yield from matches(self._base, speaker, examples, [begun for _, _, begun in open_])
+        for (place, number, _), hit in zip(open_, hits, strict=True):
+            self.totals[place, number] = hit
+
+    def _playing(self, gates: Sequence[Gates], rows: Sequence[int]) -> AbstractContextManager[None]:
+        """Around a pass over some of the rows that ``gates`` play."""
+        chosen = [gates[row] for row in rows]
+        return play(self._bank, chosen[0] if len(set(chosen)) == 1 else self._bank.new_rows(chosen))
+
+
+def _told(request: MeasureRanks, adapter: Adapter, ranks: Sequence[int], curve: _Curve) -> RankCurve:
+    kept = energy(adapter) if adapter.kind == "svd" else None
+    points = []
+    for rank, totals in zip(ranks, curve.totals, strict=True):
+        measured = Measured(totals, curve.counts)
+        points.append(
+            RankPoint(
+                rank=rank,
+                value=measured.value,
+                interval=measured.interval(request.metric),
+                bytes=adapter.bytes_at(rank),
+                energy=None if kept is None else kept[rank - 1],
+            )
+        )
+    return RankCurve(
+        metric=request.metric,
+        n=len(curve.counts),
+        kind=adapter.kind,
+        points=points,
+        notes=[UNORDERED] if adapter.kind == "lora" else order_notes(adapter) if kept else [],
+    )
+
+
+UNORDERED = (
+    "Its columns have no order, so a lower rank of it is an arbitrary part. In order, every rank is the best "
+    "of its rank."
+)
