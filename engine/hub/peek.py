@@ -21,8 +21,8 @@ from engine.messages import Fit
 __all__ = ["BUDGET", "BasePeek", "Peek", "newest", "peek_adapter", "peek_base"]
 
 BUDGET = 62_000
-"""Bytes that are read of an adapter: enough for the table of 450 tensors, all projections of 32 layers, and with
-the heads of the answers still below 64 KiB."""
+"""Bytes that are read of an adapter: enough for the table of 450 tensors, all projections of 32 layers, and
+with the heads of the answers still below 64 KiB."""
 
 FIRST_CONFIG, LARGEST_CONFIG = 8 << 10, 24 << 10
 FIRST_TABLE = 20 << 10
