@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import os
 import subprocess
 import sys
@@ -94,13 +95,24 @@ def test_the_lock_is_the_clients_own(cache):
 
 
 def test_what_is_given_up_is_deleted_unless_somebody_is_at_it(cache):
-    cache.drop_partial("ada/one", ETAG)
+    cache.drop("ada/one", ETAG)
     with cache.held("ada/one", ETAG, lambda: None):
         cache.partial("ada/one", ETAG).write_bytes(b"half")
-        cache.drop_partial("ada/one", ETAG)
+        cache.drop("ada/one", ETAG)
         assert cache.partial("ada/one", ETAG).exists()
-    cache.drop_partial("ada/one", ETAG)
-    assert not cache.partial("ada/one", ETAG).exists()
+    assert [(repo, count) for repo, count, _ in cache.unfinished()] == [("ada/one", 4)]
+    cache.drop("ada/one", ETAG)
+    assert not (cache.root / "models--ada--one").exists() and list(cache.unfinished()) == []
+
+
+def test_what_a_snapshot_has_is_not_given_up(cache):
+    put(cache, "ada/one", {"config.json": b"{}"})
+    (blob,) = cache.root.glob("models--ada--one/blobs/*")
+    cache.drop("ada/one", blob.name)
+    assert blob.exists()
+    shutil.rmtree(cache.root / "models--ada--one" / "snapshots")
+    cache.drop("ada/one", blob.name)
+    assert not blob.exists()
 
 
 def test_adapters_and_bases_are_found(cache):
