@@ -18,6 +18,9 @@ __all__ = ["pieces"]
 PIECE = 1 << 20
 """Bytes that are handed on at once. A kill loses three times as many at most that had come."""
 
+WINDOW = 4 << 20
+"""Bytes that may have come and wait in the system's hands: a kill loses them too."""
+
 TICK = 0.2
 """Seconds after which less than a piece is handed on too."""
 
@@ -107,6 +110,8 @@ class _Reader(threading.Thread):
             with self._turn:
                 self._answer = answer
                 self._socket = stream.get_extra_info("socket") if stream is not None else None
+            if self._socket is not None and hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux alone has it
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, WINDOW)
             for data in answer.response.iter_raw():
                 with self._turn:
                     self._turn.wait_for(lambda: self._unwanted or self._size < 2 * PIECE)
