@@ -29,6 +29,10 @@ from engine.lora.voice import Router, Voice
 __all__ = ["Gates", "read_table"]
 
 
+REST = 4
+"""Forward passes after which a copy of what is heard has paid for itself."""
+
+
 class Gates:
     """The gates of one bank: ``weights`` (the faders), ``ranks`` (None or absent: all), and maybe a router.
 
@@ -56,6 +60,8 @@ class Gates:
         self._doras: dict[str, list[Site]] = {}
         self._levels = [self._new_levels(group) for group in stack.groups]
         self._packed: list[Packed | None] | None = None
+        self._loose: list[Packed | None] = [None] * len(stack.groups)
+        self._resting = 0
         self._forms: dict[Site, tuple[Tensor, Tensor | None]] = {}
         self.routed = router is not None
         self.remembers = router is not None and router.remembers
@@ -70,10 +76,17 @@ class Gates:
     def set_weight(self, expert: str, weight: float) -> None:
         """Move a fader: in place, heard at the next forward."""
         self._write(expert, weight, self.ranks.get(expert))
+        self._unpack()
 
     def set_rank(self, expert: str, rank: int | None) -> None:
         """Let the first ``rank`` columns of each projection speak (None: all): in place, no allocation."""
         self._write(expert, self.weights.get(expert, 0.0), rank)
+        self._unpack()
+
+    def _unpack(self) -> None:
+        """Who has moved plays the whole stack, and is packed again after a rest: packing is a copy, and what
+        is slid moves again at once."""
+        self._packed, self._resting = self._loose, REST
 
     def _new_levels(self, group: Group) -> Tensor:
         """[1, R] without a router; with one [modules * experts, R], which spreads its weights over the
@@ -170,6 +183,10 @@ class Gates:
         if flat.dtype != dtype:
             flat = flat.to(dtype)
         if self.router is None:
+            if self._resting and index == 0:
+                self._resting -= 1
+                if not self._resting:
+                    self._packed = None
             if self._packed is None:
                 self._packed = self._pack()
             packed = self._packed[index]
@@ -206,7 +223,7 @@ class Gates:
     def _pack(self) -> list[Packed | None]:
         """The groups without what is silent; what is trained changes too often."""
         if self._stack.trainable:
-            return [None] * len(self._levels)
+            return self._loose
         return [pack(*pair) for pair in zip(self._stack.groups, self._levels, strict=True)]
 
     def levels(self, group: Group) -> Tensor:

@@ -165,7 +165,7 @@ def _ranks(bank: Bank, parts: Sequence[Part]) -> dict[str, int | None]:
     for part in parts:
         if part.rank is not None and part.name in bank.adapters:
             highest = bank.adapters[part.name].rank
-            if part.rank > highest:
+            if not 1 <= part.rank <= highest:
                 raise StudioError(
                     "usage",
                     f"{part.name} has ranks 1 to {highest}, not {part.rank}.",

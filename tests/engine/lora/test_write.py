@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch
 from engine.formats.adapter_file import inspect_folder
 from engine.formats.errors import AdapterError, StudioError
 from engine.lora import attach, new_adapter, read_adapter, svd_order, write_adapter
-from engine.lora.order import energy
+from engine.lora.order import difference, energy, order_notes
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning:transformers", "ignore:.*fan_in_fan_out.*:UserWarning"
@@ -91,6 +92,36 @@ def test_order_keeps_the_product_and_is_optimal(llama, peft_adapter):
             )
     shares = energy(ordered)
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0)
+
+
+def test_the_product_is_kept_to_a_millionth(llama, peft_adapter):
+    adapter = read_adapter(peft_adapter(llama, target_modules="all-linear", r=6))
+    assert difference(adapter, svd_order(adapter)) < 1e-6
+    halved = {path: replace(f, B=f.B * 0.5) for path, f in adapter.factors.items()}
+    assert difference(adapter, replace(adapter, factors=halved)) == pytest.approx(0.5)
+
+
+def test_deficient_factors_are_said(llama, tmp_path):
+    adapter = new_adapter(llama, 4)
+    with pytest.raises(AdapterError, match="are zero, so there is nothing to order"):
+        order_notes(svd_order(adapter))
+    for number, factors in enumerate(adapter.factors.values()):
+        factors.B.normal_(0.0, 0.3)
+        if number % 2:
+            factors.B[:, 2:] = factors.B[:, :2]
+    ordered = svd_order(adapter)
+    (note,) = order_notes(ordered)
+    count = len(adapter.factors)
+    assert note.startswith(f"{count // 2} of its {count} projections use fewer ranks than they have columns")
+    deficient = list(ordered.factors.values())[1]
+    assert not deficient.A[2:].any() and not deficient.B[:, 2:].any() and deficient.A[1].any()
+    assert difference(adapter, ordered) < 1e-6
+    write_adapter(ordered, tmp_path / "it", rank=3)
+    assert read_adapter(tmp_path / "it").rank == 3
+    next(iter(adapter.factors.values())).A[0, 0] = float("nan")
+    write_adapter(adapter, tmp_path / "nan")
+    with pytest.raises(AdapterError, match="infinite or not a number"):
+        read_adapter(tmp_path / "nan")
 
 
 def test_rank_above_a_dimension_is_ordered_too(llama):

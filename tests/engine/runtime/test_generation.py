@@ -45,7 +45,9 @@ def test_adapters_change_the_answer_and_leave_no_trace(voices, library):
     right = ask(voices, library, parts=[Part(name="right")])[1].text
     assert len({alone, left, right}) == 3
     assert ask(voices, library, parts=[Part(name="left", weight=0.0)])[1].text == alone
-    assert ask(voices, library, parts=[Part(name="left", rank=0)])[1].text == alone
+    for rank in (0, 5):
+        with pytest.raises(StudioError, match=f"left has ranks 1 to 4, not {rank}"):
+            ask(voices, library, parts=[Part(name="left", rank=rank)])
     assert ask(voices, library)[1].text == alone
 
 
