@@ -20,9 +20,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding
 
 from engine.formats.errors import StudioError
+from engine.lora.levels import Levels
 from engine.lora.packed import Packed, pack
 from engine.lora.prefix import Prefix
-from engine.lora.stack import Cell, Group, Site, Stack, formed
+from engine.lora.stack import Group, Site, Stack, formed
 from engine.lora.tape import Tape
 from engine.lora.voice import Router, Voice
 
@@ -55,10 +56,13 @@ class Gates:
         self._stack = stack
         self._tokens: tuple[int, int] | None = None
         self._seated = False
-        # What a fader or a rank writes to: an expert's cell on a site, levels of its columns, of its unit
-        self._cells: dict[str, list[tuple[Cell, Tensor, Tensor | None]]] = {}
+        self._all = Levels(stack, tuple(router.experts) if router is not None else ())
+        self._levels = self._all.groups
         self._doras: dict[str, list[Site]] = {}
-        self._levels = [self._new_levels(group) for group in stack.groups]
+        for site in stack.sites:
+            for name, cell in site.cells.items():
+                if cell.c is not None:
+                    self._doras.setdefault(name, []).append(site)
         self._packed: list[Packed | None] | None = None
         self._loose: list[Packed | None] = [None] * len(stack.groups)
         self._resting = 0
@@ -70,7 +74,7 @@ class Gates:
             stack.unseat()
             self._voices = [router.voice(group.modules) for group in stack.groups]
             self._sizes = [[group.A.shape[0], *self._voices[group.index].sizes] for group in stack.groups]
-        for expert in {**dict.fromkeys(self._cells), **weights, **ranks}:
+        for expert in {**dict.fromkeys(self._all.experts), **weights, **ranks}:
             self._write(expert, weights.get(expert, 0.0), ranks.get(expert))
 
     def set_weight(self, expert: str, weight: float) -> None:
@@ -88,27 +92,6 @@ class Gates:
         is slid moves again at once."""
         self._packed, self._resting = self._loose, REST
 
-    def _new_levels(self, group: Group) -> Tensor:
-        """[1, R] without a router; with one [modules * experts, R], which spreads its weights over the
-        columns."""
-        experts = tuple(self.router.experts) if self.router is not None else ()
-        with torch.inference_mode(False):
-            levels = group.A.new_zeros(max(1, len(group.sites) * len(experts)), group.A.shape[0])
-        for place, site in enumerate(group.sites):
-            for name, cell in site.cells.items():
-                if self.router is not None and name not in experts:
-                    raise StudioError(
-                        "usage",
-                        f"The router does not know the expert {name}.",
-                        "Choose the experts that the mix was trained with.",
-                    )
-                row = levels[place * len(experts) + experts.index(name) if experts else 0]
-                unit = None if cell.unit is None else row[cell.unit : cell.unit + 1]
-                self._cells.setdefault(name, []).append((cell, row[cell.start : cell.stop], unit))
-                if cell.c is not None:
-                    self._doras.setdefault(name, []).append(site)
-        return levels
-
     def _write(self, expert: str, weight: float, rank: int | None) -> None:
         self._stack.check(expert, rank)
         if not (isinstance(weight, Real) and math.isfinite(weight)):
@@ -116,13 +99,7 @@ class Gates:
         weight = float(weight)
         self.weights[expert], self.ranks[expert], self._packed = weight, rank, None
         self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
-        for cell, levels, unit in self._cells[expert]:
-            cut = levels.shape[0] if rank is None else min(rank, levels.shape[0])
-            level = weight * cell.factors.growth(cut) if cut else 0.0
-            levels[:cut] = level * cell.scale if self._stack.trainable else level
-            levels[cut:] = 0.0
-            if unit is not None:
-                unit.fill_(level)
+        self._all.write(expert, weight, rank)
         for site in self._doras.get(expert, ()):
             self._reform(site, expert, rank)
 
