@@ -84,8 +84,8 @@ class DyloraTask(LoraTask):
 
     def learning(self) -> Mapping[str, Tensor]:
         """The rows of each stacked factor that may move: of every projection's ``rank`` the first b, or the
-        b-th alone."""
-        first = 0 if self.mode == "full" else self.now - 1
+        b-th alone; at the lowest rank, which has none trained before it, always the first b."""
+        first = 0 if self.mode == "full" or self.now == self.draw.low else self.now - 1
         learning = {}
         for name, parameter in self.parameters().items():
             column = torch.arange(len(parameter), device=parameter.device) % self.rank

@@ -97,6 +97,15 @@ def test_a_step_moves_nothing_but_what_takes_part(new_task):
         assert all(moved[row] for row in range(RANK))
 
 
+def test_frozen_trains_all_of_the_lowest_rank(new_task):
+    task = new_task(mode="frozen", low=3, seed=2)
+    for event in train(task, Settings(steps=12, learning_rate=0.02, seed=1)):
+        assert event.metrics["rank"] in (3.0, 4.0)
+    for name, tensor in task.parameters().items():
+        if name.endswith(".B"):
+            assert tensor.detach().view(-1, RANK, tensor.shape[1]).any(2).all()
+
+
 def test_a_resumed_run_is_the_undisturbed_one(new_task, tmp_path):
     settings = Settings(steps=12, learning_rate=0.02, seed=1, checkpoint_seconds=1e9)
     whole, halved = new_task(seed=2, name="whole"), new_task(seed=2, name="halved")
