@@ -5,11 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.formats.dataset import describe, snapshot
 from engine.formats.errors import StudioError
-from engine.messages import Download, ExportMix, Job, JobSpec, MixCard, SubmitJob, TrainJoint, TrainRouter
+from engine.messages import (
+    AdapterCard,
+    BaseCard,
+    Download,
+    ExportMix,
+    Fit,
+    Job,
+    JobSpec,
+    MixCard,
+    SubmitJob,
+    TrainJoint,
+    TrainRouter,
+)
 from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
@@ -33,16 +46,24 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Admission:
-    """Examines jobs against the library and the jobs that are already there."""
+    """Examines jobs against the library and the jobs that are already there. ``judge`` says whether an
+    adapter plays on a base; it reads files."""
 
-    def __init__(self, home: Home, library: Library, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        home: Home,
+        library: Library,
+        ledger: Ledger,
+        judge: Callable[[AdapterCard, BaseCard], Fit],
+    ) -> None:
         self._home = home
         self._library = library
         self._ledger = ledger
+        self._judge = judge
 
-    async def examine(self, request: SubmitJob) -> Record:
+    async def examine(self, request: SubmitJob) -> tuple[Record, list[str]]:
         """The record of a job that can run, its data copied under its hash, what else it reads named where it
-        lies. StudioError otherwise."""
+        lies; and what its log is to say of that. StudioError otherwise."""
         if not _ID.fullmatch(request.id):
             raise StudioError(
                 "usage",
@@ -52,6 +73,7 @@ class Admission:
         spec = request.spec
         check_spec(spec)
         paths, rows = self._resolve(spec), {}
+        doubts = await asyncio.to_thread(self._doubts, spec, paths)
         self.check_name(spec)
         for key, named in data_of(spec).items():
             source = self._library.data(named)
@@ -68,7 +90,7 @@ class Admission:
             spec=spec,
             created=time.time(),
         )
-        return Record(job=job, paths=paths, number=self._ledger.next_number())
+        return Record(job=job, paths=paths, number=self._ledger.next_number()), doubts
 
     def check_name(self, spec: JobSpec) -> None:
         """StudioError("usage") when the place of the result is taken, now or by a job that is not over."""
@@ -133,28 +155,47 @@ class Admission:
         return [record for record in self._ledger.records.values() if record.job.state not in ENDED]
 
     def _resolve(self, spec: JobSpec) -> dict[str, str]:
-        """The folders behind the names in a spec; StudioError for one missing or made for another base."""
+        """The folders behind the names in a spec; StudioError for one missing, or a mix of another base."""
         if isinstance(spec, Download):
             return {}
         base = self._library.base(spec.base)
-        known = {card.name for card in self._library.bases()}
         names, mixed = parts_of(spec)
         paths, mix = {}, None
         if mixed:
             mix = self._library.mix(mixed)
             paths[f"mix:{mixed}"] = mix.path
-            _check_base(f"The mix {mixed}", mix.base, base.name, "Choose its own base.")
+            if mix.base != base.name:
+                raise StudioError(
+                    "adapter",
+                    f"The mix {mixed} was made for {mix.base}, not for {base.name}.",
+                    "Choose its own base.",
+                )
         if isinstance(spec, TrainRouter) and mix:
             names = _newcomers(spec, mix)
         for name in names:
-            card = self._library.adapter(name)
-            paths[f"adapter:{name}"] = card.path
-            if card.base in known:
-                _check_base(f"The expert {name}", card.base, base.name, "Choose experts of one base.")
+            paths[f"adapter:{name}"] = self._library.adapter(name).path
         if isinstance(spec, TrainJoint):
             for domain in spec.domains:
                 check_name(domain.expert)
         return paths
+
+    def _doubts(self, spec: JobSpec, paths: Mapping[str, str]) -> list[str]:
+        """What is not certain of the adapters that a job reads. StudioError for one that does not fit."""
+        doubts: list[str] = []
+        if isinstance(spec, Download):
+            return doubts
+        for name in (key.partition(":")[2] for key in paths if key.startswith("adapter:")):
+            base = self._library.base(spec.base)
+            fit = self._judge(self._library.adapter(name), base)
+            if fit.verdict == "red":
+                raise StudioError(
+                    "adapter",
+                    f"{name} does not fit {base.name}. {fit.reason}",
+                    "Choose experts that fit, or their own base.",
+                )
+            if fit.verdict == "amber":
+                doubts.append(f"{name}: {fit.reason}")
+        return doubts
 
 
 def _place(spec: JobSpec) -> tuple[str, str] | None:
@@ -178,8 +219,3 @@ def _newcomers(spec: TrainRouter, mix: MixCard) -> list[str]:
             "Name an expert that it does not have.",
         )
     return names
-
-
-def _check_base(what: str, its: str, wish: str, hint: str) -> None:
-    if its != wish:
-        raise StudioError("adapter", f"{what} was made for {its}, not for {wish}.", hint)

@@ -12,9 +12,12 @@ from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error, sha256_file
 from engine.formats.mix_file import MIXER
 from engine.messages import (
+    AdapterCard,
+    BaseCard,
     Download,
     EventBody,
     ExportMix,
+    Fit,
     GaugeBody,
     Job,
     JobCheckpoint,
@@ -44,7 +47,8 @@ __all__ = ["Jobs"]
 
 
 class Jobs:
-    """All jobs. ``announce`` tells everyone durably, ``show`` is for gauges, ``token`` is the Hub's."""
+    """All jobs. ``announce`` tells everyone durably, ``show`` is for gauges, ``token`` is the Hub's;
+    ``judge`` says whether an adapter plays on a base."""
 
     def __init__(
         self,
@@ -55,9 +59,10 @@ class Jobs:
         announce: Callable[[EventBody], None],
         show: Callable[[GaugeBody], None],
         token: Callable[[], str | None],
+        judge: Callable[[AdapterCard, BaseCard], Fit],
     ) -> None:
         self._ledger = Ledger(home, store, announce, show)
-        self._admission = Admission(home, library, self._ledger)
+        self._admission = Admission(home, library, self._ledger, judge)
         self._running = Running(self._ledger, library, runtimes, token)
         self._submitting = asyncio.Lock()
 
@@ -119,7 +124,7 @@ class Jobs:
                 raise StudioError(
                     "usage", f"Another job already has the id {request.id}.", "Choose another id."
                 )
-            record = await self._admission.examine(request)
+            record, doubts = await self._admission.examine(request)
             folder = self._ledger.folder(record)
             try:
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -127,6 +132,8 @@ class Jobs:
                 raise explain_os_error(error, "storing the job") from error
             record.paths = await asyncio.to_thread(pin, record.paths, folder)
             self._ledger.enter(record)
+            for doubt in doubts:
+                self._ledger.say(record, "warning", doubt)
         self._running.start_next()
         return record.job
 

@@ -92,6 +92,10 @@ class Judging:
                 return messages.Fits(fits=await asyncio.to_thread(self._judge_library, adapters, card))
         raise StudioError("protocol", f"A client may not ask for {type(body).__name__}.")
 
+    def fit(self, adapter: AdapterCard, base: BaseCard) -> Fit:
+        """Whether an adapter of the library plays on a base of it; reads their files."""
+        return self._judge_card(adapter, base, self._shapes_of(base))
+
     # --- the Hub ---
 
     async def _judge_all(self, body: messages.JudgeHub, say: Say) -> list[HubVerdict]:

@@ -97,11 +97,13 @@ class Engine:
             command=runtime_command,
         )
         announce, show, tokens = self._listeners.announce, self._listeners.show, Tokens(home.root)
-        self._jobs = Jobs(home, self._store, self._library, self._runtimes, announce, show, tokens.read)
+        judging = Judging(self._library, self._store, tokens.read)
+        self._jobs = Jobs(
+            home, self._store, self._library, self._runtimes, announce, show, tokens.read, judging.fit
+        )
         live = Live(home, self._library, self._jobs, self._runtimes)
         hub = Hub(tokens.read)
         librarian = Librarian(self._library, self._jobs, self._runtimes, hub)
-        judging = Judging(self._library, self._store, tokens.read)
         desk = HubDesk(self._library, hub, tokens, judging, librarian)
         desks: dict[tuple[type, ...], Desk] = {LIBRARY: librarian, JUDGING: judging, HUB: desk}
         self._requests = Requests(home, self._jobs, live, desks, self._status, self._stop_soon)

@@ -14,6 +14,7 @@ from engine import messages as m
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
 from engine.supervisor.store import Store
+from tests.hub.rig import write_base
 
 
 def test_a_job_runs_and_its_result_joins_the_library(rig):
@@ -215,12 +216,23 @@ def test_experts_of_a_mix_are_checked(rig):
 
     with pytest.raises(StudioError, match=r"no adapter called revers\. Did you mean reverse"):
         submit("revers")
-    with pytest.raises(StudioError, match="made for starter-llama, not for tiny"):
-        submit("reverse")
     with pytest.raises(StudioError, match="at least one expert"):
         submit()
     with pytest.raises(StudioError, match="named twice"):
         submit("sort", "sort")
+
+
+def test_experts_are_taken_by_whether_they_fit_not_by_the_base_they_name(rig, tmp_path):
+    write_base(tmp_path / "narrow", 1)
+    rig.ask(m.AddBase(path=str(tmp_path / "narrow")))
+    spec = m.TrainRouter(base="narrow", experts=["reverse"], data=str(rig.data), out="mix")
+    with pytest.raises(StudioError, match="reverse does not fit narrow") as caught:
+        rig.ask(m.SubmitJob(id="red", spec=spec))
+    assert caught.value.code == "adapter" and rig.ask(m.ListJobs()).jobs == []
+    rig.ask(m.SubmitJob(id="amber", spec=msgspec.structs.replace(spec, base="tiny")))
+    said = [line.text for line in rig.ask(m.ReadLog(id="amber")).lines if line.level == "warning"]
+    assert said == ["reverse: It was made for starter-llama; every shape fits tiny all the same."]
+    rig.ask(m.CancelJob(id="amber"))
 
 
 def test_a_job_keeps_its_data_whatever_happens_to_the_file(rig):

@@ -15,6 +15,7 @@ from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
 from engine.formats.mix_file import read_mix
 from engine.supervisor.store import Store
+from tests.hub.rig import write_base
 
 
 def scoring(rig, **fields):
@@ -240,7 +241,15 @@ def test_joint_training_keeps_a_copy_of_every_data_set(mixed):
     assert card.made == "trained" and card.null_expert and card.router_share == "projection"
 
 
-def test_joint_training_that_cannot_work_is_refused(mixed):
+@pytest.fixture
+def narrow(mixed, tmp_path):
+    """A base on which no adapter of the starter pack fits."""
+    write_base(tmp_path / "narrow", 1)
+    mixed.ask(m.AddBase(path=str(tmp_path / "narrow")))
+    return "narrow"
+
+
+def test_joint_training_that_cannot_work_is_refused(mixed, narrow):
     for change, sentence in (
         ({"domains": [m.Domain(expert="one", data="sort.train")]}, "at least two experts"),
         ({"domains": [m.Domain(expert="one", data="sort.train")] * 2}, "named twice"),
@@ -251,17 +260,17 @@ def test_joint_training_that_cannot_work_is_refused(mixed):
         ),
         ({"hard_share": 1.0}, "hard share cannot be 1"),
         ({"router_learning_rate": 0.0}, "router learning rate cannot be 0"),
-        ({"base": "tiny"}, "made for starter-llama, not for tiny"),
+        ({"base": narrow}, "sort does not fit narrow"),
         ({"out": "both"}, "already is a mix called both"),
     ):
         with pytest.raises(StudioError, match=sentence):
             submit(mixed, "x", joint(mixed, **change))
 
 
-def test_a_gate_is_trained_into_a_new_adapter(mixed):
+def test_a_gate_is_trained_into_a_new_adapter(mixed, narrow):
     spec = m.TrainGate(base="starter-llama", adapter="sort", data="sort.train", out="sort-gated", steps=3)
-    with pytest.raises(StudioError, match="made for starter-llama, not for tiny"):
-        submit(mixed, "x", msgspec.structs.replace(spec, base="tiny"))
+    with pytest.raises(StudioError, match="sort does not fit narrow"):
+        submit(mixed, "x", msgspec.structs.replace(spec, base=narrow))
     with pytest.raises(StudioError, match="already is an adapter called sort"):
         submit(mixed, "x", msgspec.structs.replace(spec, out="sort"))
 
