@@ -58,9 +58,12 @@ class MarkdownView(QTextBrowser):
         document.setDefaultFont(theme.font(theme.tokens.small))
         document.setMarkdown(tame(self._text), FEATURES)
         document.setDocumentMargin(0)
+        mending = QTextCursor(document)
+        mending.beginEditBlock()  # else the whole table is laid out anew for every cell that is mended
         _mend_words(document)
         _drop_strays(document)
         _set_blocks(document)
+        mending.endEditBlock()
 
 
 def _set_blocks(document: QTextDocument) -> None:
