@@ -23,6 +23,7 @@ SIZES = [(1280, 800), (1920, 1080)]
 SCHEMES = ["light", "dark", "contrast"]
 PAGES = ["library", "mixer", "activity", "settings"]
 README = [
+    ("discover-details", "light"),
     ("mixer", "light"),
     ("mixer", "dark"),
     ("prompts-why", "light"),
