@@ -103,10 +103,9 @@ class Hub:
         """Who is signed in, and whether the Hub can be reached; where the token lies is not said here."""
         token = self._token()
         try:
-            if token is None:
-                self.reach()
-                return Account(endpoint=self.endpoint)
-            return Account(endpoint=self.endpoint, name=self.owner(token)[0])
+            self.reach()  # whose token it is may be known without asking
+            name = "" if token is None else self.owner(token)[0]
+            return Account(endpoint=self.endpoint, name=name)
         except StudioError as error:
             return Account(endpoint=self.endpoint, problem=str(error))
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from engine.client import find_engine, wait_for_end
@@ -253,8 +254,8 @@ def test_no_token_in_logs_or_argument_lists(studio, hub):
     studio.run("hub", "signin", "--token-stdin", input=hub.token + "\n")
     assert studio("hub", "download", "ada/guarded")["name"] == "guarded"
     running = find_engine(Home(studio.home))
-    lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert hub.token not in lines
+    for process in psutil.process_iter(["cmdline"]):
+        assert hub.token not in " ".join(process.info["cmdline"] or [])
     with open(f"/proc/{running.pid}/environ") as file:  # noqa: PTH123
         assert hub.token not in file.read()
     for path in Home(studio.home).root.rglob("*"):

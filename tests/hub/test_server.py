@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import _oauth_device
+from huggingface_hub.utils._http import default_client_factory
 
 WEIGHTS = b"\x02" + b"\0" * 7 + b"{}" + bytes(range(256)) * 40
 ADAPTER = {
@@ -33,6 +34,8 @@ FILE = "adapter_model.safetensors"
 @pytest.fixture
 def api(hub, monkeypatch):
     hub.enter(monkeypatch)
+    # The engine's own session, which other tests may have opened in this process, waits for a busy Hub.
+    huggingface_hub.set_client_factory(default_client_factory)
     return HfApi(endpoint=hub.endpoint)
 
 
