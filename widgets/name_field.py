@@ -27,7 +27,7 @@ class NameField(QLineEdit):
         self.returnPressed.connect(self._keep)
         self._pencil = self.addAction(icon("edit", "text_dim"), QLineEdit.ActionPosition.TrailingPosition)
         self._pencil.setToolTip("Rename")
-        self._pencil.triggered.connect(self._write)
+        self._pencil.triggered.connect(self.write)
         theme.changed.connect(self._tint)
 
     def show_name(self, name: str) -> None:
@@ -53,7 +53,8 @@ class NameField(QLineEdit):
     def _tint(self) -> None:
         self._pencil.setIcon(icon("edit", "text_dim"))
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Let a person write another name, from the first sign on."""
         self.setFocus(Qt.FocusReason.OtherFocusReason)
         self.selectAll()
 

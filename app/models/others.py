@@ -17,7 +17,17 @@ from engine.messages import BaseCard, DiskItem, Fit, MixCard
 from widgets.card import CardFace
 from widgets.job_row import JobFace
 
-__all__ = ["Disk", "Others", "OthersRoles", "Thing", "base_thing", "base_verdict", "mix_thing", "mix_verdict"]
+__all__ = [
+    "DISK_NAMES",
+    "Disk",
+    "Others",
+    "OthersRoles",
+    "Thing",
+    "base_thing",
+    "base_verdict",
+    "mix_thing",
+    "mix_verdict",
+]
 
 # place -> drawing, words
 PLACES = {
@@ -28,6 +38,17 @@ PLACES = {
     "data": ("file", "Data that a job learned from"),
     "trash": ("trash", "Removed; can be brought back until it is deleted for good"),
     "cache": ("folder", "Hugging Face cache, shared with other programs"),
+}
+
+# The same places as one calls many things in them.
+DISK_NAMES = {
+    "adapters": "Adapters",
+    "bases": "Base models",
+    "mixes": "Mixes",
+    "jobs": "Jobs",
+    "data": "Data",
+    "trash": "Trash",
+    "cache": "Hugging Face cache",
 }
 
 

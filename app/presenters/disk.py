@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.keeping import RESTORE
 from app.presenters.notice import Notice, from_error
 from app.words import count, megabytes
 from engine import messages
-from engine.messages import DiskItem, DiskUse
+from engine.messages import DiskItem, DiskUse, LibraryKind
 
 __all__ = ["Disk", "DiskState"]
 
@@ -61,6 +62,19 @@ class Disk(QObject):
 
         names = sorted({item.name for item in items})
         self._client.ask(messages.EmptyTrash(items=names), deleted, self._failed)
+
+    def restore(self, item: DiskItem) -> None:
+        """Bring back something that was removed."""
+        kind, _, name = item.name.partition("/")
+        room: LibraryKind | None = next((room for room in RESTORE if room == kind), None)
+        if room is None:
+            return
+
+        def back(_: object) -> None:
+            self.noticed.emit(Notice("good", f"{name} is back."))
+            self.measure()
+
+        self._client.ask(RESTORE[room](name=name), back, self._failed)
 
     def _measured(self, use: DiskUse) -> None:
         self._set(use=use, is_looking=False)

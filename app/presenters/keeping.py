@@ -59,6 +59,7 @@ class Keeping(QObject):
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._client = client
+        self._back: list[Callable[[], None]] = []
         client.welcomed.connect(self.refresh)
         client.happened.connect(self._on_event)
 
@@ -75,15 +76,16 @@ class Keeping(QObject):
         to = to.strip()
         if to in ("", name):
             self.changed.emit()  # a field that shows something else is to show the name again
-            return
+        else:
+            self._rename(name, to, lambda: self._rename(to, name, None))
 
+    def _rename(self, name: str, to: str, back: Callable[[], None] | None) -> None:
         def renamed(_: messages.Done) -> None:
             if self.state.chosen == name:
                 self._set(chosen=to)
             self._end()
             self.refresh()
-            again = ("Undo", lambda: self.rename(to, name))
-            self.say("info", f"{name} is called {to} now.", action=again)
+            self._tell(f"{name} is called {to} now.", back)
 
         request = messages.Rename(kind=self.kind, name=name, to=to)
         self._ask(f"Renaming {name}", request, renamed)
@@ -105,8 +107,7 @@ class Keeping(QObject):
 
         def removed(_: messages.Done) -> None:
             self._end()
-            undo = ("Undo", lambda: self.restore(name))
-            self.say("info", f"{name} was removed.", action=undo)
+            self._tell(f"{name} was removed.", lambda: self.restore(name))
 
         self._ask(f"Removing {name}", REMOVE[self.kind](name=name), removed)
 
@@ -120,6 +121,25 @@ class Keeping(QObject):
             self.say("good", f"{name} is back.")
 
         self._ask(f"Bringing {name} back", RESTORE[self.kind](name=name), back)
+
+    def undo(self) -> None:
+        """Take back the last removal or renaming that was not taken back yet."""
+        if self._back:
+            self._back[-1]()
+
+    def _tell(self, words: str, back: Callable[[], None] | None) -> None:
+        """Say what was done; its notice can take it back with ``back``, and so can ``undo``."""
+        if back is None:
+            self.say("info", words)
+            return
+
+        def undo() -> None:
+            if undo in self._back:
+                self._back.remove(undo)
+                back()
+
+        self._back.append(undo)
+        self.say("info", words, action=("Undo", undo))
 
     def trace(self, name: str) -> None:
         """Ask where something comes from."""

@@ -148,6 +148,28 @@ def test_removing_can_be_undone(
     assert library.state.chosen == "sort"
 
 
+def test_undo_takes_back_one_act_after_another(
+    library: Library, client: FakeClient, notices: list[Notice], qtbot: QtBot
+) -> None:
+    client.script[messages.FindUses] = messages.Uses(sentence="Nothing else needs it.")
+    library.undo()
+    library.remove("sort")
+    qtbot.waitUntil(lambda: len(notices) == 1)
+    library.rename("reverse", "turn")
+    qtbot.waitUntil(lambda: len(notices) == 2)
+    library.undo()
+    qtbot.waitUntil(lambda: len(notices) == 3)
+    assert client.requests(messages.Rename)[-1] == messages.Rename(kind="adapters", name="turn", to="reverse")
+    assert notices[2].action is None
+    library.undo()
+    qtbot.waitUntil(lambda: len(notices) == 4)
+    assert client.requests(messages.RestoreAdapter) == [messages.RestoreAdapter(name="sort")]
+    library.undo()
+    notices[0].action[1]()
+    qtbot.wait(20)
+    assert len(notices) == 4
+
+
 def test_what_is_used_is_removed_only_when_that_is_agreed_to(
     library: Library, client: FakeClient, notices: list[Notice], qtbot: QtBot
 ) -> None:
@@ -481,6 +503,21 @@ def test_a_name_is_written_in_place(page: LibraryPage, client: FakeClient, qtbot
     qtbot.keyClick(field, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: bool(client.requests(messages.Rename)))
     assert client.requests(messages.Rename) == [messages.Rename(kind="adapters", name="sort", to="order")]
+
+
+def test_keys_rename_and_remove_what_is_chosen(page: LibraryPage, client: FakeClient, qtbot: QtBot) -> None:
+    client.script[messages.FindUses] = messages.Uses(sentence="Nothing else needs it.")
+    page.library.choose("reverse")
+    acts = {action.shortcut().toString(): action for action in page.actions()}
+    acts["F2"].trigger()
+    assert page.view.name.hasFocus() and page.view.name.selectedText() == "reverse"
+    acts["Del"].trigger()
+    qtbot.waitUntil(
+        lambda: client.requests(messages.RemoveAdapter) == [messages.RemoveAdapter(name="reverse")]
+    )
+    qtbot.waitUntil(lambda: not page.library.state.busy)
+    page.undo()
+    qtbot.waitUntil(lambda: bool(client.requests(messages.RestoreAdapter)))
 
 
 def test_a_newer_revision_takes_the_place_of_the_older(

@@ -237,6 +237,31 @@ def test_the_trash_is_emptied_only_when_that_is_agreed_to(
     assert heard[0].message == "1 item deleted for good, 200 kB freed."
 
 
+def test_what_was_removed_comes_back_from_the_trash(
+    page: LibraryPage, client: FakeClient, qtbot: QtBot
+) -> None:
+    view = page.show_view("disk")
+    qtbot.waitUntil(lambda: len(view.rows.items) == 4)
+    offered = [view.place.itemText(at) for at in range(view.place.count())]
+    assert offered == [
+        "Everything",
+        "Adapters  300 kB",
+        "Base models  1.7 MB",
+        "Jobs  1.0 kB",
+        "Trash  200 kB",
+    ]
+    assert not button(page, "disk-restore").isVisible()
+    view.place.setCurrentIndex(4)
+    assert [item.name for item in view.rows.items] == ["adapters/old"]
+    press(qtbot, page, "disk-restore")
+    qtbot.waitUntil(lambda: bool(client.requests(messages.RestoreAdapter)))
+    assert client.requests(messages.RestoreAdapter) == [messages.RestoreAdapter(name="old")]
+    client.script[messages.MeasureDisk] = messages.DiskUse(items=ITEMS[:2], free=1, total=2)
+    client.tell(LibraryChanged(what="adapters"))
+    qtbot.waitUntil(lambda: len(view.rows.items) == 2)
+    assert view.place.currentText() == "Everything"
+
+
 def test_the_disk_is_measured_again_when_the_library_changes(
     page: LibraryPage, client: FakeClient, qtbot: QtBot
 ) -> None:

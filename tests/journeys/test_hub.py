@@ -206,3 +206,51 @@ def test_what_a_mix_was_made_of_goes_and_comes_back(window):
     assert window.look("mixer.answers.answer('mix').text")
     window.click("notice-action")
     window.until("'sort' in mixer.stock.adapters", 20)
+
+
+def test_the_library_by_keyboard_alone(window):
+    """Rename, remove, agree, take both back: F2, Del, Enter, Ctrl+Z."""
+    window.point(1900, 1060)
+    window.key("ctrl+2")
+    window.until("page is not None and named('library-cards').model().rowCount() == 6")
+    window.key("F6")
+    window.until("focus() == 'library-cards'")
+    window.key("Home", *["Right"] * window.look("row('library-cards', 'sort')"))
+    window.until("page.library.state.chosen == 'sort'")
+    window.key("F2")
+    window.until("focus() == 'details-name'")
+    window.write("order")
+    window.key("Return")
+    window.until("'order' in [card.name for card in page.library.state.cards]")
+    window.until("page.library.state.chosen == 'order' and not page.library.state.busy")
+    window.key("shift+F6")
+    window.until("focus() == 'library-cards'")
+    window.key("Delete")
+    window.until("'order' not in [card.name for card in page.library.state.cards]")
+    window.until("named('notice-bar').text == 'order was removed.'")
+    window.key("ctrl+z")
+    window.until("'order' in [card.name for card in page.library.state.cards]")
+    window.until("not page.library.state.busy")
+    window.key("ctrl+z")
+    window.until("'sort' in [card.name for card in page.library.state.cards]")
+
+
+def test_an_adapter_goes_to_the_hub(window, hub):
+    """Signed in from the sheet, its card looked through, sent, and there."""
+    window.click("go-library")
+    window.until("named('library-cards').model().rowCount() == 6")
+    window.click("library-cards", window.look("row('library-cards', 'sort')"))
+    window.until("page.library.state.chosen == 'sort'")
+    window.click("details-publish")
+    window.until("named('publish').isVisible() and '# sort' in named('publish-card').toPlainText()")
+    window.until("named('publish-sign-in').isVisible() and not named('publish-send').isEnabled()")
+    window.click("publish-sign-in")
+    window.until("named('sign-in').isVisible() and named('sign-in-code').text() != ''", 20)
+    hub.accept_device("ada")
+    window.until("not named('sign-in').isVisible() and named('publish-send').isEnabled()", 30)
+    assert window.look("named('publish-repo').text()") == "ada/sort"
+    assert window.look("named('publish-private').isChecked()")
+    window.click("publish-send")
+    window.until("named('publish-open').isVisible()", 40)
+    (sent,) = hub.uploads("ada/sort")
+    assert {"README.md", WEIGHTS, "adapter_config.json"} <= {*sent["files"]}

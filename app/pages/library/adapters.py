@@ -25,6 +25,7 @@ from widgets.card_list import CardList
 from widgets.empty import Empty
 from widgets.facts import plain_label
 from widgets.icon_button import WordButton
+from widgets.name_field import NameField
 from widgets.still import still
 
 __all__ = ["AdaptersView"]
@@ -51,6 +52,10 @@ class AdaptersView(View):
 
     def regions(self) -> list[QWidget]:
         return [self.search, self.cards, self.details]
+
+    @property
+    def name(self) -> NameField:
+        return self.details.name
 
     def acts(self) -> list[Act]:
         return [

@@ -61,6 +61,11 @@ class AdapterDetails(QScrollArea):
             self._stack.addWidget(page)
         self.setWidget(self._stack)
 
+    @property
+    def name(self) -> NameField:
+        """Where the chosen adapter is called otherwise."""
+        return self._facts.name
+
     def show_state(self, state: LibraryState) -> None:
         if state.guest is not None:
             self._guest.show_guest(state.guest, state.base, bool(state.busy))
@@ -83,8 +88,8 @@ class AdapterFacts(QWidget):
         super().__init__(parent)
         self._library = library
         self._shown = ""
-        self._name = NameField("details-name", "Name of the adapter", self)
-        self._name.renamed.connect(lambda to: library.rename(self._shown, to))
+        self.name = NameField("details-name", "Name of the adapter", self)
+        self.name.renamed.connect(lambda to: library.rename(self._shown, to))
         self._star = IconButton("star", "Favourite", "details-star", self)
         self._star.setCheckable(True)
         self._star.clicked.connect(lambda on: library.star(self._shown, on))
@@ -123,7 +128,7 @@ class AdapterFacts(QWidget):
 
     def _compose(self) -> None:
         head = QHBoxLayout()
-        head.addWidget(self._name, 1)
+        head.addWidget(self.name, 1)
         head.addWidget(self._star)
         news = QHBoxLayout()
         news.addWidget(self._newer, 1)
@@ -147,7 +152,7 @@ class AdapterFacts(QWidget):
         if card.name != self._shown:
             self._note.keep()  # what was written about the one before is about that one
             self._shown = card.name
-        self._name.show_name(card.name)
+        self.name.show_name(card.name)
         self._star.setChecked(card.favourite)
         self._star.draw("starred" if card.favourite else "star", "accent" if card.favourite else "text")
         self._show_verdict(Row(card, state.base, state.fits.get(card.name), state.checked.get(card.name)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import QSignalBlocker, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QHBoxLayout, QListView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QListView, QVBoxLayout, QWidget
 
+from app.models.others import DISK_NAMES, OthersRoles
 from app.models.others import Disk as Rows
-from app.models.others import OthersRoles
 from app.pages.library.removal import SureDialog
 from app.presenters.activity import Activity
 from app.presenters.disk import Disk
@@ -16,8 +16,11 @@ from engine.messages import DiskItem
 from widgets.facts import plain_label
 from widgets.icon_button import WordButton
 from widgets.job_row import JobDelegate
+from widgets.still import still
 
 __all__ = ["DiskView"]
+
+EVERYTHING = "Everything"
 
 
 class DiskView(QWidget):
@@ -36,17 +39,23 @@ class DiskView(QWidget):
         self._sum = plain_label()
         self._sum.setObjectName("disk-sum")
         self._show = WordButton("folder", "Show folder", "disk-show", self)
+        self.place = QComboBox(self, objectName="disk-place", accessibleName="Show what is in")
+        self.place.addItem(EVERYTHING, "")
+        self._restore = WordButton("retry", "Bring back", "disk-restore", self)
         self._delete = WordButton("trash", "Delete for good", "disk-delete", self)
         self._empty = WordButton("trash", "Empty trash", "disk-empty", self)
         self._again = WordButton("retry", "Measure again", "disk-again", self)
         self._show.clicked.connect(self._show_folder)
-        self._delete.clicked.connect(lambda: self._ask([self._item()]))
+        self.place.currentIndexChanged.connect(lambda _: self._show_state())
+        self._restore.clicked.connect(self._bring_back)
+        self._delete.clicked.connect(self.remove_chosen)
         self._empty.clicked.connect(lambda: self._ask(list(disk.state.trash)))
         self._again.clicked.connect(disk.measure)
         tools = QHBoxLayout()
         tools.setSpacing(8)
         tools.addWidget(self._sum, 1)
-        for button in (self._show, self._delete, self._empty, self._again):
+        tools.addWidget(still(self.place))
+        for button in (self._show, self._restore, self._delete, self._empty, self._again):
             tools.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(24, 16, 24, 0)
@@ -58,7 +67,7 @@ class DiskView(QWidget):
         self._show_state()
 
     def regions(self) -> list[QWidget]:
-        return [self._empty, self.list]
+        return [self.place, self.list]
 
     def _name_of(self, item: DiskItem) -> str:
         match item.place:
@@ -71,13 +80,34 @@ class DiskView(QWidget):
                 return f"Data {item.name[:12]}"
         return item.name
 
+    def _offer_places(self) -> None:
+        """A filter by where things lie, with what that takes; the chosen place stays while it is there."""
+        sums: dict[str, int] = {}
+        for item in self._disk.state.items:
+            sums[item.place] = sums.get(item.place, 0) + item.bytes
+        offered = {"": EVERYTHING} | {
+            place: f"{words}  {megabytes(sums[place])}"
+            for place, words in DISK_NAMES.items()
+            if place in sums
+        }
+        box = self.place
+        if {box.itemData(at): box.itemText(at) for at in range(box.count())} != offered:
+            now = box.currentData()
+            with QSignalBlocker(box):
+                box.clear()
+                for place, words in offered.items():
+                    box.addItem(words, place)
+                box.setCurrentIndex(max(box.findData(now), 0))
+
     def _item(self) -> DiskItem | None:
         return self.rows.item(self.list.currentIndex())
 
     def _show_state(self) -> None:
         state = self._disk.state
-        self.rows.show(state.items)
-        if state.items and not self.list.currentIndex().isValid():
+        self._offer_places()
+        place = self.place.currentData()
+        self.rows.show([item for item in state.items if place in ("", item.place)])
+        if self.rows.items and not self.list.currentIndex().isValid():
             self.list.setCurrentIndex(self.rows.index(0))
         if state.use is None:
             self._sum.setText("Measuring" if state.is_looking else "")
@@ -95,12 +125,24 @@ class DiskView(QWidget):
     def _show_verbs(self) -> None:
         item = self._item()
         self._show.setEnabled(item is not None)
-        self._delete.setVisible(item is not None and item.place == "trash")
+        for button in (self._restore, self._delete):
+            button.setVisible(item is not None and item.place == "trash")
 
     def _show_folder(self) -> None:
         item = self._item()
         if item is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(item.path))
+
+    def _bring_back(self) -> None:
+        item = self._item()
+        if item is not None:
+            self._disk.restore(item)
+
+    def remove_chosen(self) -> None:
+        """Ask whether what is chosen is to be deleted for good; only of the trash."""
+        item = self._item()
+        if item is not None and item.place == "trash":
+            self._ask([item])
 
     def _ask(self, items: list[DiskItem]) -> None:
         words = f"{count(len(items), 'item')}, {megabytes(sum(item.bytes for item in items))}. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.presenters.library import Guest, Library
-from app.words import count, megabytes
+from app.words import megabytes
 from widgets.facts import Facts, plain_label
 from widgets.verdict import Verdict
 
@@ -81,7 +81,7 @@ class GuestFacts(QWidget):
             "Base": found.base or "not named",
             "Rank, alpha": f"{found.rank}, {found.alpha:g}",
             "Size": megabytes(found.bytes),
-            "Tensors": count(found.tensors, "tensor"),
+            "Tensors": f"{found.tensors:,}",
             "Targets": ", ".join(sorted(found.targets)),
         }
         self._form.fill((facts if found.tensors else {}) | {"Path": guest.path})

@@ -77,6 +77,10 @@ class OthersView(View):
     def regions(self) -> list[QWidget]:
         return [self.add, self.cards, self.details]
 
+    @property
+    def name(self) -> NameField:
+        return self.title
+
     def acts(self) -> list[Act]:
         return [(f"{self.add.text()} to the library", "", self.choose_folder)]
 

@@ -70,6 +70,8 @@ class LibraryPage(Page):
         self.head.chosen.connect(self.show_view)
         for place, (name, (title, _)) in enumerate(VIEWS.items(), start=1):
             self._offer(f"Library: {title}", f"Alt+{place}", lambda name=name: self.show_view(name))
+        self._offer("Rename what is chosen", "F2", self._rename)
+        self._offer("Remove what is chosen", "Del", self._remove)
         self._offer("Look into what was copied: a path or a Hub address", "Ctrl+V", self.paste)
         self.show_view("adapters")
 
@@ -105,6 +107,20 @@ class LibraryPage(Page):
     def look_at(self, room: str, name: str) -> None:
         """Look at something of the library."""
         self.show_view(room).keeping.choose(name)
+
+    def undo(self) -> None:
+        if isinstance(self.view, View):
+            self.view.keeping.undo()
+
+    def _rename(self) -> None:
+        if isinstance(self.view, View) and self.view.keeping.state.chosen:
+            self.view.name.write()
+
+    def _remove(self) -> None:
+        if isinstance(self.view, DiskView):
+            self.view.remove_chosen()
+        elif (keeping := self.view.keeping).state.chosen and not keeping.state.busy:
+            keeping.remove(keeping.state.chosen)
 
     def paste(self) -> None:
         """Look into what was copied elsewhere."""

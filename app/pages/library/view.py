@@ -11,6 +11,7 @@ from app.pages.library.provenance import ProvenanceDialog
 from app.pages.library.removal import RemovalDialog
 from app.presenters.keeping import Keeping, Removal
 from engine.messages import Provenance
+from widgets.name_field import NameField
 
 __all__ = ["Act", "View", "beside"]
 
@@ -34,6 +35,11 @@ class View(QWidget):
 
     def regions(self) -> list[QWidget]:
         """The widgets that F6 goes through."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> NameField:
+        """Where the chosen one is called otherwise."""
         raise NotImplementedError
 
     def acts(self) -> list[Act]:
