@@ -134,6 +134,13 @@ class CurvePlot(QWidget):
             self._hues = dict(hues)
             self._dress()
 
+    def set_unit(self, unit: str) -> None:
+        """Count in another unit from now on."""
+        if unit != self._unit:
+            self._unit = unit
+            self._call_it()
+            self._fit_head()
+
     def clear(self) -> None:
         for curves in self._curves.values():
             for curve in curves:
@@ -142,8 +149,14 @@ class CurvePlot(QWidget):
         self._curves.clear()
         self._touch()
 
+    def _call_it(self) -> None:
+        for part in (self, self._plot):
+            if part is not None:
+                part.setAccessibleName(f"{self._title}, {self._unit}")
+        self._head.setToolTip(self.accessibleName())
+
     def _compose(self) -> None:
-        self.setAccessibleName(f"{self._title}, {self._unit}")
+        self._call_it()
         self.setMinimumSize(110, 110)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._head.setFixedHeight(20)
@@ -157,7 +170,6 @@ class CurvePlot(QWidget):
         head = QHBoxLayout()
         head.setSpacing(HEAD_GAP)
         self._head.setMinimumWidth(1)
-        self._head.setToolTip(self.accessibleName())
         head.addWidget(self._head, 1)
         head.addWidget(self._latest)
         head.addWidget(self.log)
@@ -286,7 +298,7 @@ class CurvePlot(QWidget):
         # Of many the plot's own stands in the head: the loss, where there is one per domain too.
         main = self._series.get(self._title.lower()) or next(iter(self._series.values()), None)
         is_one = len(self._series) == 1 or self._title.lower() in self._series
-        self._latest.setText(f"{main.points[2, -1]:.3f}" if main is not None and is_one else "")
+        self._latest.setText(_short(main.points[2, -1]) if main is not None and is_one else "")
         self._fit_head()
         latest = ", ".join(f"{name} {series.points[2, -1]:.3g}" for name, series in self._series.items())
         self.setAccessibleDescription(latest)
@@ -307,3 +319,8 @@ class CurvePlot(QWidget):
         painter.drawLine(area.topLeft(), area.bottomLeft())
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.end()
+
+
+def _short(value: float) -> str:
+    """Three decimals of what is small, as losses are; of what is large the first three digits count."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}"

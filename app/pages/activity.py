@@ -50,7 +50,9 @@ TIPS = {
     "resume": "Go on from the bytes that are here",
     "cancel": "Stop; what is here is kept until the job is removed",
 }
-MEGA = 1e-6
+# Small downloads are counted in what their bytes fill: (unit of the curve, units per byte).
+SMALL, LARGE = ("kB/s, over kB", 1e-3), ("MB/s, over MB", 1e-6)
+SMALL_BYTES = 10_000_000
 # state -> what can be done about a job in it
 VERBS = {
     "queued": ("pause", "cancel"),
@@ -135,6 +137,7 @@ class JobDetails(QWidget):
         self._job = ""
         self._lines = 0
         self._drawn = 0
+        self._unit = LARGE[0]
         self._error: Error | None = None
         self._build()
 
@@ -149,7 +152,7 @@ class JobDetails(QWidget):
         self._figures = QLabel(self)
         self._figures.setProperty("role", "dim")
         self._curve = CurvePlot("Loss", "nats", parent=self)
-        self._speed = CurvePlot("Speed", "MB/s", parent=self)
+        self._speed = CurvePlot("Speed", LARGE[0], parent=self)
         for curve in (self._curve, self._speed):
             curve.setMinimumHeight(180)
         self._files = FileBars(self)
@@ -205,7 +208,7 @@ class JobDetails(QWidget):
             self._speed.clear()
             self._name_verbs(job)
         self._show_job(job)
-        self._show_curve(state.curve)
+        self._show_curve(state.curve, job)
         for line in state.log[self._lines :]:
             when = datetime.fromtimestamp(line.time).strftime("%H:%M:%S")
             self._log.appendPlainText(f"{when}  {line.text}")
@@ -245,9 +248,16 @@ class JobDetails(QWidget):
         ):
             self._buttons[VERBS[job.state][0]].setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _show_curve(self, curve: Curve) -> None:
-        is_training = self._curve.isVisibleTo(self)
-        name, plot, scale = ("loss", self._curve, 1.0) if is_training else ("speed", self._speed, MEGA)
+    def _show_curve(self, curve: Curve, job: Job) -> None:
+        if isinstance(job.spec, Download):
+            name, plot = "speed", self._speed
+            unit, scale = SMALL if 0 < job.steps < SMALL_BYTES else LARGE
+            if unit != self._unit:
+                self._unit, self._drawn = unit, 0
+                plot.clear()
+                plot.set_unit(unit)
+        else:
+            name, plot, scale = "loss", self._curve, 1.0
         values = curve.series.get(name, ())
         for step, value in list(zip(curve.steps, values, strict=False))[self._drawn :]:
             if value is not None:

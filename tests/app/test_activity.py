@@ -229,6 +229,12 @@ def test_a_download_shows_its_files_and_its_speed_in_bytes(
     assert (name, share, rest) == ("Progress of adapter_model.safetensors", 250, [])
     qtbot.waitUntil(lambda: len(page.details._speed.series.get("speed", ())) == 2)
     assert page.details._speed.isVisible()
+    assert page.details._speed.accessibleName() == "Speed, MB/s, over MB"
+    assert page.details._speed.series["speed"].points[1].tolist() == [0.5, 1.0]
+    small = msgspec.structs.replace(fetching, steps=336_000)
+    client.tell(messages.JobChanged(job=small))
+    assert page.details._speed.accessibleName() == "Speed, kB/s, over kB"
+    assert page.details._speed.series["speed"].points[1].tolist() == [500.0, 1000.0]
     assert not page.details._curve.isVisible()
     assert visible_verbs(page) == {"pause", "cancel"}
     failed = Error(code="offline", message="The Hub cannot be reached.")
