@@ -100,7 +100,7 @@ def _stored(info: TensorInfo) -> Stored:
 def _converted(was: str, fit: Fit) -> Fit:
     if not was or fit.verdict == "red":
         return fit
-    reason = f"It is {was} and is converted when it comes in: {fit.reason[0].lower()}{fit.reason[1:]}"
+    reason = f"It is converted from {was} when it comes in: {fit.reason[0].lower()}{fit.reason[1:]}"
     return Fit(verdict="amber", reason=reason)
 
 

@@ -51,7 +51,7 @@ def recognise(path: Path) -> Foreign | None:
         plan.weights.path,
         messages.Inspection(
             verdict="convert",
-            reason=f"It is {plan.format} and can be converted exactly: a LoRA of rank {max(ranks)} on "
+            reason=f"It can be converted exactly, from {plan.format} to a LoRA of rank {max(ranks)} on "
             f"{len(ranks)} projections.",
             kind="lora",
             rank=max(ranks),
