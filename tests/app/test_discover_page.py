@@ -124,11 +124,15 @@ def test_enter_on_what_is_not_here_offers_to_fetch_it_first(
 
 def test_the_details_say_it_all(page: DiscoverPage, qtbot: QtBot) -> None:
     choose(page, 1, qtbot)
-    words = " ".join(label.text() for label in page.details.findChildren(QLabel))
-    assert "Not certain: 3 of 24 projections find no place." in words
-    assert "2 files of 3, 12 MB; 84 GB are free" in words
-    assert "No scanner of the Hub objects." in words
-    assert "optimizer.pt" in words and "a pickle; never fetched" in words
+
+    def words() -> str:
+        return " ".join(label.text() for label in page.details.findChildren(QLabel))
+
+    qtbot.waitUntil(lambda: "Not certain: 3 of 24 projections find no place." in words())
+    said = words()
+    assert "2 files of 3, 12 MB; 84 GB are free" in said
+    assert "No scanner of the Hub objects." in said
+    assert "optimizer.pt" in said and "a pickle; never fetched" in said
     assert page.details._card.toPlainText().startswith("Sorts letters")
     assert "license" not in page.details._card.toPlainText()
     assert button(page, "discover-download").text() == "Download  12 MB"
