@@ -93,6 +93,6 @@ def test_other_kinds_are_amber_only_if_they_play_once_converted(kind, shapes, tm
         with pytest.raises(AdapterError):
             convert(folder, tmp_path / "b")
         return
-    assert verdict.fit.verdict == "amber" and "converted when it comes in" in verdict.fit.reason
+    assert verdict.fit.verdict == "amber" and f"converted from {kind} when it comes in" in verdict.fit.reason
     convert(folder, tmp_path / "b")
     attach(build("llama"), {"b": read_adapter(tmp_path / "b")})
