@@ -35,7 +35,7 @@ def curve(
         data=data_path(data),
         adapter=adapter,
         ranks=_numbers(ranks),
-        ordered=ordered,
+        order="energy" if ordered else "",
         metric=metric,
         limit=limit,
     )

@@ -56,6 +56,7 @@ __all__ = [
     "Scored",
     "Scoring",
     "SignInCode",
+    "Spectrum",
     "Token",
     "Uses",
     "Verified",
@@ -216,13 +217,15 @@ class Metrics(Struct, frozen=True):
 class Token(Struct, frozen=True):
     """One more token of an answer; ``gates[module][expert]`` when asked for, ordered as in Routing.
 
-    ``row`` is the voice of a Compare.
+    ``row`` is the voice of a Compare. ``generation`` is that of the newest Slide heard: a new one begins the
+    answer anew, with index 0.
     """
 
     index: int
     text: str
     gates: list[list[float]] | None = None
     row: int = 0
+    generation: int = 0
 
 
 class Routing(Struct, frozen=True):
@@ -244,6 +247,7 @@ class Generated(Struct, frozen=True):
     ``tokens_per_second`` is the speed of this answer's own passes after the one that read the prompt: what
     others did in between does not count. ``first_token_seconds`` is what the person waited, others included.
     ``notes`` are sentences about how the adapters sit on this base, where there is something to know.
+    ``generation`` as in Token.
     """
 
     text: str
@@ -254,6 +258,7 @@ class Generated(Struct, frozen=True):
     stopped: Literal["end", "length"] = "end"
     routing: Routing | None = None
     notes: list[str] = []
+    generation: int = 0
 
 
 class RowDone(Struct, frozen=True):
@@ -288,13 +293,15 @@ class Scoring(Struct, frozen=True):
 
 class RankPoint(msgspec.Struct, frozen=True, kw_only=True):
     """An adapter at one rank: ``value`` and ``interval`` as of Scored, the ``bytes`` of its tensors there,
-    and the share of its ``energy`` that is kept (None where its columns are not in order)."""
+    the share of its ``energy`` that is kept (None where its columns are not in order), and the tokens a
+    second that it writes, where that was asked for."""
 
     rank: int
     value: float
     interval: tuple[float, float]
     bytes: int
     energy: float | None = None
+    tokens_per_second: float | None = None
 
 
 class RankCurve(Struct, frozen=True):
@@ -314,6 +321,23 @@ class RanksOrdered(Struct, frozen=True):
     card: AdapterCard
     energy: list[float]
     error: float
+    notes: list[str] = []
+
+
+class Spectrum(Struct, frozen=True):
+    """``values[i]`` are the singular values of the whole update of ``modules[i]`` (scale included), largest
+    first, worked out from its factors. ``energy[b - 1]`` is the share of the squared norm of all updates
+    that rank b keeps in SVD order, ``spread[b - 1]`` the same of order "spread", and ``bytes[b - 1]`` the
+    size of all tensors there. ``kept[b - 1]`` is the share that the file's own first b columns keep: 1 less
+    the squared error, which for a DyLoRA includes its scale of alpha / b, so that it may be negative."""
+
+    kind: str
+    modules: list[str]
+    values: list[list[float]]
+    energy: list[float]
+    spread: list[float]
+    kept: list[float]
+    bytes: list[int]
     notes: list[str] = []
 
 
@@ -350,6 +374,7 @@ Body = (
     | Scoring
     | RankCurve
     | RanksOrdered
+    | Spectrum
     | Said
     | HubVerdict
     | Account

@@ -13,19 +13,24 @@ __all__ = [
     "Error",
     "GateMode",
     "JobState",
+    "RankOrder",
     "RouterInput",
     "RouterShare",
     "Struct",
 ]
 
 
-PROTOCOL = 3
+PROTOCOL = 4
 
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled", "held"]
 RouterInput = Literal["local", "context"]
 RouterShare = Literal["projection", "group", "layer"]
 Activation = Literal["softmax", "sigmoid"]
 GateMode = Literal["soft", "topk", "hard"]
+RankOrder = Literal["", "energy", "spread"]
+"""Which columns rank b of an adapter keeps: the first b of each projection as its file has them; the b of
+most energy (SVD order); or of all projections together the b * (their number) of most energy, so that one
+takes more and another less."""
 Arm = Literal[
     "base", "experts", "oracle", "uniform", "learned", "arrow", "xlora", "lora", "soft", "topk", "hard"
 ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.messages.common import Activation, Arm, GateMode, RouterInput, RouterShare, Struct
+from engine.messages.common import Activation, Arm, GateMode, RankOrder, RouterInput, RouterShare, Struct
 
 __all__ = [
     "AdapterCard",
@@ -121,11 +121,15 @@ class HubRevision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One adapter taking part in an answer: its weight (the fader) and its rank, None for all of it."""
+    """One adapter taking part in an answer: its weight (the fader) and its rank, None for all of it.
+
+    ``order`` says which columns a rank keeps; see ``RankOrder``.
+    """
 
     name: str
     weight: float = 1.0
     rank: int | None = None
+    order: RankOrder = ""
 
 
 class Mixing(msgspec.Struct, frozen=True, kw_only=True):

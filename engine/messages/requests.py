@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.messages.common import Struct
+from engine.messages.common import RankOrder, Struct
 from engine.messages.jobs import JobSpec
 from engine.messages.nouns import Ask, LibraryKind, Mixing, Part
 
 __all__ = [
     "AddBase",
     "AskAccount",
+    "BakeRank",
     "CancelJob",
     "CheckData",
     "CheckRevisions",
@@ -40,6 +41,7 @@ __all__ = [
     "ReadLog",
     "ReadMetrics",
     "ReadProvenance",
+    "ReadSpectrum",
     "RemoveAdapter",
     "RemoveBase",
     "RemoveJob",
@@ -59,6 +61,7 @@ __all__ = [
     "Shutdown",
     "SignIn",
     "SignOut",
+    "Slide",
     "Status",
     "SubmitJob",
     "VerifyAdapters",
@@ -258,7 +261,8 @@ class Generate(Struct, frozen=True):
 
     With ``mixing`` the parts are the faders over the mix's experts (absent experts play at 1.0). With
     ``record`` the Routing of the prompt comes before the first Token.
-    ``temperature`` 0 is greedy.
+    ``temperature`` 0 is greedy. ``live`` is a name that nobody else uses: by it Slide finds the answer while
+    it is being said. ``generation`` numbers its first version.
     """
 
     base: str
@@ -269,6 +273,23 @@ class Generate(Struct, frozen=True):
     temperature: float = 0.0
     seed: int = 0
     record: bool = False
+    live: str = ""
+    generation: int = 0
+
+
+class Slide(Struct, frozen=True):
+    """From the next token on the answer called ``live`` is that of ``adapter`` at ``rank``: it begins anew,
+    its prompt read again, and its Tokens carry ``generation``.
+
+    Of several slides between two tokens the newest counts; an older generation than one already heard is
+    dropped. Done; Failure "missing" when that answer is over.
+    """
+
+    base: str
+    live: str
+    adapter: str
+    rank: int
+    generation: int
 
 
 class Compare(Struct, frozen=True):
@@ -309,15 +330,16 @@ class Score(Struct, frozen=True):
 class MeasureRanks(Struct, frozen=True):
     """How good one adapter is at each of ``ranks``, as Score would say: RankCurve, with Scoring on the way.
 
-    No ranks are 1, 2, 4 and so on up to all of it. ``ordered`` measures the adapter as OrderRanks would
-    write it.
+    No ranks are 1, 2, 4 and so on up to all of it. With ``order`` the adapter is measured in another order
+    than its file's. ``speed`` measures the tokens a second of each rank, too.
     """
 
     base: str
     data: str
     adapter: str
     ranks: list[int] = []
-    ordered: bool = False
+    order: RankOrder = ""
+    speed: bool = False
     metric: Literal["exact", "loss"] = "exact"
     limit: int | None = None
     batch_size: int = 128
@@ -325,10 +347,31 @@ class MeasureRanks(Struct, frozen=True):
 
 class OrderRanks(Struct, frozen=True):
     """A new adapter ``out``: ``adapter`` with its columns ordered by energy, so that every rank of it is the
-    best of that rank. RanksOrdered."""
+    best of that rank. RanksOrdered.
+
+    With ``data`` (and the ``base`` that reads it) energy is that of what the projections say on these rows,
+    instead of that of their weights.
+    """
 
     adapter: str
     out: str
+    base: str = ""
+    data: str = ""
+
+
+class BakeRank(Struct, frozen=True):
+    """A new, ordinary adapter ``out``: ``adapter`` as it plays at ``rank`` under ``order``. AdapterCard."""
+
+    adapter: str
+    rank: int
+    out: str
+    order: RankOrder = ""
+
+
+class ReadSpectrum(Struct, frozen=True):
+    """How the energy of an adapter lies in its projections and ranks: Spectrum."""
+
+    adapter: str
 
 
 class SearchHub(Struct, frozen=True):
@@ -477,6 +520,9 @@ Request = (
     | Score
     | MeasureRanks
     | OrderRanks
+    | BakeRank
+    | ReadSpectrum
+    | Slide
     | SubmitJob
     | ListJobs
     | ShowJob

@@ -7,7 +7,16 @@ from typing import Any, Literal
 from engine.messages.common import Error, Struct
 from engine.messages.jobs import JobSpec
 from engine.messages.nouns import FileProgress
-from engine.messages.requests import Compare, DropExpert, Generate, MeasureRanks, Route, Score
+from engine.messages.requests import (
+    Compare,
+    DropExpert,
+    Generate,
+    MeasureRanks,
+    OrderRanks,
+    Route,
+    Score,
+    Slide,
+)
 
 __all__ = [
     "Heartbeat",
@@ -28,7 +37,7 @@ class Work(Struct, frozen=True):
     ``paths`` maps "adapter:NAME", "mix:NAME" and "data" to absolute paths; "out" is a folder to write.
     """
 
-    request: Generate | Compare | Route | Score | MeasureRanks | DropExpert
+    request: Generate | Compare | Route | Score | MeasureRanks | OrderRanks | Slide | DropExpert
     paths: dict[str, str]
 
 

@@ -62,7 +62,7 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
 def _bank(voices: Voices, request: MeasureRanks, folder: str) -> Iterator[Bank]:
     """The bank of the adapter, as live answers have it, or in an order that it has nowhere else."""
     name = request.adapter
-    if not request.ordered:
+    if not request.order:
         with voices.hold([Part(name=name)], None, {f"adapter:{name}": folder}) as voice:
             assert voice.bank is not None
             yield voice.bank

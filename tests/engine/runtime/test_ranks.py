@@ -93,7 +93,7 @@ def test_what_a_point_says_beside_its_value(voices, nested, base, copy_task, tmp
     assert "no order" in curve(voices, tmp_path / "plain", copy_task, limit=3)[1].notes[0]
     write_adapter(svd_order(plain), tmp_path / "ordered")
     there = curve(voices, tmp_path / "ordered", copy_task)[1]
-    here = curve(voices, tmp_path / "plain", copy_task, ordered=True)[1]
+    here = curve(voices, tmp_path / "plain", copy_task, order="energy")[1]
     assert there.points == here.points
     energies = [point.energy for point in here.points]
     assert energies == sorted(energies) and energies[-1] == pytest.approx(1.0)
