@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.messages import Activation, GateMode, Part, RouterInput, RouterShare
+from engine.messages import Activation, GateMode, Part, RankOrder, RouterInput, RouterShare
 
 __all__ = ["LOUDEST", "Desk", "History", "JointSettings", "RouterSettings", "Strip"]
 
@@ -23,7 +23,8 @@ class Strip:
     """One expert on the desk. ``hue`` is its place in the palette and follows it wherever it is moved.
 
     A ``blank`` one is yet to be trained. ``data`` is the file that this expert alone learns from in joint
-    training, "" for the starter set of its name.
+    training, "" for the starter set of its name. ``rank`` None is all of it; of a lower one ``order`` says
+    which columns are kept.
     """
 
     adapter: str
@@ -34,6 +35,12 @@ class Strip:
     locked: bool = False
     blank: bool = False
     data: str = ""
+    rank: int | None = None
+    order: RankOrder = ""
+
+    def part(self, weight: float) -> Part:
+        """This expert at its rank, and as loud as ``weight``."""
+        return Part(name=self.adapter, weight=weight, rank=self.rank, order=self.order)
 
 
 @dataclass(frozen=True)
@@ -156,7 +163,7 @@ class Desk:
     def parts(self) -> list[Part]:
         """The experts as a sum of static faders."""
         weights = self.weights()
-        return [Part(name=name, weight=weights[name]) for name in self.trained]
+        return [strip.part(weights[strip.adapter]) for strip in self.strips if not strip.blank]
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -14,11 +14,13 @@ from app.presenters.desk import LOUDEST, Desk, History
 from app.presenters.notice import Notice, from_error
 from app.presenters.playing import listed
 from app.presenters.stock import Stock
-from engine.messages import AdapterCard, Error, WarmUp
+from engine.messages import AdapterCard, Error, RankOrder, WarmUp
 
 __all__ = ["Hands"]
 
 SAVED_DESK = "mixer/desk"
+# Of these a rank is the file's own first columns; of the others the best ones are looked for.
+IN_ORDER = ("dylora", "svd")
 
 
 class Hands(QObject):
@@ -158,17 +160,50 @@ class Hands(QObject):
 
     def swap(self, adapter: str, other: str) -> None:
         """Put ``other`` into the place, colour and state of ``adapter``."""
-        if self.desk.strip(adapter) is not None and self.desk.strip(other) is None:
-            self.change(self.desk.edited(adapter, adapter=other), f"Put {other} in the place of {adapter}")
+        strip = self.desk.strip(adapter)
+        if strip is not None and self.desk.strip(other) is None:
+            rank = {} if self._known(other) == self._known(adapter) else {"rank": None, "order": ""}
+            desk = self.desk.edited(adapter, adapter=other, **rank)
+            self.change(desk, f"Put {other} in the place of {adapter}")
 
     # setting
 
     def set_fader(self, adapter: str, level: float) -> None:
-        """``level`` 0..2; movements until ``release_fader`` are one step to undo."""
+        """``level`` 0..2; movements until ``release`` are one step to undo."""
         level = min(LOUDEST, max(0.0, level))
         self.change(self.desk.edited(adapter, fader=level), f"Fader of {adapter}", merge=f"fader {adapter}")
 
-    def release_fader(self) -> None:
+    def highest(self, adapter: str) -> int:
+        """How many ranks an expert has; 0 for a blank one and where that is not known."""
+        return self._known(adapter)[0]
+
+    def set_rank(self, adapter: str, rank: int) -> None:
+        """Play ``rank`` (at least 1, at most all) of an expert; movements until ``release`` are one step."""
+        highest, kind = self._known(adapter)
+        if highest:
+            rank = max(1, min(rank, highest))
+            order: RankOrder = "" if kind in IN_ORDER or rank == highest else "energy"
+            desk = self.desk.edited(adapter, rank=None if rank == highest else rank, order=order)
+            self.change(desk, f"Rank of {adapter}", merge=f"rank {adapter}")
+
+    def _keep_ranks(self) -> None:
+        """What lies under a strip's name may be another adapter now: with fewer ranks, or in another order."""
+        for strip in self.desk.strips:
+            highest, kind = self._known(strip.adapter)
+            if strip.rank is not None and highest:
+                rank = None if strip.rank >= highest else strip.rank
+                order: RankOrder = "" if rank is None or kind in IN_ORDER else strip.order or "energy"
+                self._history.desk = self.desk.edited(strip.adapter, rank=rank, order=order)
+
+    def _known(self, adapter: str) -> tuple[int, str]:
+        """An expert's highest rank and its kind: of the mix's own copy, else of the library's adapter."""
+        mix, card = self.stock.mixes.get(self.desk.mix), self.stock.adapters.get(adapter)
+        if mix is not None and adapter in mix.ranks:
+            return mix.ranks[adapter], mix.kinds.get(adapter, "")
+        return (card.rank, card.kind) if card is not None else (0, "")
+
+    def release(self) -> None:
+        """The hand has left a fader or a rank: what it does next is another step."""
         self._history.seal()
 
     def mute(self, adapter: str, on: bool) -> None:

@@ -115,6 +115,7 @@ class Mixer(Player):
             # The widest set serves any choice of experts best; choosing it is no step of a person's.
             widest = max(self.stock.sets, key=lambda data: data.rows)
             self._history.desk = replace(self.desk, data=widest.path)
+        self._keep_ranks()
         for strip in self.desk.strips:
             if self.stock.sets and strip.data and self.stock.data(strip.data) is None:
                 self.choose_data_for(strip.adapter, strip.data)

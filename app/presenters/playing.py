@@ -103,7 +103,22 @@ class Playing:
         if self.absent:
             return f"{self.router.name} plays without {listed(self.absent)}, who left the desk."
         name = self.router.name
+        if self.waiting:
+            return f"{name} is still learning: until it has, every rank of {listed(self.waiting)} plays."
         return f"{name} plays: its router decides at every token who speaks, the faders say how loudly."
+
+    @property
+    def waiting(self) -> list[str]:
+        """Experts whose rank cannot be heard yet: a router that learns has them as their files are, and a
+        rank of theirs is one of another order."""
+        if not self.has_router or self.router is None or not self.router.job:
+            return []
+        return [strip.adapter for strip in self.desk.strips if strip.order]
+
+    def whole(self, what: str) -> str:
+        """That ``what`` ("training") knows nothing of ranks, where one has been slid; else ""."""
+        cut = [strip.adapter for strip in self.desk.strips if strip.rank is not None]
+        return f"The {what} takes every rank of {listed(cut)}: sliders are for playing." if cut else ""
 
     def request(self, question: Generate) -> Generate:
         """``question`` put to the desk: to its router where one is heard, else to the sum of its experts."""
@@ -116,10 +131,13 @@ class Playing:
     def alone(self, question: Generate, expert: str) -> Generate:
         """``question`` put to one expert alone, at full strength; one that only the mix has speaks there."""
         if expert in self.loose or not self.has_router or self.router is None:
-            return msgspec.structs.replace(question, parts=[Part(name=expert)])
+            strip = self.desk.strip(expert)
+            part = strip.part(1.0) if strip is not None else Part(name=expert)
+            return msgspec.structs.replace(question, parts=[part])
         others = [name for name in self.router.experts if name != expert]
         asked = self._routed(question, others, [expert])
-        return msgspec.structs.replace(asked, parts=[Part(name=expert)], record=False)
+        parts = [msgspec.structs.replace(part, weight=1.0) for part in asked.parts if part.name == expert]
+        return msgspec.structs.replace(asked, parts=parts, record=False)
 
     def _routed(self, question: Generate, muted: list[str], locked: list[str]) -> Generate:
         assert self.router is not None
@@ -134,8 +152,11 @@ class Playing:
             muted=muted,
             locked=locked,
         )
+        whole = {name: Part(name=name) for name in self.waiting}
         parts = [
-            Part(name=strip.adapter, weight=strip.fader) for strip in self.desk.strips if not strip.blank
+            msgspec.structs.replace(whole.get(strip.adapter, strip.part(1.0)), weight=strip.fader)
+            for strip in self.desk.strips
+            if not strip.blank
         ]
         return msgspec.structs.replace(question, parts=parts, mixing=mixing, record=True)
 

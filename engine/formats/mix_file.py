@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine import messages
+from engine.formats.adapter_file import inspect_folder
 from engine.formats.errors import StudioError
 from engine.formats.safetensors_file import TensorInfo, read_header
 from engine.formats.shares import serves
@@ -83,6 +84,7 @@ def read_mix(folder: Path) -> Mix:
 def read_mix_card(folder: Path) -> messages.MixCard:
     """The mix in ``folder`` as the library shows it. StudioError as ``read_mix``."""
     mix = read_mix(folder)
+    seen = {name: inspect_folder(path) for name, path in expert_folders(folder, mix).items()}
     return messages.MixCard(
         name=folder.name,
         path=str(folder),
@@ -97,6 +99,8 @@ def read_mix_card(folder: Path) -> messages.MixCard:
         made=mix.made,
         gates="hard" if mix.trained.get("gates") == "hard" else "soft",
         warning=mix.warning,
+        ranks={name: expert.rank for name, expert in seen.items() if expert.verdict == "ok"},
+        kinds={name: expert.kind for name, expert in seen.items() if expert.verdict == "ok"},
     )
 
 

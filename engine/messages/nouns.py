@@ -259,7 +259,8 @@ class MixCard(Struct, frozen=True):
     """A mix: which experts, on which base, with which router.
 
     ``made`` says how it came to be (trained, joint, extended, dropped, prototypes, gates), ``gates`` how it
-    was played while it learned; ``warning`` is a sentence where its routing has collapsed.
+    was played while it learned; ``warning`` is a sentence where its routing has collapsed. ``ranks`` and
+    ``kinds`` are those of its own copies of the experts, as in AdapterCard; {} in a card that is older.
     """
 
     name: str
@@ -275,6 +276,8 @@ class MixCard(Struct, frozen=True):
     made: str = ""
     gates: Literal["soft", "hard"] = "soft"
     warning: str = ""
+    ranks: dict[str, int] = {}
+    kinds: dict[str, str] = {}
     missing: bool = False
 
 

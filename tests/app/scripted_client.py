@@ -71,12 +71,12 @@ class ScriptedClient(Client):
         self._deliver(message)
 
 
-def adapter(name: str, base: str = BASE, rank: int = 8) -> AdapterCard:
+def adapter(name: str, base: str = BASE, rank: int = 8, kind: str = "lora") -> AdapterCard:
     return AdapterCard(
         name=name,
         path=f"adapters/{name}",
         base=base,
-        kind="lora",
+        kind=kind,
         rank=rank,
         alpha=16.0,
         targets=["q_proj"],

@@ -133,7 +133,7 @@ def test_undo_and_redo_of_everything_a_hand_did(mixer):
     lay(mixer)
     mixer.set_fader("sort", 0.9)
     mixer.set_fader("sort", 0.5)
-    mixer.release_fader()
+    mixer.release()
     mixer.set_fader("sort", 0.4)
     mixer.mute("plural", True)
     mixer.remove("reverse")

@@ -107,7 +107,7 @@ class Strips(QWidget):
         _call(strip)
         mixer = self._mixer
         strip.fader_moved.connect(lambda level: mixer.set_fader(name, level))
-        strip.fader_released.connect(mixer.release_fader)
+        strip.fader_released.connect(mixer.release)
         strip.mute_toggled.connect(lambda on: mixer.mute(name, on))
         strip.solo_toggled.connect(lambda on: mixer.solo(name, on))
         strip.lock_toggled.connect(lambda on: mixer.lock(name, on))

@@ -63,6 +63,8 @@ def test_the_same_logits(saved, llama, ids):
         ["e0", "e1", "e2"],
         {"e0": 0.5},
     )
+    assert card.ranks == {"e0": 2, "e1": 3, "e2": 4}
+    assert set(card.kinds.values()) == {"lora"}
     assert card.router_parameters == router.size and mix.trained == {"seed": 3}
     assert (card.made, card.warning) == ("joint", "It has collapsed.")
     kind = (card.router_input, card.router_share, card.activation, card.null_expert)
