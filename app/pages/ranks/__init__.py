@@ -1,0 +1,1 @@
+"""The ranks page: one adapter, every rank, live."""
