@@ -2,12 +2,14 @@
 
 A pane awaits one round of asking; what another round still says to it is dropped, and a round that nobody
 awaits is cancelled. While a new question waits for its first token, the old answer stays, marked stale.
+A pane whose rank slides awaits one generation of one round; what older generations say is dropped, too.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -15,10 +17,9 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.rounds import Round
 from engine.messages import (
-    Ask,
     Body,
-    Compare,
     Compared,
     Error,
     Generate,
@@ -82,36 +83,11 @@ def means(gates: list[list[float]]) -> list[float]:
     return [sum(column) / len(gates) for column in zip(*gates, strict=True)]
 
 
-@dataclass(eq=False)
-class _Round:
-    """Questions that were sent as one ``call``: row i of its replies answers ``panes[i]``."""
-
-    questions: dict[str, Generate]
-    call: str = ""
-
-    @property
-    def panes(self) -> list[str]:
-        return list(self.questions)
-
-    @property
-    def request(self) -> Generate | Compare:
-        first, *others = self.questions.values()
-        if not others:
-            return first
-        voices = [
-            Ask(parts=question.parts, mixing=question.mixing, record=question.record)
-            for question in self.questions.values()
-        ]
-        return Compare(
-            base=first.base, prompt=first.prompt, voices=voices, max_new_tokens=first.max_new_tokens
-        )
-
-
 class Answers(QObject):
     """The panes of the score. Signals carry the pane's key.
 
-    ``started``: a new answer is about to replace what the pane shows; ``spoke(pane, Spoken)``: one token was
-    appended; ``heard``: its routing began, grew or is whole; ``changed``: anything else about the pane.
+    ``started``: another answer, as far as it is known, replaces what the pane shows; ``spoke(pane, Spoken)``:
+    one token was appended; ``heard``: its routing began, grew or is whole; ``changed``: anything else.
     """
 
     started = Signal(str)
@@ -123,7 +99,8 @@ class Answers(QObject):
         super().__init__(parent)
         self._client = client
         self._panes: dict[str, Answer] = {}
-        self._rounds: dict[str, _Round] = {}
+        self._rounds: dict[str, Round] = {}
+        self._generation = 0
 
     def answer(self, pane: str) -> Answer:
         return self._panes.setdefault(pane, Answer())
@@ -139,18 +116,67 @@ class Answers(QObject):
         """
         together = {pane: question for pane, question in questions.items() if not _is_in_training(question)}
         if together:
-            self._send(_Round(together))
+            self._send(Round(together))
         for pane, question in questions.items():
             if pane not in together:
-                self._send(_Round({pane: question}))
+                self._send(Round({pane: question}))
 
-    def _send(self, sent: _Round) -> None:
+    def slide(self, pane: str, question: Generate) -> None:
+        """Let the pane's answer be that of ``question``, of one adapter at a rank.
+
+        An answer that is being said and differs in its rank alone goes over to this rank at its next token;
+        anything else is given up and asked anew. Of ranks that come faster than the engine hears of them only
+        the newest is sent.
+        """
+        self._generation += 1
+        sent = self._rounds.get(pane)
+        if sent is not None and sent.may_become(question):
+            live = sent.question.live
+            sent.questions[pane] = msgspec.structs.replace(question, live=live, generation=self._generation)
+            self._await(pane)
+            self._tell(pane, sent)
+        else:
+            self._ask_live(pane, question)
+
+    def _ask_live(self, pane: str, question: Generate) -> None:
+        live = msgspec.structs.replace(question, live=uuid.uuid4().hex, generation=self._generation)
+        self._send(Round({pane: live}, told=live.generation))
+
+    def _tell(self, pane: str, sent: Round) -> None:
+        """Send the newest rank, unless the engine knows it, or has yet to answer to the one before."""
+        if sent.is_telling or sent.told == sent.generation or self._rounds.get(pane) is not sent:
+            return
+
+        def heard(_: Body) -> None:
+            sent.is_telling = False
+            self._tell(pane, sent)
+
+        def refused(error: Error) -> None:
+            sent.is_telling = False
+            if self._rounds.get(pane) is not sent:
+                return
+            if error.code == "missing":
+                # Over, or not begun: its result asks anew, or its first token tells again.
+                sent.told = 0
+            else:
+                self._give_up(pane)
+                self._fail(pane, error)
+
+        sent.told, sent.is_telling = sent.generation, True
+        self._client.ask(sent.slide, heard, refused)
+
+    def show(self, pane: str, answer: Answer) -> None:
+        """Show an answer that was heard before in place of what the pane says or waits for."""
+        self._give_up(pane)
+        self._panes[pane] = replace(answer, tokens=list(answer.tokens))
+        self.started.emit(pane)
+        self.changed.emit(pane)
+
+    def _send(self, sent: Round) -> None:
         for pane in sent.panes:
             self._give_up(pane)
             self._rounds[pane] = sent
-            answer = self.answer(pane)
-            answer.state, answer.stale, answer.error = "waiting", bool(answer.tokens), None
-            self.changed.emit(pane)
+            self._await(pane)
         sent.call = self._client.ask(
             sent.request,
             partial(self._on_result, sent),
@@ -158,13 +184,21 @@ class Answers(QObject):
             partial(self._on_progress, sent),
         )
 
-    def _on_progress(self, sent: _Round, body: Body) -> None:
+    def _await(self, pane: str) -> None:
+        answer = self.answer(pane)
+        if answer.state != "waiting":
+            answer.state, answer.stale, answer.error = "waiting", bool(answer.tokens), None
+            self.changed.emit(pane)
+
+    def _on_progress(self, sent: Round, body: Body) -> None:
         if not isinstance(body, Token | Routing | RowDone):
             return
         pane = sent.panes[body.row]
         if self._rounds.get(pane) is not sent:
             return
         match body:
+            case Token(generation=generation) if generation < sent.generation:
+                self._tell(pane, sent)
             case Token():
                 self._append(pane, body)
             case Routing():
@@ -172,18 +206,23 @@ class Answers(QObject):
             case RowDone(answer=generated):
                 self._finish(pane, generated)
 
-    def _on_result(self, sent: _Round, body: Body) -> None:
+    def _on_result(self, sent: Round, body: Body) -> None:
         answers = body.answers if isinstance(body, Compared) else [body]
         for pane, generated in zip(sent.panes, answers, strict=True):
-            if isinstance(generated, Generated) and self._rounds.get(pane) is sent:
+            if not isinstance(generated, Generated) or self._rounds.get(pane) is not sent:
+                continue
+            if generated.generation < sent.generation:
+                self._rounds.pop(pane)
+                self._ask_live(pane, sent.question)
+            else:
                 self._finish(pane, generated)
 
-    def _on_failure(self, sent: _Round, error: Error) -> None:
+    def _on_failure(self, sent: Round, error: Error) -> None:
         waiting = [pane for pane in sent.panes if self._rounds.get(pane) is sent]
         for pane in waiting:
             if len(sent.panes) > 1 and error.code not in ENDINGS:
                 # One voice that cannot speak fails the whole round; asked alone, only that one fails.
-                self._send(_Round({pane: sent.questions[pane]}))
+                self._send(Round({pane: sent.questions[pane]}))
             else:
                 self._fail(pane, error)
 
