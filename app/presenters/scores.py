@@ -11,11 +11,11 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.following import OPEN_STATES
 from app.presenters.notice import from_error
 from app.presenters.scoring_plan import ARMS, Plan, named
 from app.presenters.standings import Standings
 from app.presenters.stock import HELD_OUT, Stock
-from app.presenters.training import OPEN_STATES
 from app.words import duration
 from engine.messages import (
     Arm,

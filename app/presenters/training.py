@@ -1,32 +1,11 @@
-"""The training of a mix, followed: submitted, drawn live, steered, found again after the window closed."""
+"""The training of a mix, followed: which stage it is in, and whether its routing collapses."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
+from app.presenters.following import Following
+from engine.messages import TrainJoint, TrainRouter
 
-import msgspec
-from PySide6.QtCore import QObject, Signal
-
-from app.client import Client
-from engine.messages import (
-    Body,
-    CancelJob,
-    Job,
-    JobProgress,
-    Jobs,
-    ListJobs,
-    Metrics,
-    PauseJob,
-    ReadMetrics,
-    Request,
-    ResumeJob,
-    SubmitJob,
-    TrainJoint,
-    TrainRouter,
-)
-
-__all__ = ["LOAD", "OPEN_STATES", "OWN_LOSS", "Training"]
+__all__ = ["LOAD", "OWN_LOSS", "Training"]
 
 LOAD = "load."
 OWN_LOSS = "loss."
@@ -34,41 +13,17 @@ FIRST_STEPS = 20
 ALONE = 0.9
 DECIDED = 0.05
 EARLY = 0.25
-OPEN_STATES = ("queued", "running", "paused", "held")
 
 
-class Training(QObject):
-    """The training that the desk shows: its ``job`` (None before the first) and its ``curve``.
+class Training(Following):
+    """The training that the desk shows."""
 
-    ``changed``: the job's state, progress or time left. ``curve_replaced``: read ``curve`` anew.
-    ``curve_grew(step, metrics)``: one more point. ``finished(job)``: it ended while being watched.
-    ``found(job)``: an unfinished training met on connecting. ``failed(error)``: a wish was refused.
-    """
-
-    changed = Signal()
-    curve_replaced = Signal()
-    curve_grew = Signal(int, dict)
-    finished = Signal(object)
-    found = Signal(object)
-    failed = Signal(object)
-
-    def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._client = client
-        self.job: Job | None = None
-        self.curve: dict[str, list[tuple[int, float]]] = {}
-        self.names: set[str] = set()
-        self._sought = ""
-        self._then: Callable[[], object] | None = None
+    kinds = (TrainRouter, TrainJoint)
 
     @property
     def spec(self) -> TrainRouter | TrainJoint | None:
         spec = self.job.spec if self.job is not None else None
         return spec if isinstance(spec, TrainRouter | TrainJoint) else None
-
-    @property
-    def is_open(self) -> bool:
-        return self.job is not None and self.job.state in OPEN_STATES
 
     @property
     def stage(self) -> str:
@@ -100,138 +55,3 @@ class Training(QObject):
         if job.metrics.get("entropy", DECIDED) < DECIDED and job.step < EARLY * job.steps:
             return "The gates were decided almost at once, so little more can be learned."
         return ""
-
-    def submit(self, spec: TrainRouter | TrainJoint) -> None:
-        """Hand the training over. It counts as begun only once the engine has it on disk."""
-        self._ask(SubmitJob(id=str(uuid.uuid4()), spec=spec))
-
-    def pause(self) -> None:
-        if self.job is not None:
-            self._ask(PauseJob(id=self.job.id))
-
-    def resume(self) -> None:
-        if self.job is not None:
-            self._ask(ResumeJob(id=self.job.id))
-
-    def cancel(self, then: Callable[[], object] | None = None) -> None:
-        """Forget what is being learned; ``then`` is called once it has ended."""
-        if self.job is not None:
-            self._then = then
-            self._ask(CancelJob(id=self.job.id))
-
-    def stop_and_keep(self) -> None:
-        if self.job is not None:
-            self._ask(CancelJob(id=self.job.id, keep=True))
-
-    def find(self, job_id: str = "") -> None:
-        """Look for the training this window left (``job_id``, else the newest open one); draw it whole."""
-        self._sought = job_id
-        self._client.ask(ListJobs(), self._look_through, self.failed.emit)
-
-    def job_changed(self, job: Job) -> None:
-        """An Event of the engine; other jobs are none of the desk's business."""
-        if self.job is None or job.id != self.job.id:
-            return
-        was_open = self.is_open
-        resumed = self.job.state != "running" and job.state == "running"
-        self.job = job
-        self.changed.emit()
-        if resumed or (was_open and not self.is_open):
-            self._read_curve()
-        if was_open and not self.is_open:
-            self.finished.emit(job)
-            then, self._then = self._then, None
-            if then is not None:
-                then()
-
-    def job_removed(self, job_id: str) -> None:
-        if self.job is not None and job_id == self.job.id and not self.is_open:
-            self.job = None
-            self.changed.emit()
-
-    def progressed(self, progress: JobProgress) -> None:
-        """A Gauge: where the job is. Steps may have been skipped; the whole curve is read when it ends."""
-        if self.job is None or progress.id != self.job.id or not self.is_open:
-            return
-        is_new = progress.step > self.job.step
-        self.job = _progressed(self.job, progress)
-        if is_new and progress.metrics:
-            self._forget_from(progress.step)
-            for name, value in progress.metrics.items():
-                self.curve.setdefault(name, []).append((progress.step, value))
-            self.curve_grew.emit(progress.step, progress.metrics)
-        self.changed.emit()
-
-    def _forget_from(self, step: int) -> None:
-        """A training that was interrupted repeats the steps since its checkpoint; so does its curve."""
-        if any(points and points[-1][0] >= step for points in self.curve.values()):
-            self.curve = {
-                name: [point for point in points if point[0] < step] for name, points in self.curve.items()
-            }
-            self.curve_replaced.emit()
-
-    def _ask(self, request: Request) -> None:
-        self._client.ask(request, self._answered, self.failed.emit)
-
-    def _answered(self, body: Body) -> None:
-        if not isinstance(body, Job):
-            return
-        if self.job is None or body.id != self.job.id:
-            self._adopt(body)
-        else:
-            self.job_changed(body)
-
-    def _adopt(self, job: Job) -> None:
-        self.job = job
-        self.names.add(job.name)
-        self.curve = {}
-        self.curve_replaced.emit()
-        self.changed.emit()
-        if job.step:
-            self._read_curve()
-
-    def _look_through(self, body: Body) -> None:
-        if not isinstance(body, Jobs):
-            return
-        trainings = {job.id: job for job in body.jobs if _makes_mix(job)}
-        self.names = {job.name for job in trainings.values()}
-        if self.job is not None and self.job.id in trainings:
-            self.job_changed(trainings[self.job.id])
-            return
-        left = trainings.get(self._sought)
-        open_ones = [job for job in trainings.values() if job.state in OPEN_STATES]
-        newest = left or max(open_ones, key=lambda job: job.created, default=None)
-        if newest is not None:
-            self._adopt(newest)
-            self.found.emit(newest)
-            if not self.is_open:
-                self.finished.emit(newest)
-
-    def _read_curve(self) -> None:
-        if self.job is not None:
-            self._client.ask(ReadMetrics(id=self.job.id), self._curve_read, self.failed.emit)
-
-    def _curve_read(self, body: Body) -> None:
-        if not isinstance(body, Metrics) or self.job is None or body.id != self.job.id:
-            return
-        self.curve = {
-            name: [(step, value) for step, value in zip(body.steps, values, strict=True) if value is not None]
-            for name, values in body.series.items()
-        }
-        self.curve_replaced.emit()
-
-
-def _makes_mix(job: Job) -> bool:
-    return isinstance(job.spec, TrainRouter | TrainJoint)
-
-
-def _progressed(job: Job, progress: JobProgress) -> Job:
-    """``job`` as of its newest gauge."""
-    return msgspec.structs.replace(
-        job,
-        step=progress.step,
-        steps=progress.steps,
-        message=progress.message,
-        seconds_left=progress.seconds_left,
-        metrics=progress.metrics,
-    )
