@@ -1,0 +1,307 @@
+"""The large rank slider: a tick for each rank, flags where ranks are pinned, what is kept above the handle.
+
+It is a QSlider underneath, so that keyboard, wheel and screen readers find what they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+
+from widgets.painting import focus_ring
+from widgets.rank_stops import nearest_stop, next_stop
+from widgets.theme import theme
+
+__all__ = ["RankSlider"]
+
+# Room beside the groove, so that charts on the same axis can name their own.
+LEFT, RIGHT = 64, 40
+WORDS, FLAGS, GRIP, NUMBERS = 18, 18, 28, 18
+GROOVE = 6.0
+HANDLE = QSize(38, 26)
+NARROWEST_TICK = 4.0
+NUMBER_GAP = 10.0
+REST_MS = 600
+HOW = (
+    "Drag, click or scroll; arrow keys step, Page Up and Page Down leap, "
+    "Shift snaps to powers of two, P pins."
+)
+LEAPS = {
+    Qt.Key.Key_PageUp: 1,
+    Qt.Key.Key_PageDown: -1,
+    Qt.Key.Key_Right: 1,
+    Qt.Key.Key_Up: 1,
+    Qt.Key.Key_Left: -1,
+    Qt.Key.Key_Down: -1,
+}
+PAGES = (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
+
+
+class RankSlider(QSlider):
+    """``moved(rank)``: a person moved it; ``released``: the hand left it, or rests; ``pin_wanted(rank)``.
+
+    ``axis_changed``: ``x_of`` has other answers. ``set_rank`` and ``set_ranks`` move without a word.
+    """
+
+    moved = Signal(int)
+    released = Signal()
+    pin_wanted = Signal(int)
+    axis_changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._quiet = False
+        self._grip: float | None = None
+        self._pinned: tuple[int, ...] = ()
+        self._kept = ""
+        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest.timeout.connect(self.released)
+        self.setObjectName("ranks.slider")
+        self.setAccessibleName("Rank")
+        self.setRange(1, 1)
+        self.setPageStep(1)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip(HOW)
+        self.valueChanged.connect(self._value_changed)
+        theme.changed.connect(self.update)
+
+    # values in
+
+    def set_ranks(self, low: int, highest: int) -> None:
+        """The ranks that there are."""
+        if (low, highest) != (self.minimum(), self.maximum()):
+            self._quiet = True
+            self.setRange(low, highest)
+            self._quiet = False
+            self.axis_changed.emit()
+            self._describe()
+            self.update()
+
+    def set_rank(self, rank: int, kept: str = "") -> None:
+        """Show ``rank``; ``kept`` says what it keeps: "91 % of the energy"."""
+        self._quiet = True
+        self.setValue(rank)
+        self._quiet = False
+        self._kept = kept
+        self._describe()
+        self.update()
+
+    def set_pinned(self, ranks: Sequence[int]) -> None:
+        """Put a flag at each of ``ranks``."""
+        if tuple(ranks) != self._pinned:
+            self._pinned = tuple(ranks)
+            self._describe()
+            self.update()
+
+    # hands
+
+    def step(self, ranks: int) -> None:
+        """So many ranks up or, negative, down."""
+        self.setValue(self.value() + ranks)
+
+    def leap(self, direction: int) -> None:
+        """To the next power of two above (1) or below (-1); both ends are stops."""
+        self.setValue(next_stop(self.value(), self.minimum(), self.maximum(), direction))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        is_free = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if key == Qt.Key.Key_P and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+            self.pin_wanted.emit(self.value())
+        elif key in LEAPS and (key in PAGES or not is_free):
+            self.leap(LEAPS[key])
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        handle = self.handle_rect()
+        x = event.position().x()
+        self._grip = x - handle.center().x() if handle.contains(event.position()) else 0.0
+        self.setSliderDown(True)
+        self._drag_to(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._grip is not None:
+            self._drag_to(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._grip is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._grip = None
+            self.setSliderDown(False)
+            self._rest.stop()
+            self.released.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        turn = event.angleDelta().y() or event.angleDelta().x()
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.leap(1 if turn > 0 else -1)
+        else:
+            self.step(round(turn / 120))
+        event.accept()
+
+    def _drag_to(self, event: QMouseEvent) -> None:
+        rank = self.rank_at(event.position().x() - (self._grip or 0.0))
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            rank = nearest_stop(rank, self.minimum(), self.maximum())
+        self.setValue(rank)
+
+    def _value_changed(self, rank: int) -> None:
+        if not self._quiet:
+            if self._grip is None:
+                self._rest.start()
+            self.moved.emit(rank)
+
+    def _describe(self) -> None:
+        pinned = ", ".join(map(str, self._pinned))
+        words = (
+            f"rank {self.value()} of {self.maximum()}",
+            self._kept,
+            f"pinned: {pinned}" if pinned else "",
+        )
+        self.setAccessibleDescription("; ".join(part for part in words if part))
+
+    # geometry: the axis that charts below share
+
+    def x_of(self, rank: float) -> float:
+        """Where ``rank`` stands, in this widget's pixels."""
+        span = self.maximum() - self.minimum()
+        share = (rank - self.minimum()) / span if span else 0.5
+        return LEFT + share * (self.width() - LEFT - RIGHT)
+
+    def rank_at(self, x: float) -> int:
+        """The rank nearest to ``x``; beyond the ends the lowest and the highest."""
+        span = self.maximum() - self.minimum()
+        share = (x - LEFT) / max(1, self.width() - LEFT - RIGHT)
+        return self.minimum() + round(min(1.0, max(0.0, share)) * span)
+
+    def handle_rect(self) -> QRectF:
+        centre = QPointF(self.x_of(self.value()), self._axis_y())
+        return QRectF(
+            centre.x() - HANDLE.width() / 2, centre.y() - HANDLE.height() / 2, HANDLE.width(), HANDLE.height()
+        )
+
+    def numbered(self) -> list[int]:
+        """The ranks whose numbers stand below the groove: as many as there is room for, both ends always."""
+        low, high = self.minimum(), self.maximum()
+        wide = QFontMetricsF(theme.font(theme.tokens.tiny)).horizontalAdvance(str(high)) + NUMBER_GAP
+        step = 1
+        while high > low and step * (self.x_of(high) - self.x_of(low)) / (high - low) < wide:
+            step *= 2
+        inner = [rank for rank in range(low + 1, high) if rank % step == 0]
+        return sorted(
+            {
+                low,
+                high,
+                *(
+                    rank
+                    for rank in inner
+                    if min(self.x_of(rank) - self.x_of(low), self.x_of(high) - self.x_of(rank)) >= wide
+                ),
+            }
+        )
+
+    def _axis_y(self) -> float:
+        return WORDS + FLAGS + GRIP / 2
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.axis_changed.emit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, WORDS + FLAGS + GRIP + NUMBERS)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(320, self.sizeHint().height())
+
+    # painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_ticks(painter)
+        self._paint_groove(painter)
+        self._paint_flags(painter)
+        self._paint_handle(painter)
+        self._paint_kept(painter)
+        if self.hasFocus():
+            focus_ring(painter, self.handle_rect().adjusted(-4, -4, 4, 4))
+        painter.end()
+
+    def _paint_groove(self, painter: QPainter) -> None:
+        left, right = self.x_of(self.minimum()), self.x_of(self.maximum())
+        top = self._axis_y() - GROOVE / 2
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("line"))
+        painter.drawRoundedRect(QRectF(left, top, right - left, GROOVE), GROOVE / 2, GROOVE / 2)
+        painter.setBrush(theme.colour("accent"))
+        filled = self.x_of(self.value()) - left
+        painter.drawRoundedRect(QRectF(left, top, filled, GROOVE), GROOVE / 2, GROOVE / 2)
+
+    def _paint_ticks(self, painter: QPainter) -> None:
+        low, high = self.minimum(), self.maximum()
+        numbers = set(self.numbered())
+        is_fine = (self.x_of(high) - self.x_of(low)) / max(1, high - low) >= NARROWEST_TICK
+        bottom = self._axis_y() + GRIP / 2
+        painter.setFont(theme.font(theme.tokens.tiny))
+        for rank in range(low, high + 1) if is_fine else sorted(numbers):
+            x = round(self.x_of(rank)) + 0.5
+            is_named = rank in numbers
+            painter.setPen(QPen(theme.colour("text_dim" if is_named else "edge"), 1))
+            painter.drawLine(QPointF(x, bottom - 6), QPointF(x, bottom - (0 if is_named else 3)))
+            if is_named:
+                where = QRectF(x - 40, bottom, 80, NUMBERS)
+                painter.drawText(where, Qt.AlignmentFlag.AlignCenter, str(rank))
+
+    def _paint_flags(self, painter: QPainter) -> None:
+        painter.setFont(theme.font(theme.tokens.tiny, strong=True))
+        metrics = QFontMetricsF(painter.font())
+        for rank in self._pinned:
+            x = round(self.x_of(rank)) + 0.5
+            wide = metrics.horizontalAdvance(str(rank)) + 10
+            painter.setPen(QPen(theme.colour("text"), 1))
+            painter.drawLine(QPointF(x, WORDS + 1), QPointF(x, self._axis_y()))
+            flag = QPainterPath(QPointF(x, WORDS + 1))
+            for point in ((x + wide + 4, WORDS + 1), (x + wide, WORDS + 8.5), (x + wide + 4, WORDS + 16)):
+                flag.lineTo(*point)
+            flag.lineTo(x, WORDS + 16)
+            flag.closeSubpath()
+            painter.fillPath(flag, theme.colour("text"))
+            painter.setPen(theme.colour("ground"))
+            painter.drawText(QRectF(x, WORDS + 1, wide, 15), Qt.AlignmentFlag.AlignCenter, str(rank))
+
+    def _paint_handle(self, painter: QPainter) -> None:
+        if not self.isEnabled():
+            return
+        handle = self.handle_rect()
+        painter.setPen(QPen(theme.colour("accent"), 2))
+        painter.setBrush(theme.colour("raised"))
+        painter.drawRoundedRect(handle.adjusted(1, 1, -1, -1), theme.tokens.radius, theme.tokens.radius)
+        painter.setFont(theme.font(theme.tokens.body, strong=True))
+        painter.setPen(theme.colour("text"))
+        painter.drawText(handle, Qt.AlignmentFlag.AlignCenter, str(self.value()))
+
+    def _paint_kept(self, painter: QPainter) -> None:
+        if not self._kept:
+            return
+        painter.setFont(theme.font(theme.tokens.tiny))
+        painter.setPen(theme.colour("text_dim"))
+        wide = QFontMetricsF(painter.font()).horizontalAdvance(self._kept) + 4
+        left = min(max(0.0, self.x_of(self.value()) - wide / 2), self.width() - wide)
+        painter.drawText(QRectF(left, 0, wide, WORDS), Qt.AlignmentFlag.AlignCenter, self._kept)
