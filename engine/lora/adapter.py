@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from safetensors.torch import load as parse_tensors
-from torch import Tensor
+from torch import Tensor, zeros_like
 
 from engine.formats.adapter_config import AdapterConfig
 from engine.formats.adapter_file import WEIGHTS, fingerprint, read_folder
@@ -25,7 +26,8 @@ class Factors:
     ``bias`` [d_out] is that of B (lora_bias), to be scaled as B is. ``magnitude`` m [d_out] makes it a DoRA
     (arXiv 2402.09353): W becomes m * (W + scale B A) / |W + scale B A|, norms by row. ``embedding``: the
     module is an nn.Embedding, A [r, vocabulary] is read by token. ``nested``: trained at every rank (DyLoRA),
-    so that cut to b columns its scale is alpha / b.
+    so that cut to b columns its scale is alpha / b. ``since`` [r], where it is not (1, 2, ... r), is the rank
+    from which each column speaks, never falling (see ``in_order``).
     """
 
     A: Tensor
@@ -35,14 +37,26 @@ class Factors:
     bias: Tensor | None = None
     embedding: bool = False
     nested: bool = False
+    since: tuple[int, ...] = ()
 
     @property
     def rank(self) -> int:
         return self.A.shape[0]
 
-    def growth(self, columns: int) -> float:
-        """By what the scale grows when only the first ``columns`` (1 or more) speak."""
-        return self.rank / columns if self.nested else 1.0
+    def columns(self, rank: int) -> int:
+        """How many columns speak at ``rank``: the first so many."""
+        return bisect_right(self.since, rank) if self.since else min(rank, self.rank)
+
+    def cut(self, rank: int) -> Factors:
+        """What speaks at ``rank``, as factors of their own; where that is no column, one of zeros."""
+        count = self.columns(rank)
+        if count == self.rank:
+            return replace(self, since=())
+        A, B = self.A[: max(1, count)], self.B[:, : max(1, count)]
+        if not count:
+            A, B = zeros_like(A), zeros_like(B)
+        scale = self.scale * self.rank / count if self.nested else self.scale
+        return replace(self, A=A, B=B, scale=scale, since=())
 
 
 @dataclass(frozen=True)
@@ -68,11 +82,27 @@ class Adapter:
         """The largest rank of any projection."""
         return max(factors.rank for factors in self.factors.values())
 
+    def cut(self, rank: int) -> Adapter:
+        """What it plays at ``rank``, as an adapter of its own. A projection of which nothing is left is left
+        out; a bias or a magnitude stays. Meaningless where the columns have no order."""
+        if all(item.columns(rank) == item.rank for item in self.factors.values()):
+            return self
+        factors = {
+            path: item.cut(rank)
+            for path, item in self.factors.items()
+            if item.columns(rank) or item.bias is not None or item.magnitude is not None
+        }
+        config = replace(self.config, rslora=False)  # which has no word for a scale that stays
+        if len(factors) < len(self.factors):
+            config = replace(config, targets=tuple(factors), exclude=None, layers=None, layers_pattern=None)
+        return replace(self, config=config, factors=factors, sha256="")
+
     def bytes_at(self, rank: int) -> int:
-        """Bytes of all its tensors when each projection keeps its first ``rank`` columns."""
-        kept: list[Tensor | None] = list(self.replaced.values())
-        for item in self.factors.values():
-            kept += [item.A[:rank], item.B[:, :rank], item.bias, item.magnitude]
+        """Bytes of all its tensors when it is cut to ``rank``."""
+        it = self.cut(rank)
+        kept: list[Tensor | None] = list(it.replaced.values())
+        for item in it.factors.values():
+            kept += [item.A, item.B, item.bias, item.magnitude]
         return sum(tensor.numel() * tensor.element_size() for tensor in kept if tensor is not None)
 
 

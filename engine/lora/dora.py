@@ -23,7 +23,7 @@ _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 @torch.no_grad()
 def row_scales(module: nn.Module, factors: Factors) -> Tensor:
-    """c [r, d_out] in float64: row ``k`` is the scale with the first k + 1 columns. Worked in float64 over
+    """c [r + 1, d_out] in float64: row ``k`` is the scale with the first k columns. Worked in float64 over
     pieces of W; a packed W is read by feeding the identity through its module.
 
     AdapterError where a row is zero and so has no direction.
@@ -40,10 +40,12 @@ def row_scales(module: nn.Module, factors: Factors) -> Tensor:
         WA += W @ A[:, start : start + _CHUNK].t()
     s, G = factors.scale, A @ A.t()
     grown = 2 * s * B * WA + s * s * B * (2 * B @ G.triu(1) + B * G.diagonal())
-    norm = (square[:, None] + grown.cumsum(1)).clamp(min=0).sqrt()
+    squares = torch.cat([square[:, None], grown], 1).cumsum(1)
+    norm = squares.clamp(min=0).sqrt()
     scales = m[:, None] / norm
-    if not bool(scales.isfinite().all()):
+    if not bool(scales[:, 1:].isfinite().all()):
         raise AdapterError("A DoRA's rows have no length on this base.", "Choose the base it was trained on.")
+    scales[:, 0].nan_to_num_(0, 0)  # a row of the base that is zero says nothing
     return scales.t().contiguous()
 
 

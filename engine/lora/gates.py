@@ -107,14 +107,14 @@ class Gates:
         """A DoRA cut to ``rank`` has other rows: its magnitude belongs to W + s B_r A_r (see ``dora``)."""
         cell = site.cells[expert]
         assert cell.c is not None and cell.unit is not None and site.C is not None
-        last = len(cell.c) if rank is None else min(max(1, rank), len(cell.c))
-        if last == len(cell.c) and site not in self._forms:
+        count = cell.factors.rank if rank is None else cell.factors.columns(rank)
+        if count == cell.factors.rank and site not in self._forms:
             return
         if site not in self._forms:
             self._forms[site] = (site.B.clone(), site.C.clone())
         B, C = self._forms[site]
         assert C is not None
-        rows, unit, C_row = formed(site.module, cell, cell.c[last - 1])
+        rows, unit, C_row = formed(site.module, cell, cell.c[count])
         B[cell.start - site.first : cell.stop - site.first] = rows
         B[cell.unit - site.first] = unit
         C[cell.unit - site.first - len(B)] = C_row

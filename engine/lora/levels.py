@@ -54,8 +54,8 @@ class Levels:
         return list(self._columns)
 
     def write(self, expert: str, weight: float, rank: int | None) -> None:
-        """``weight`` on the first ``rank`` columns of each of the expert's projections (None: all), and on
-        their units; a nested one is louder the fewer there are."""
+        """``weight`` on what speaks at ``rank`` of each of the expert's projections (None: all), and on
+        their units; a nested one is louder the fewer columns there are."""
         for columns in self._columns.get(expert, ()):
             columns.write(weight, rank)
 
@@ -83,18 +83,18 @@ def _number(name: str, experts: Sequence[str]) -> int:
 
 @dataclass
 class _Draft:
-    """An expert's columns, one by one: where each lies, which it is of its projection's, of how many, and
-    by what its factors are yet to be scaled."""
+    """An expert's columns, one by one: where each lies, from which rank it speaks, how many its projection
+    has, and by what its factors are yet to be scaled."""
 
     places: list[int] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    since: list[int] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
 
     def add(self, cell: Cell, start: int, scale: float) -> None:
         rank, units = cell.stop - cell.start, [] if cell.unit is None else [cell.unit]
         self.places += [start + column for column in (*range(cell.start, cell.stop), *units)]
-        self.numbers += [*range(rank), *(0 for _ in units)]
+        self.since += [*(cell.factors.since or range(1, rank + 1)), *(1 for _ in units)]
         self.ranks += [rank] * (rank + len(units))
         self.scales += [scale] * rank + [1.0] * len(units)
 
@@ -107,10 +107,10 @@ class _Columns:
             device = whole.device
             self._whole = whole
             self._places = torch.tensor(draft.places, device=device)
-            self._numbers = torch.tensor(draft.numbers, device=device)
+            self._since = torch.tensor(draft.since, device=device)
             self._scales = torch.tensor(draft.scales, device=device, dtype=torch.float64)
             self._ranks = torch.tensor(draft.ranks, device=device, dtype=torch.float64) if nested else None
-            self._silent = torch.empty_like(self._numbers, dtype=torch.bool)
+            self._silent = torch.empty_like(self._since, dtype=torch.bool)
             self._exact = torch.empty_like(self._scales)
             self._left = torch.empty_like(self._scales)
             self._rounded = torch.empty_like(self._scales, dtype=whole.dtype)
@@ -118,11 +118,11 @@ class _Columns:
     def write(self, weight: float, rank: int | None) -> None:
         torch.mul(self._scales, weight, out=self._exact)
         if rank is not None:
-            if self._ranks is not None and rank:  # see Factors.growth
+            if self._ranks is not None and rank:  # see Factors.cut
                 self._exact.mul_(self._ranks)
                 torch.clamp(self._ranks, max=rank, out=self._left)
                 self._exact.div_(self._left)
-            torch.ge(self._numbers, rank, out=self._silent)
+            torch.gt(self._since, rank, out=self._silent)
             self._exact.masked_fill_(self._silent, 0.0)
         self._rounded.copy_(self._exact)
         self._whole.index_copy_(0, self._places, self._rounded)

@@ -1,4 +1,5 @@
-"""SVD ordering: any LoRA rewritten so that its first b columns are its best approximation of rank b.
+"""SVD ordering: any LoRA rewritten so that its first b columns are its best approximation of rank b, and
+which columns rank b keeps.
 
 B = Q_B R_B,  A^T = Q_A R_A,  R_B R_A^T = U S V^T   =>   B' = Q_B U S^(1/2),  A' = S^(1/2) V^T Q_A^T
 """
@@ -12,12 +13,27 @@ from torch import Tensor
 
 from engine.formats.errors import AdapterError
 from engine.lora.adapter import Adapter, Factors
+from engine.messages import RankOrder
 
-__all__ = ["difference", "energy", "order_notes", "svd_order"]
-
+__all__ = ["difference", "energy", "in_order", "order_notes", "svd_order"]
 
 _NOTHING = 1e-7
 """Of the largest singular value: below what float32 factors can tell from zero."""
+
+
+def in_order(adapter: Adapter, order: RankOrder) -> Adapter:
+    """``adapter`` with the columns that ``order`` keeps at rank b speaking from rank b on; whole it says the
+    same.
+
+    "" is itself, "energy" ``svd_order``. "spread" allocates globally: of n projections together the b n
+    columns of most energy, so that one has more than b and another fewer, maybe none; no choice of b n
+    columns leaves a smaller error (the Frobenius norm of all that is discarded). At its highest rank all of
+    it speaks. AdapterError as ``svd_order``.
+    """
+    if order == "":
+        return adapter
+    ordered = svd_order(adapter)
+    return _spread(ordered) if order == "spread" else ordered
 
 
 def svd_order(adapter: Adapter) -> Adapter:
@@ -39,12 +55,12 @@ def svd_order(adapter: Adapter) -> Adapter:
 
 
 def energy(adapter: Adapter) -> list[float]:
-    """The share of the squared Frobenius norm of all updates that ranks 1, 2, ... of an ordered adapter
+    """The share of the squared Frobenius norm of all updates that ranks 1, 2, ... of an adapter in order
     keep."""
     total = torch.zeros(adapter.rank, dtype=torch.float64)
     for item in adapter.factors.values():
-        s = item.A.double().square().sum(1) * item.B.double().square().sum(0) * item.scale**2
-        total[: s.shape[0]] += s
+        since = torch.tensor(item.since or range(1, item.rank + 1))
+        total.index_add_(0, since - 1, _energies(item))
     whole = float(total.sum())
     return [float(part) / whole if whole else 1.0 for part in total.cumsum(0)]
 
@@ -92,6 +108,24 @@ def _square(B: Tensor, A: Tensor) -> float:
     """The squared Frobenius norm of B A: that of R_B R_A^T."""
     R_B, R_A = (torch.linalg.qr(factor, mode="r").R for factor in (B, A.t()))
     return float((R_B @ R_A.t()).square().sum())
+
+
+def _energies(item: Factors) -> Tensor:
+    """The squared singular values [r] of an ordered projection, scale included."""
+    return item.A.double().square().sum(1) * item.B.double().square().sum(0) * item.scale**2
+
+
+def _spread(ordered: Adapter) -> Adapter:
+    columns = [
+        (-energy, number, path)
+        for path, item in ordered.factors.items()
+        for number, energy in enumerate(_energies(item).cummin(0).values.tolist())
+    ]
+    since: dict[str, list[int]] = {path: [] for path in ordered.factors}
+    for place, (_, _, path) in enumerate(sorted(columns)):
+        since[path].append(1 + place // len(since))
+    factors = {path: replace(item, since=tuple(since[path])) for path, item in ordered.factors.items()}
+    return replace(ordered, factors=factors)
 
 
 def _order(item: Factors) -> Factors:

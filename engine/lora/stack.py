@@ -27,7 +27,7 @@ __all__ = ["Cell", "Group", "Site", "Stack", "stack"]
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One expert on one module: its columns ``start:stop`` in the group, its ``unit`` column if it has
-    one, its path and scale in its file; of a DoRA its factors and ``c`` [r, d_out] by rank."""
+    one, its path and scale in its file; of a DoRA its factors and ``c`` [r + 1, d_out] by columns."""
 
     start: int
     stop: int

@@ -6,7 +6,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from engine.formats.adapter_folder import CONFIG, SCALING, STUDIO, WEIGHTS
 from engine.formats.adapter_tensors import PREFIX
 from engine.formats.errors import AdapterError
 from engine.formats.files import atomic_folder
-from engine.lora.adapter import Adapter, Factors
+from engine.lora.adapter import Adapter
 
 __all__ = ["write_adapter"]
 
@@ -40,33 +39,25 @@ def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> Non
         raise AdapterError(f"An adapter cannot be written at rank {rank}.", "Give a rank of 1 or more.")
     if rank is not None and rank < adapter.rank and adapter.kind == "lora":
         raise AdapterError("A plain LoRA cannot be cut: its columns have no order.", "Order it by SVD first.")
-    factors = {path: _cut(item, rank) for path, item in adapter.factors.items()}
-    rslora = adapter.config.rslora and (rank is None or rank >= adapter.rank)
+    adapter = adapter if rank is None else adapter.cut(rank)
     tensors = {
-        PREFIX + path: tensor.detach().cpu().contiguous()
-        for path, tensor in _tensors(adapter, factors).items()
+        PREFIX + path: tensor.detach().cpu().contiguous() for path, tensor in _tensors(adapter).items()
     }
     (folder / WEIGHTS).write_bytes(to_bytes(tensors, {"format": "pt"}))
-    (folder / CONFIG).write_text(json.dumps(_config(adapter, factors, rslora), indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(_config(adapter), indent=2) + "\n")
     if adapter.kind != "lora":
         card = {
             "kind": adapter.kind,
             "scaling": SCALING[adapter.kind],
-            "ranks": list(range(1, max(_ranks(factors).values()) + 1)),
+            "ranks": list(range(1, adapter.rank + 1)),
         }
         (folder / STUDIO).write_text(json.dumps(card, indent=2) + "\n")
 
 
-def _cut(item: Factors, rank: int | None) -> Factors:
-    if rank is None or rank >= item.rank:
-        return item
-    return replace(item, A=item.A[:rank], B=item.B[:, :rank], scale=item.scale * item.growth(rank))
-
-
-def _tensors(adapter: Adapter, factors: Mapping[str, Factors]) -> dict[str, Tensor]:
+def _tensors(adapter: Adapter) -> dict[str, Tensor]:
     """Every tensor by the name that PEFT gives it."""
     tensors: dict[str, Tensor] = {}
-    for path, item in factors.items():
+    for path, item in adapter.factors.items():
         sides = (
             ("lora_embedding_A", "lora_embedding_B") if item.embedding else ("lora_A.weight", "lora_B.weight")
         )
@@ -75,19 +66,16 @@ def _tensors(adapter: Adapter, factors: Mapping[str, Factors]) -> dict[str, Tens
         tensors |= {f"{path}.{part}": tensor for part, tensor in parts if tensor is not None}
     for path, tensor in adapter.replaced.items():
         module, _, name = path.rpartition(".")
-        tensors[f"{module}.base_layer.{name}" if module in factors else path] = tensor
+        tensors[f"{module}.base_layer.{name}" if module in adapter.factors else path] = tensor
     return tensors
 
 
-def _ranks(factors: Mapping[str, Factors]) -> dict[str, int]:
-    return {path: item.rank for path, item in factors.items()}
-
-
-def _config(adapter: Adapter, factors: Mapping[str, Factors], rslora: bool) -> dict[str, Any]:
-    ranks = _ranks(factors)
-    alphas = {p: _tidy(f.scale * (math.sqrt(f.rank) if rslora else f.rank)) for p, f in factors.items()}
+def _config(adapter: Adapter) -> dict[str, Any]:
+    config, factors = adapter.config, adapter.factors
+    ranks = {path: item.rank for path, item in factors.items()}
+    roots = {path: math.sqrt(rank) if config.rslora else rank for path, rank in ranks.items()}
+    alphas = {path: _tidy(item.scale * roots[path]) for path, item in factors.items()}
     rank, alpha = _common(ranks), _common(alphas)
-    config = adapter.config
     return {
         "peft_type": "LORA",
         "task_type": config.task,
@@ -96,7 +84,7 @@ def _config(adapter: Adapter, factors: Mapping[str, Factors], rslora: bool) -> d
         "r": rank,
         "lora_alpha": alpha,
         "lora_dropout": 0.0,
-        "use_rslora": rslora,
+        "use_rslora": config.rslora,
         "rank_pattern": _exceptions(ranks, rank),
         "alpha_pattern": _exceptions(alphas, alpha),
         "target_modules": _plain(config.targets) or sorted(factors),

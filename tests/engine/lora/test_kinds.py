@@ -113,7 +113,7 @@ def test_a_dora_on_rows_without_length_is_refused(llama):
 def test_row_scales_are_those_of_the_dense_weight(gpt2):
     module = gpt2.transformer.h[0].attn.c_attn
     f = Factors(noise(3, 32), noise(96, 3), 1.5, magnitude=noise(96).abs() + 1)
-    for rank, c in enumerate(row_scales(module, f), 1):
+    for rank, c in enumerate(row_scales(module, f)):
         whole = module.weight.t().double() + 1.5 * f.B[:, :rank].double() @ f.A[:rank].double()
         assert torch.allclose(c, f.magnitude.double() / whole.norm(dim=1), rtol=1e-12)
 
