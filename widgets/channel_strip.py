@@ -1,4 +1,4 @@
-"""One expert on the desk: colour, name, fader, value, mute, solo, lock, facts and usage, all strips alike."""
+"""One expert on the desk: colour, name, fader, rank, mute, solo, lock and usage, all strips alike."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QDragEnterEvent,
     QDropEvent,
-    QFont,
-    QFontMetrics,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -21,20 +18,28 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from widgets.fader import Fader
+from widgets.fitted_label import FittedLabel
+from widgets.letter_button import LetterButton
 from widgets.level_meter import LevelMeter
 from widgets.painting import NULL_HUE, fill_hue, focus_ring
+from widgets.rank_steps import RankSteps
 from widgets.theme import theme
 
 __all__ = ["ChannelStrip"]
 
 NARROWEST, WIDEST = 64, 84
 BAR = 4
+SLIDES = {
+    Qt.Key.Key_BracketLeft: -1,
+    Qt.Key.Key_BracketRight: 1,
+    Qt.Key.Key_BraceLeft: -1,
+    Qt.Key.Key_BraceRight: 1,
+}
 MUTE = (
     "Mute (M): out of the router's choice, and the others share its part. "
     "A fader at 0 leaves it its part, and silence there."
@@ -47,16 +52,18 @@ LOCK = (
 
 
 class ChannelStrip(QWidget):
-    """Signals: ``fader_moved(level)``, ``fader_released``, ``mute_toggled(on)``, ``solo_toggled(on)``,
-    ``lock_toggled(on)``, ``remove_wanted``, ``move_wanted(steps)`` (negative is left), ``drag_wanted`` (by
-    mouse), ``lift_wanted`` (by the space bar), ``file_dropped(path)`` (only after ``setAcceptDrops``),
-    ``gate_wanted`` (a gate of its own).
+    """Signals: ``fader_moved(level)``, ``rank_moved(rank)``, ``released`` (either), ``mute_toggled(on)``,
+    ``solo_toggled(on)``, ``lock_toggled(on)``, ``remove_wanted``, ``move_wanted(steps)`` (negative is left),
+    ``drag_wanted`` (by mouse), ``lift_wanted`` (by the space bar), ``file_dropped(path)`` (only after
+    ``setAcceptDrops``), ``gate_wanted`` (a gate of its own), ``ranks_wanted`` (the page for them).
 
+    On the strip [ and ] slide the rank, with Shift by powers of two. An expert of one rank has no slider.
     A strip of hue NULL_HUE is the null expert: a meter without fader or buttons, since silence has no volume.
     """
 
     fader_moved = Signal(float)
-    fader_released = Signal()
+    rank_moved = Signal(int)
+    released = Signal()
     mute_toggled = Signal(bool)
     solo_toggled = Signal(bool)
     lock_toggled = Signal(bool)
@@ -66,6 +73,7 @@ class ChannelStrip(QWidget):
     lift_wanted = Signal()
     file_dropped = Signal(str)
     gate_wanted = Signal()
+    ranks_wanted = Signal()
 
     def __init__(self, name: str, hue: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -75,15 +83,18 @@ class ChannelStrip(QWidget):
         self._is_heard = True
         self.fader = Fader(hue)
         self.meter = LevelMeter(hue)
-        self.mute = _letter("M", f"Mute {name}", MUTE)
-        self.solo = _letter("S", f"Solo {name}", SOLO)
-        self.lock = _letter("L", f"Lock {name}", LOCK)
-        self._title = QLabel()
+        self.rank = RankSteps(name, hue)
+        self.mute = LetterButton("M", f"Mute {name}", MUTE)
+        self.solo = LetterButton("S", f"Solo {name}", SOLO)
+        self.lock = LetterButton("L", f"Lock {name}", LOCK)
+        self._buttons = (self.mute, self.solo, self.lock)
+        self._title = FittedLabel(name)
         self._value = QLabel()
         self._rank = QLabel()
         self._data = QLabel(visible=False)
         self._usage = QLabel("–")
         self._compose()
+        self.set_rank(None, 0)
         self._connect()
         self._dress()
         self._show_value(self.fader.level)
@@ -94,18 +105,32 @@ class ChannelStrip(QWidget):
         """Show what the desk says; ``heard`` is False when muted, faded out or silenced by another's solo."""
         self.fader.set_level(fader)
         self._show_value(fader)
-        for button, on in ((self.mute, muted), (self.solo, soloed), (self.lock, locked)):
-            button.blockSignals(True)
-            button.setChecked(on)
-            button.blockSignals(False)
+        for button, on in zip(self._buttons, (muted, soloed, locked), strict=True):
+            button.show_checked(on)
         self._set_heard(heard)
 
-    def set_facts(self, rank: str, data: str = "") -> None:
-        """Two lines under the name: "rank 8", and what the expert learns from; the second may be missing."""
-        self._rank.setText(rank)
-        self._data.setText(data)
-        self._data.setVisible(bool(data))
-        self._data.setToolTip(f"{self.name} learns from {data}" if data else "")
+    def set_rank(self, rank: int | None, highest: int, kept: str = "", instead: str = "") -> None:
+        """Which of ``highest`` ranks plays, None for all; ``kept`` says what that keeps. With less than two
+        there is no slider, and ``instead`` stands there."""
+        has_slider = highest > 1
+        had_focus = self.rank.hasFocus()
+        self.rank.set_rank(rank, max(1, highest), kept)
+        self.rank.setVisible(has_slider)
+        self._rank.setVisible(not has_slider)
+        self._rank.setText(instead)
+        if had_focus and not has_slider:
+            self.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._describe()
+
+    def set_data(self, words: str) -> None:
+        """What the expert learns from, below its name; "" where it is not about to learn."""
+        self._data.setText(words)
+        self._data.setVisible(bool(words))
+        self._data.setToolTip(f"{self.name} learns from {words}" if words else "")
+        self._describe()
+
+    def _describe(self) -> None:
+        rank = f"rank {self.rank.accessibleDescription()}" if self.rank.maximum() > 1 else self._rank.text()
         self.setAccessibleDescription(", ".join(words for words in (rank, self._data.toolTip()) if words))
 
     def set_usage(self, share: float | None, of: str = "") -> None:
@@ -118,18 +143,18 @@ class ChannelStrip(QWidget):
         self.setMinimumWidth(NARROWEST)
         self.setMaximumWidth(WIDEST)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        for label in (self._title, self._value, self._rank, self._data, self._usage):
+        for label in (self._value, self._rank, self._data, self._usage):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._title.setToolTip(self.name)
         self._title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         column = QVBoxLayout(self)
         column.setContentsMargins(2, BAR + 8, 2, 8)
         column.setSpacing(4)
         column.addWidget(self._title)
-        column.addWidget(self._rank)
         column.addWidget(self._data)
         column.addWidget(self.fader, 1, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(self._value)
+        column.addWidget(self.rank)
+        column.addWidget(self._rank)
         column.addLayout(self._foot())
         column.addWidget(self._usage)
         column.addWidget(self.meter)
@@ -137,7 +162,7 @@ class ChannelStrip(QWidget):
             self.fader.setEnabled(False)
             self.fader.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self.fader.setToolTip("The null expert says nothing, so there is nothing to make louder.")
-            for part in (self.mute, self.solo, self.lock):
+            for part in self._buttons:
                 keep_place = part.sizePolicy()
                 keep_place.setRetainSizeWhenHidden(True)
                 part.setSizePolicy(keep_place)
@@ -147,16 +172,18 @@ class ChannelStrip(QWidget):
         foot = QHBoxLayout()
         foot.setSpacing(1)
         foot.addStretch(1)
-        foot.addWidget(self.mute)
-        foot.addWidget(self.solo)
-        foot.addWidget(self.lock)
+        for button in self._buttons:
+            foot.addWidget(button)
         foot.addStretch(1)
         return foot
 
     def _connect(self) -> None:
         self.fader.moved.connect(self._show_value)
         self.fader.moved.connect(self.fader_moved)
-        self.fader.released.connect(self.fader_released)
+        self.fader.released.connect(self.released)
+        self.rank.moved.connect(self.rank_moved)
+        self.rank.moved.connect(self._describe)
+        self.rank.released.connect(self.released)
         self.mute.toggled.connect(self.mute_toggled)
         self.solo.toggled.connect(self.solo_toggled)
         self.lock.toggled.connect(self.lock_toggled)
@@ -167,29 +194,12 @@ class ChannelStrip(QWidget):
     def _dress(self) -> None:
         for label in (self._value, self._rank, self._data, self._usage):
             label.setFont(theme.font(theme.tokens.tiny))
-        self._fit_name()
+        self._rank.setFixedHeight(self.rank.sizeHint().height())
         self._tint()
         self.update()
 
-    def _fit_name(self) -> None:
-        """The name in the largest of a few fonts that holds it whole; else without its middle."""
-        tokens, room = theme.tokens, self.width() - 4
-        fonts = [theme.font(tokens.small, strong=True), theme.font(tokens.tiny, strong=True)]
-        fonts += [theme.font(tokens.tiny), theme.font(tokens.tiny)]
-        fonts[-1].setLetterSpacing(QFont.SpacingType.PercentageSpacing, 90)
-        fitting = (font for font in fonts if QFontMetrics(font).horizontalAdvance(self.name) <= room)
-        font = next(fitting, fonts[-1])
-        self._title.setFont(font)
-        self._title.setText(QFontMetrics(font).elidedText(self.name, Qt.TextElideMode.ElideMiddle, room))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit_name()
-
     def _tint(self) -> None:
         dim = theme.tokens.text_dim
-        for button in (self.mute, self.solo, self.lock):
-            button.setStyleSheet(_letter_style())
         self._title.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
         self._value.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
         for label in (self._rank, self._data, self._usage):
@@ -199,6 +209,7 @@ class ChannelStrip(QWidget):
         if heard != self._is_heard:
             self._is_heard = heard
             self.fader.set_dimmed(not heard)
+            self.rank.set_dimmed(not heard)
             self.meter.set_dimmed(not heard)
             self._tint()
             self.update()
@@ -214,20 +225,25 @@ class ChannelStrip(QWidget):
         if self.hue == NULL_HUE:
             super().keyPressEvent(event)
             return
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()), 0)
+        key = Qt.Key(event.key())
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(key, 0)
         if step and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.move_wanted.emit(step)
-        elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.remove_wanted.emit()
-        elif event.key() == Qt.Key.Key_Space:
+        elif key == Qt.Key.Key_Space:
             self.lift_wanted.emit()
-        elif event.key() == Qt.Key.Key_M:
+        elif key == Qt.Key.Key_M:
             self.mute.toggle()
-        elif event.key() == Qt.Key.Key_S and not event.modifiers():
+        elif key == Qt.Key.Key_S and not event.modifiers():
             self.solo.toggle()
-        elif event.key() == Qt.Key.Key_L and not event.modifiers():
+        elif key == Qt.Key.Key_L and not event.modifiers():
             self.lock.toggle()
-        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+        elif key in SLIDES and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.rank.leap(SLIDES[key])
+        elif key in SLIDES:
+            self.rank.step(SLIDES[key])
+        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self.fader.setFocus(Qt.FocusReason.TabFocusReason)
             QApplication.sendEvent(self.fader, event)
         else:
@@ -241,6 +257,8 @@ class ChannelStrip(QWidget):
         menu.addAction("Move right", lambda: self.move_wanted.emit(1))
         menu.addAction("Set to 1.0", lambda: self.fader.setValue(100))
         menu.addAction("Unlock" if self.lock.isChecked() else "Lock", self.lock.toggle)
+        if self.rank.maximum() > 1:
+            menu.addAction("Slide its rank", self.ranks_wanted.emit)
         menu.addAction("Train its own gate", self.gate_wanted.emit)
         menu.addSeparator()
         menu.addAction("Remove from desk", self.remove_wanted.emit)
@@ -286,25 +304,3 @@ class ChannelStrip(QWidget):
         if self.hasFocus():
             focus_ring(painter, QRectF(self.rect()))
         painter.end()
-
-
-def _letter_style() -> str:
-    tokens = theme.tokens
-    return (
-        f"QToolButton {{ padding: 0; border: 1px solid {tokens.line}; border-radius: 4px; font-weight: 600;"
-        f" color: {tokens.text_dim} }}"
-        f"QToolButton:hover {{ border-color: {tokens.edge} }}"
-        f"QToolButton:checked {{ background: {tokens.text}; color: {tokens.surface} }}"
-        f"QToolButton:focus {{ border: 2px solid {tokens.focus}; padding: 0 }}"
-    )
-
-
-def _letter(text: str, name: str, tip: str) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
-    button.setCheckable(True)
-    button.setFixedSize(19, 24)
-    button.setAccessibleName(name)
-    button.setToolTip(tip)
-    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    return button

@@ -187,7 +187,7 @@ class Hands(QObject):
             self.change(desk, f"Rank of {adapter}", merge=f"rank {adapter}")
 
     def _keep_ranks(self) -> None:
-        """What lies under a strip's name may be another adapter now: with fewer ranks, or in another order."""
+        """What lies under a strip's name may be another adapter now: of fewer ranks, or in another order."""
         for strip in self.desk.strips:
             highest, kind = self._known(strip.adapter)
             if strip.rank is not None and highest:

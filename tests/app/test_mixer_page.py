@@ -274,7 +274,7 @@ def test_what_means_nothing_is_at_rest_and_says_why(page):
 def test_ranks_come_when_the_library_is_known(page, client, qtbot):
     page.mixer.drop("sort")
     strip = widget(page, "mixer.desk.strip.sort")
-    assert strip._rank.text() == "rank 8"
+    assert (strip.rank.isVisible(), strip.rank.words) == (True, "r 8/8")
     page.mixer.set_fader("sort", 0.0)
     assert not strip._is_heard, "a closed fader dims as mute does"
 
@@ -418,7 +418,7 @@ def test_tab_goes_as_one_reads_whatever_has_come_and_gone(mixed, qtbot):
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
         went.append(QApplication.focusWidget().objectName())
     strips = [name.split(".")[3] for name in went if name.startswith("mixer.desk.strip.")]
-    assert strips == ["upper"] * 5 + ["reverse"] * 5 + ["plural"] * 5
+    assert strips == ["upper"] * 6 + ["reverse"] * 6 + ["plural"] * 6
     rooms = [" ".join(name.split(".")[1:2]) for name in went]
     assert list(dict.fromkeys(rooms)) == ["shelf", "desk", "router"], went
     assert rooms == sorted(rooms, key=["shelf", "desk", "router"].index), "no way back before the end"
@@ -465,3 +465,35 @@ def test_an_offer_that_is_taken_leaves_the_keyboard_in_the_panel(mixed, client, 
     client.answer(client.last(SubmitJob), job)
     assert not bring.isVisible()
     assert widget(mixed, "mixer.router.mix").hasFocus()
+
+
+def test_a_rank_is_the_same_on_the_strip_and_over_its_answer(mixed, client, qtbot):
+    mixed.mixer.questions.compare("sort", True)
+    strip, column = widget(mixed, "mixer.desk.strip.sort"), mixed.view.score.answers["expert:sort"]
+    qtbot.waitUntil(column.rank.isVisible)
+    assert (strip.rank.words, column.rank.words) == ("r 8/8", "r 8/8")
+    strip.setFocus()
+    QTest.keyClick(strip, Qt.Key.Key_BracketLeft, Qt.KeyboardModifier.ShiftModifier)
+    assert (strip.rank.words, column.rank.words) == ("r 4/8", "r 4/8")
+    QTest.keyClick(column.rank, Qt.Key.Key_Left)
+    assert (strip.rank.words, mixed.mixer.desk.strip("sort").rank) == ("r 3/8", 3)
+    others = [widget(mixed, f"mixer.desk.strip.{name}").rank.words for name in ("reverse", "plural")]
+    assert others == ["r 8/8", "r 8/8"]
+    for pane in ("base", "mix"):
+        assert not mixed.view.score.answers[pane].rank.isVisible()
+    qtbot.waitUntil(lambda: not mixed.mixer.questions.is_settling)
+    cut = [part for voice in client.last(Compare).body.voices for part in voice.parts if part.rank]
+    assert {(part.name, part.rank, part.order) for part in cut} == {("sort", 3, "energy")}
+    mixed.undo()
+    assert strip.rank.words == "r 8/8"
+
+
+def test_the_page_for_ranks_is_asked_for_by_name(mixed, shell):
+    wanted = []
+    mixed.ranks_wanted.connect(wanted.append)
+    widget(mixed, "mixer.desk.strip.sort").ranks_wanted.emit()
+    assert wanted == ["sort"]
+    del mixed.mixer.stock.adapters["sort"]
+    widget(mixed, "mixer.desk.strip.sort").ranks_wanted.emit()
+    assert wanted == ["sort"]
+    assert "sort lives in its mix alone" in shell.notice.text

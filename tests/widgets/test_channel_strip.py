@@ -25,6 +25,7 @@ def test_every_part_has_a_name_for_readers(strip):
     assert strip.fader.accessibleName() == "Fader of reverse"
     assert strip.mute.accessibleName() == "Mute reverse"
     assert strip.solo.accessibleName() == "Solo reverse"
+    assert strip.rank.accessibleName() == "Rank of reverse"
     assert strip.meter.accessibleName() == "Usage of reverse"
 
 
@@ -71,6 +72,42 @@ def test_keyboard(strip, qtbot):
     assert said == [-1, 1, ("mute", True), ("solo", True), "lift", "remove", 0.95]
 
 
+def test_brackets_slide_the_rank(strip, qtbot):
+    said = []
+    strip.rank_moved.connect(said.append)
+    strip.set_rank(None, 12)
+    assert strip.accessibleDescription() == "rank 12 of 12"
+    strip.setFocus()
+    qtbot.waitUntil(strip.hasFocus)
+    shift = Qt.KeyboardModifier.ShiftModifier
+    for key, modifiers in [
+        (Qt.Key.Key_BracketLeft, Qt.KeyboardModifier.NoModifier),
+        (Qt.Key.Key_BraceLeft, shift),
+        (Qt.Key.Key_BracketLeft, shift),
+        (Qt.Key.Key_BracketRight, Qt.KeyboardModifier.NoModifier),
+    ]:
+        QTest.keyClick(strip, key, modifiers)
+    assert said == [11, 8, 4, 5]
+    assert strip.accessibleDescription() == "rank 5 of 12"
+
+
+def test_an_expert_of_one_rank_has_nothing_to_slide_and_its_strip_is_like_the_others(strip):
+    strip.set_rank(4, 8)
+    strip.layout().activate()
+    fader = strip.fader.geometry()
+    assert strip.rank.isVisible()
+    strip.rank.setFocus()
+    strip.set_rank(None, 1, instead="rank 1")
+    strip.layout().activate()
+    assert not strip.rank.isVisible()
+    assert (strip.accessibleDescription(), strip.hasFocus()) == ("rank 1", True)
+    assert strip.fader.geometry() == fader
+    said = []
+    strip.rank_moved.connect(said.append)
+    QTest.keyClick(strip, Qt.Key.Key_BracketLeft)
+    assert said == []
+
+
 def test_usage_is_a_number_and_a_meter(strip, scheme, colours):
     strip.set_usage(None)
     unlit = colours(strip.meter).get(theme.expert(0).name(), 0)
@@ -86,6 +123,7 @@ def test_the_null_expert_has_a_meter_and_nothing_to_move(qtbot):
     assert not null.fader.isEnabled()
     assert not null.mute.isVisible()
     assert not null.solo.isVisible()
+    assert not null.rank.isVisible()
     null.set_usage(0.2)
     assert null.meter.value() == 20
 

@@ -1,13 +1,14 @@
-"""One answer on the score: who speaks, how it went, and the text as it comes."""
+"""One answer on the score: who speaks, at which rank, how it went, and the text as it comes."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.presenters.answers import Answer
 from widgets.painting import fill_hue
+from widgets.rank_steps import RankSteps
 from widgets.theme import theme
 from widgets.token_view import TokenView
 
@@ -15,7 +16,12 @@ __all__ = ["AnswerColumn"]
 
 
 class AnswerColumn(QWidget):
-    """``hue`` None is an answer that is nobody's own: the base's, the mix's."""
+    """``hue`` None is an answer that is nobody's own: the base's, the mix's; only of an expert's own a rank
+    is shown. ``rank_moved(rank)``: a person slid it, ``released``: and let it go.
+    """
+
+    rank_moved = Signal(int)
+    released = Signal()
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -26,15 +32,21 @@ class AnswerColumn(QWidget):
         self._note = QLabel(wordWrap=True)
         self._note.setProperty("role", "tiny")
         self._note.setMinimumHeight(16)
+        self.rank = RankSteps(name)
+        self.rank.hide()
+        self.rank.moved.connect(self.rank_moved)
+        self.rank.released.connect(self.released)
         self.text = TokenView()
         self.text.setAccessibleName(f"Answer of {name}")
         self.text.setMinimumHeight(28)
         self.setObjectName(f"mixer.answer.{name}.column")
         self.text.setObjectName(f"mixer.answer.{name}")
+        self.rank.setObjectName(f"mixer.answer.{name}.rank")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 0, 0)
         column.setSpacing(2)
         column.addWidget(self._title)
+        column.addWidget(self.rank, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self._note)
         column.addWidget(self.text, 1)
         self.setMinimumWidth(64)
@@ -46,7 +58,13 @@ class AnswerColumn(QWidget):
     def set_hue(self, hue: int | None) -> None:
         if hue != self._hue:
             self._hue = hue
+            self.rank.set_hue(hue or 0)
             self.update()
+
+    def set_rank(self, rank: int | None, highest: int) -> None:
+        """At which of ``highest`` ranks the expert answers, None for all; of one rank nothing slides."""
+        self.rank.set_rank(rank, max(1, highest))
+        self.rank.setVisible(highest > 1)
 
     def set_title(self, words: str, tip: str = "") -> None:
         """Who speaks; what follows a comma stands in the line below: "mix, still training"."""

@@ -34,6 +34,7 @@ class DeskView(View):
         self.shelf.lifted.connect(self.desk.carry)
         self.desk.carry_ended.connect(lambda: self._go_to_shelf(Qt.FocusReason.OtherFocusReason))
         self.desk.shelf_wanted.connect(lambda: self._go_to_shelf(Qt.FocusReason.OtherFocusReason))
+        self.desk.strips.ranks_wanted.connect(self.ranks_wanted)
         self.score.explaining.connect(self._lend)
 
     def regions(self) -> list[QWidget]:

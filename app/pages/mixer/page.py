@@ -29,10 +29,12 @@ VIEWS: dict[str, tuple[str, str, Callable[[Mixer], View]]] = {
 class MixerPage(Page):
     """``VIEWS`` are (title, tip, view) by name, from left to right; a view is built on its first visit.
 
-    Signals: ``added(adapter)`` when one that ``add`` was asked for lies on the desk.
+    Signals: ``added(adapter)`` when one that ``add`` was asked for lies on the desk;
+    ``ranks_wanted(adapter)`` when its ranks are to be seen side by side.
     """
 
     added = Signal(str)
+    ranks_wanted = Signal(str)
 
     def __init__(self, client: Client, settings: QSettings, parent: QWidget | None = None) -> None:
         super().__init__("mixer", "Mixer", parent)
@@ -62,6 +64,7 @@ class MixerPage(Page):
         if name not in self.views:
             view = self.views[name] = VIEWS[name][2](self.mixer)
             view.desk_wanted.connect(lambda: self.show_view("desk"))
+            view.ranks_wanted.connect(self.ranks_wanted)
             self._stack.addWidget(view)
             for words, keys, act in view.acts():
                 self._offer(words, keys, lambda act=act: (self.show_view(name), act()))

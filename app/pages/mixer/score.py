@@ -10,7 +10,7 @@ from app.pages.mixer.answer_column import AnswerColumn
 from app.pages.mixer.prompt import Prompt
 from app.pages.mixer.speakers import Speakers
 from app.pages.mixer.why import WhyPane
-from app.presenters.answers import BASE, MIX, Spoken
+from app.presenters.answers import MIX, Spoken
 from app.presenters.mixer import Mixer
 from widgets.gate_grid import certainty
 from widgets.token_view import PLAIN
@@ -103,7 +103,10 @@ class Score(QWidget):
 
     def _column(self, pane: str) -> AnswerColumn:
         answer = self._mixer.answers.answer(pane)
-        column = AnswerColumn({BASE: "base", MIX: "mix"}.get(pane, pane.partition(":")[2]))
+        column = AnswerColumn(_expert(pane) or pane)
+        expert = _expert(pane)
+        column.rank_moved.connect(lambda rank: self._mixer.set_rank(expert, rank))
+        column.released.connect(self._mixer.release)
         if pane == MIX:
             column.text.token_selected.connect(self._text_chose)
             column.text.opened.connect(self._text_opened)
@@ -115,7 +118,10 @@ class Score(QWidget):
     def _show_desk(self) -> None:
         mixer = self._mixer
         for pane, column in self.answers.items():
-            column.set_hue(None if pane in (BASE, MIX) else mixer.hue(pane.partition(":")[2]))
+            strip = mixer.desk.strip(_expert(pane))
+            column.set_hue(strip.hue if strip is not None else None)
+            if strip is not None:
+                column.set_rank(strip.rank, mixer.highest(strip.adapter))
         if MIX in self.answers:
             self.answers[MIX].set_title(*mixer.playing.title)
             self.answers[MIX].show_state(mixer.answers.answer(MIX))
@@ -186,3 +192,8 @@ class Score(QWidget):
         routing = self._mixer.routing
         if pane == MIX and routing is not None and not self.why.is_of(routing):
             self.close_why()
+
+
+def _expert(pane: str) -> str:
+    """Whose own answer a pane shows; "" for the base's and the mix's."""
+    return pane.partition(":")[2]

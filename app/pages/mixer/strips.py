@@ -21,9 +21,12 @@ GAP = 5
 
 
 class Strips(QWidget):
-    """``lifted(adapter)``: a strip was picked up with the space bar and its slot is to be chosen."""
+    """``lifted(adapter)``: a strip was picked up with the space bar and its slot is to be chosen.
+    ``ranks_wanted(adapter)``: its ranks are to be seen side by side.
+    """
 
     lifted = Signal(str)
+    ranks_wanted = Signal(str)
 
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,7 +58,10 @@ class Strips(QWidget):
             if self._row.indexOf(widget) != place:
                 self._row.removeWidget(widget)
                 self._row.insertWidget(place, widget)
-            widget.set_facts(*self._facts(strip))
+            widget.set_data(self._data_of(strip))
+            highest = self._mixer.highest(strip.adapter)
+            instead = "new" if strip.blank else "rank 1" if highest else ""
+            widget.set_rank(strip.rank, highest, instead=instead)
             widget.setAcceptDrops(desk.lesson == "joint")
             widget.set_state(
                 fader=strip.fader,
@@ -69,15 +75,12 @@ class Strips(QWidget):
         self.drop_slot.setVisible(any(self._mixer.why_not(card) == ("", "") for card in on_shelf))
         self._show_usage()
 
-    def _facts(self, strip: Strip) -> tuple[str, str]:
-        """An expert's rank, and, where it is about to learn, from what."""
-        card = self._mixer.stock.adapters.get(strip.adapter)
-        desk = self._mixer.desk
-        rank = "new" if strip.blank else f"rank {card.rank}" if card else ""
-        if desk.lesson == "router":
-            return rank, ""
+    def _data_of(self, strip: Strip) -> str:
+        """What an expert learns from, where it is about to."""
+        if self._mixer.desk.lesson == "router":
+            return ""
         data = self._mixer.lesson.data_of(strip)
-        return rank, f"{few(data.rows)} rows" if data else "no data"
+        return f"{few(data.rows)} rows" if data else "no data"
 
     def _show_null(self) -> None:
         if self._mixer.playing.has_null and self._null is None:
@@ -107,11 +110,13 @@ class Strips(QWidget):
         _call(strip)
         mixer = self._mixer
         strip.fader_moved.connect(lambda level: mixer.set_fader(name, level))
-        strip.fader_released.connect(mixer.release)
+        strip.rank_moved.connect(lambda rank: mixer.set_rank(name, rank))
+        strip.released.connect(mixer.release)
         strip.mute_toggled.connect(lambda on: mixer.mute(name, on))
         strip.solo_toggled.connect(lambda on: mixer.solo(name, on))
         strip.lock_toggled.connect(lambda on: mixer.lock(name, on))
         strip.gate_wanted.connect(lambda: mixer.train_gate(name))
+        strip.ranks_wanted.connect(lambda: self._show_ranks(name))
         strip.file_dropped.connect(lambda path: mixer.choose_data_for(name, path))
         strip.remove_wanted.connect(lambda: mixer.remove(name))
         strip.move_wanted.connect(lambda steps: mixer.nudge(name, steps))
@@ -119,6 +124,15 @@ class Strips(QWidget):
         strip.lift_wanted.connect(lambda: self.lifted.emit(name))
         self.strips[name] = strip
         return strip
+
+    def _show_ranks(self, name: str) -> None:
+        if name in self._mixer.stock.adapters:
+            self.ranks_wanted.emit(name)
+        else:
+            self._mixer.refuse(
+                f"{name} lives in its mix alone, so it is not among the adapters.",
+                "Slide its rank here, on its strip.",
+            )
 
     def _take_away(self, name: str) -> None:
         strip = self.strips.pop(name)
@@ -146,5 +160,5 @@ class Strips(QWidget):
 def _call(strip: ChannelStrip) -> None:
     """Give a strip and its parts their object names."""
     strip.setObjectName(f"mixer.desk.strip.{strip.name}")
-    for part in ("fader", "mute", "solo", "lock"):
+    for part in ("fader", "rank", "mute", "solo", "lock"):
         getattr(strip, part).setObjectName(f"{strip.objectName()}.{part}")

@@ -15,10 +15,12 @@ __all__ = ["View"]
 class View(QWidget):
     """One view of the mixer. It is built on its first visit, with the Mixer as its only argument.
 
-    ``desk_wanted``: what is missing here is made on the desk.
+    ``desk_wanted``: what is missing here is made on the desk. ``ranks_wanted(adapter)``: its ranks are to be
+    seen side by side.
     """
 
     desk_wanted = Signal()
+    ranks_wanted = Signal(str)
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
         order(self)

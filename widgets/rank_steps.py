@@ -1,0 +1,210 @@
+"""A small rank slider: a bar of as many cells as there are ranks, lit up to the one that plays, and words.
+
+It is a QSlider underneath, so that keyboard, wheel and screen readers find what they know.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+
+from widgets.painting import fill_hue, focus_ring
+from widgets.theme import theme
+
+__all__ = ["RankSteps"]
+
+BAR = 10
+EDGE = 4
+NARROWEST_CELL = 4.0
+UNLIT = 0.14
+HOW = "Drag, scroll or use the arrow keys; Shift goes by powers of two. Double-click for all of it."
+LEAPS = {
+    Qt.Key.Key_PageUp: 1,
+    Qt.Key.Key_PageDown: -1,
+    Qt.Key.Key_Right: 1,
+    Qt.Key.Key_Up: 1,
+    Qt.Key.Key_Left: -1,
+    Qt.Key.Key_Down: -1,
+}
+
+
+class RankSteps(QSlider):
+    """``moved(rank)``: a person moved it; ``released``: the hand left it. ``set_rank`` emits neither."""
+
+    moved = Signal(int)
+    released = Signal()
+
+    def __init__(self, name: str, hue: int = 0, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._name = name
+        self._hue = hue
+        self._dimmed = False
+        self._quiet = False
+        self._kept = ""
+        self.setRange(1, 1)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(f"Rank of {name}")
+        self.valueChanged.connect(self._value_changed)
+        theme.changed.connect(self.updateGeometry)
+
+    @property
+    def words(self) -> str:
+        """The rank as it stands below the bar: "r 4/8"."""
+        return f"r {self.value()}/{self.maximum()}"
+
+    def set_rank(self, rank: int | None, highest: int, kept: str = "") -> None:
+        """Show ``rank`` (None: all) of ``highest`` without saying that anyone moved it; ``kept`` says what
+        that keeps."""
+        self._quiet = True
+        self.setRange(1, highest)
+        self.setValue(rank or highest)
+        self._quiet = False
+        self._kept = kept
+        self._describe()
+        self.update()
+
+    def set_dimmed(self, dimmed: bool) -> None:
+        """Fade the colour of an expert that is not heard."""
+        if dimmed != self._dimmed:
+            self._dimmed = dimmed
+            self.update()
+
+    def set_hue(self, hue: int) -> None:
+        if hue != self._hue:
+            self._hue = hue
+            self.update()
+
+    def step(self, ranks: int) -> None:
+        """So many ranks up or, negative, down, as far as there are any."""
+        self.setValue(self.value() + ranks)
+
+    def leap(self, direction: int) -> None:
+        """To the next power of two above (1) or below (-1); the highest rank is one of the stops."""
+        stops = _stops(self.maximum())
+        beyond = [stop for stop in stops if (stop - self.value()) * direction > 0]
+        if beyond:
+            self.setValue(min(beyond) if direction > 0 else max(beyond))
+
+    def _value_changed(self, rank: int) -> None:
+        if not self._quiet:
+            self._describe()
+            self.moved.emit(rank)
+
+    def _describe(self) -> None:
+        said = f"{self.value()} of {self.maximum()}"
+        said = ", ".join(words for words in (said, self._kept) if words)
+        self.setAccessibleDescription(said)
+        self.setToolTip(f"Rank of {self._name}: {said}. {HOW}")
+
+    # hands
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        is_page = key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
+        if key in LEAPS and (is_page or event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
+            self.leap(LEAPS[key])
+        else:
+            super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            event.ignore()
+            return
+        self.setSliderDown(True)
+        self._drag_to(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self.isSliderDown():
+            self._drag_to(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self.isSliderDown() and event.button() == Qt.MouseButton.LeftButton:
+            self.setSliderDown(False)
+            self.released.emit()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.setValue(self.maximum())
+            self.released.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        notches = event.angleDelta().y() / 120
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.leap(1 if notches > 0 else -1)
+        else:
+            self.step(round(notches))
+        event.accept()
+
+    def _drag_to(self, event: QMouseEvent) -> None:
+        rank = self.rank_at(event.position().x())
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            rank = min(_stops(self.maximum()), key=lambda stop: abs(stop - rank))
+        self.setValue(rank)
+
+    # geometry: rank b ends where its cell ends
+
+    def bar_rect(self) -> QRectF:
+        return QRectF(EDGE, EDGE, self.width() - 2 * EDGE, BAR)
+
+    def rank_at(self, x: float) -> int:
+        """The rank whose cell lies at ``x``; beyond the ends the lowest and the highest."""
+        bar = self.bar_rect()
+        rank = ceil((x - bar.left()) / bar.width() * self.maximum())
+        return max(1, min(rank, self.maximum()))
+
+    def x_of(self, rank: int) -> float:
+        """Where the cell of ``rank`` ends."""
+        bar = self.bar_rect()
+        return bar.left() + bar.width() * rank / self.maximum()
+
+    def sizeHint(self) -> QSize:
+        words = QFontMetrics(theme.font(theme.tokens.tiny)).height()
+        return QSize(80, BAR + 2 * EDGE + words)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(48, self.sizeHint().height())
+
+    # painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_cells(painter)
+        grip = self.x_of(self.value())
+        bar = self.bar_rect()
+        painter.setPen(QPen(theme.colour("text"), 2))
+        painter.drawLine(QPointF(grip - 1, bar.top() - 2), QPointF(grip - 1, bar.bottom() + 2))
+        painter.setPen(theme.colour("text_dim"))
+        painter.setFont(theme.font(theme.tokens.tiny))
+        below = QRectF(0, bar.bottom() + EDGE, self.width(), self.height() - bar.bottom() - EDGE)
+        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.words)
+        if self.hasFocus():
+            focus_ring(painter, bar.adjusted(-EDGE, -EDGE, EDGE, EDGE))
+        painter.end()
+
+    def _paint_cells(self, painter: QPainter) -> None:
+        bar, highest, rank = self.bar_rect(), self.maximum(), self.value()
+        lit = 0.25 if self._dimmed else 1.0
+        painter.setPen(Qt.PenStyle.NoPen)
+        if bar.width() / highest < NARROWEST_CELL:
+            edges = [(0, rank), (rank, highest)]
+            gap = 0.0
+        else:
+            edges = [(cell, cell + 1) for cell in range(highest)]
+            gap = 1.0
+        for start, end in edges:
+            cell = QRectF(QPointF(self.x_of(start), bar.top()), QPointF(self.x_of(end) - gap, bar.bottom()))
+            if end <= rank:
+                fill_hue(painter, cell, self._hue, lit, 1.0)
+            else:
+                painter.setBrush(theme.colour("text", UNLIT))
+                painter.drawRoundedRect(cell, 1.0, 1.0)
+
+
+def _stops(highest: int) -> list[int]:
+    """1, 2, 4 and so on, and the highest."""
+    return sorted({highest, *(1 << power for power in range(highest.bit_length()))})
