@@ -2,24 +2,212 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.following import Following
+from app.presenters.notice import Notice, from_error
 from app.presenters.ranks import Ranks
-from app.presenters.stock import Stock
+from app.words import count
+from engine.messages import DataSet, Error, Job, JobChanged, JobProgress, JobRemoved, TrainDylora
 
-__all__ = ["RankTraining"]
+__all__ = ["RankTraining", "TrainingPlan"]
+
+AT_RANK = "loss at "
+OWN_SET = ".train"
+NESTED = "-dylora"
+SMOOTHING = 0.6
 
 
-class RankTraining(QObject):
-    """``changed``: plan or job. ``noticed(Notice)``; ``announced(sentence)`` for readers."""
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The fields of TrainDylora that a person chooses; ``name`` "" takes the proposed one."""
 
-    changed = Signal()
+    data: str = ""
+    name: str = ""
+    rank: int = 8
+    low: int = 1
+    draw: Literal["uniform", "geometric"] = "uniform"
+    mode: Literal["full", "frozen"] = "full"
+    steps: int = 300
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    seed: int = 0
+
+
+class RankTraining(Following):
+    """``planned``: another plan, or other data to choose from. ``noticed(Notice)``; ``announced(sentence)``:
+    for readers. The rest is Following's."""
+
+    kinds = (TrainDylora,)
+
+    planned = Signal()
     noticed = Signal(object)
     announced = Signal(str)
 
-    def __init__(self, client: Client, ranks: Ranks, stock: Stock, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._client = client
+    def __init__(self, client: Client, ranks: Ranks, parent: QObject | None = None) -> None:
+        super().__init__(client, parent)
         self.ranks = ranks
-        self.stock = stock
+        self.plan = TrainingPlan()
+        client.welcomed.connect(self.find)
+        client.happened.connect(self._on_event)
+        client.gauge.connect(self._on_gauge)
+        ranks.changed.connect(self.planned)
+        ranks.stock.changed.connect(self._stock_changed)
+        self.failed.connect(self._complain)
+        self.finished.connect(self._ended)
+        self._stock_changed()
+        if client.engine.phase == "ready":
+            self.find()
+
+    # the plan
+
+    @property
+    def offered(self) -> list[DataSet]:
+        """Data to choose from: starter sets that nothing is measured on, then what was chosen besides."""
+        stock = self.ranks.stock
+        sets = [data for data in stock.sets if not stock.is_held_out(data)]
+        chosen = self.data
+        return [*sets, chosen] if chosen is not None and chosen not in sets else sets
+
+    @property
+    def data(self) -> DataSet | None:
+        return self.ranks.stock.data(self.plan.data)
+
+    def set(self, **changes: Any) -> None:
+        """Another TrainingPlan; the lowest rank never exceeds the highest."""
+        plan = replace(self.plan, **changes)
+        if plan.low > plan.rank:
+            low, rank = (plan.rank, plan.rank) if "rank" in changes else (plan.low, plan.low)
+            plan = replace(plan, low=low, rank=rank)
+        if plan != self.plan:
+            self.plan = plan
+            self.planned.emit()
+
+    def choose_data(self, path: str) -> None:
+        """Train on the file at ``path``; it is read to its end first."""
+        self.ranks.stock.read(path, lambda data: self.set(data=data.path))
+
+    @property
+    def name(self) -> str:
+        """What the new adapter will be called."""
+        return self.plan.name.strip() or self._free_name
+
+    @property
+    def _free_name(self) -> str:
+        data = self.data
+        stem = (data.name.removesuffix(OWN_SET).removesuffix(".jsonl") if data else "new") + NESTED
+        taken = {*self.ranks.stock.adapters, *self.names}
+        number = 2
+        name = stem
+        while name in taken:
+            name, number = f"{stem}-{number}", number + 1
+        return name
+
+    @property
+    def why_not(self) -> str:
+        """What is missing before training can begin; empty when nothing is."""
+        if not self.ranks.state.base:
+            return "Choose a base model first."
+        if self.data is None:
+            return "Choose training data."
+        if self.name in self.ranks.stock.adapters:
+            return f"There is a {self.name} in the library. Choose another name."
+        if self.is_open:
+            return "An adapter is being trained."
+        return ""
+
+    @property
+    def sentence(self) -> str:
+        """What the plan means, in words."""
+        plan = self.plan
+        ranks = plan.rank - plan.low + 1
+        how = "low ranks more often" if plan.draw == "geometric" else f"about {plan.steps // ranks} at each"
+        trains = "all columns up to it" if plan.mode == "full" else "its own column alone"
+        if ranks == 1:
+            return f"Each of {count(plan.steps, 'step')} trains rank {plan.rank}."
+        steps = count(plan.steps, "step")
+        return f"Each of {steps} trains one of ranks {plan.low} to {plan.rank}, {how}: {trains}."
+
+    def train(self) -> bool:
+        """Hand the plan over as a job. False where something is missing."""
+        if self.why_not:
+            return False
+        plan = self.plan
+        self.submit(
+            TrainDylora(
+                base=self.ranks.state.base,
+                data=plan.data,
+                out=self.name,
+                rank=plan.rank,
+                low=plan.low,
+                draw=plan.draw,
+                mode=plan.mode,
+                steps=plan.steps,
+                batch_size=plan.batch_size,
+                learning_rate=plan.learning_rate,
+                seed=plan.seed,
+            )
+        )
+        return True
+
+    # what is learned
+
+    @property
+    def spec(self) -> TrainDylora | None:
+        spec = self.job.spec if self.job is not None else None
+        return spec if isinstance(spec, TrainDylora) else None
+
+    @property
+    def newest(self) -> dict[int, float | None]:
+        """{rank: its newest loss, smoothed}; None at ranks that no step was made at yet."""
+        spec = self.spec
+        if spec is None:
+            return {}
+        return {
+            rank: _smooth(self.curve.get(AT_RANK + str(rank), [])) for rank in range(spec.low, spec.rank + 1)
+        }
+
+    # the engine speaks
+
+    def _on_event(self, body: object) -> None:
+        match body:
+            case JobChanged(job=job):
+                self.job_changed(job)
+            case JobRemoved(id=gone):
+                self.job_removed(gone)
+
+    def _on_gauge(self, body: object) -> None:
+        if isinstance(body, JobProgress):
+            self.progressed(body)
+
+    def _ended(self, job: Job) -> None:
+        if job.state == "done":
+            name = str(job.result.get("name", job.name))
+            self.announced.emit(f"{name} is trained")
+            self.noticed.emit(Notice("good", f"{name} is trained and in the library; slide its rank."))
+            self.ranks.choose(name)
+        elif job.state == "failed" and job.error is not None:
+            self._complain(job.error)
+
+    def _complain(self, error: Error) -> None:
+        if error.code != "cancelled":
+            self.noticed.emit(from_error(error))
+
+    def _stock_changed(self) -> None:
+        """The data of the adapter that slides is the likeliest, until a person chooses."""
+        card = self.ranks.state.adapter
+        if self.offered and self.data is None:
+            named = [data for data in self.offered if card and data.name == card.name + OWN_SET]
+            self.plan = replace(self.plan, data=(named or self.offered)[0].path)
+        self.planned.emit()
+
+
+def _smooth(points: list[tuple[int, float]]) -> float | None:
+    value = None
+    for _, newest in points:
+        value = newest if value is None else SMOOTHING * value + (1 - SMOOTHING) * newest
+    return value

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from app.presenters.rank_spectrum import RankSpectrum
+from app.presenters.ranks import Ranks
 
 __all__ = ["SpectrumView"]
 
 
 class SpectrumView(QWidget):
-    """Of ``RankCurves.spectrum``."""
-
-    def __init__(self, spectrum: RankSpectrum, parent: QWidget | None = None) -> None:
+    def __init__(self, ranks: Ranks, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._spectrum = spectrum
+        self._ranks = ranks
         self.setObjectName("ranks.spectrum")

@@ -1,0 +1,38 @@
+"""What a rank cuts from each projection of an adapter, in each order of its columns."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from engine.messages import RankOrder, Spectrum
+
+__all__ = ["SpectrumCut"]
+
+
+class SpectrumCut:
+    """``kept(order, rank)`` counts the singular values that each module keeps, ordered as its modules."""
+
+    def __init__(self, spectrum: Spectrum) -> None:
+        self._lengths = [len(values) for values in spectrum.values]
+        self._spread = _shared_out(spectrum.values)
+
+    def kept(self, order: RankOrder, rank: int) -> list[int]:
+        """The first ``rank`` of each, or with "spread" so many on average, the largest of all together."""
+        if order == "spread" and self._spread:
+            return self._spread[min(rank, len(self._spread)) - 1]
+        return [min(rank, length) for length in self._lengths]
+
+
+def _shared_out(values: list[list[float]]) -> list[list[int]]:
+    """For rank 1 and up, how many of the ``rank * len(values)`` largest values lie in each module."""
+    every = [(-value, module) for module, row in enumerate(values) for value in row]
+    owners = [module for _, module in sorted(every)]
+    steps = [owners[start : start + len(values)] for start in range(0, len(owners), len(values) or 1)]
+
+    def further(kept: list[int], step: list[int]) -> list[int]:
+        more = list(kept)
+        for module in step:
+            more[module] += 1
+        return more
+
+    return list(accumulate(steps, further, initial=[0] * len(values)))[1:]
