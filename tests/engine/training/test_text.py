@@ -38,6 +38,25 @@ def test_the_loss_is_that_of_transformers(tiny_base_folder, tiny_tokenizer, labe
     assert not model.lm_head._forward_pre_hooks
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_the_loss_and_its_gradient_are_those_of_torch(kind, reduction, tiny_tokenizer):
+    batch = collate(encode(tiny_tokenizer, [Row("ab", "c"), Row("a", "bcd")]))
+    dice = torch.Generator().manual_seed(1)
+    scores = 30 * torch.randn(len(batch.targets), 50, generator=dice)
+    scores[0, batch.targets[0]] -= 500  # so unlikely that its chance is 0 in float32
+    ours, theirs = (scores.to(kind, copy=True).requires_grad_() for _ in range(2))
+    loss = completion_loss(ours, batch, reduction)
+    expected = torch.nn.functional.cross_entropy(theirs.float(), batch.targets, reduction=reduction)
+    torch.testing.assert_close(loss, expected)
+    weights = torch.rand(loss.shape, generator=dice)
+    (loss * weights).sum().backward(retain_graph=True)
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.sum().backward()  # refused, not wrong
+
+
 def test_a_row_too_long_is_refused_and_not_cut(tiny_tokenizer):
     with pytest.raises(DataError, match=r"Example 2 has 8 tokens, more than the 6 allowed"):
         encode(tiny_tokenizer, [Row("a", "b"), Row("abc", "abc")], max_length=6)
