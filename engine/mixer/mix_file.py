@@ -15,9 +15,10 @@ from torch import nn
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder, sha256_file
 from engine.formats.mix_file import EXPERTS, MIXER, ROUTER, Made, Mix, encode_mix, expert_folders, read_mix
-from engine.lora import Adapter, Bank, attach, read_adapter
+from engine.lora import Adapter, Bank, attach, in_order, read_adapter
 from engine.lora.landing import embeddings, linear_shape, linears
 from engine.lora.write import save_adapter
+from engine.messages import RankOrder
 from engine.mixer.router import Router
 
 __all__ = ["drop_expert", "load_mix", "save_mix"]
@@ -71,21 +72,27 @@ def save_mix(
 
 
 def load_mix(
-    folder: str | Path, model: nn.Module, base: str | None = None, dtype: torch.dtype | None = None
+    folder: str | Path,
+    model: nn.Module,
+    base: str | None = None,
+    dtype: torch.dtype | None = None,
+    orders: Mapping[str, RankOrder] | None = None,
 ) -> tuple[Bank, Router, Mix]:
     """Attach the mix in ``folder`` to ``model``: its bank (silent as yet), its router and its card.
 
     The mix plays under ``bank.gates = bank.new_gates({e: 1.0 for e in mix.experts}, router=router)``.
-    ``dtype`` is what the experts are computed in (see ``attach``). StudioError when files have changed since
-    it was saved, or when it was trained on another base: another name than ``base`` where one is given, or
-    projections of other sizes.
+    ``dtype`` is what the experts are computed in (see ``attach``), ``orders`` in which order the columns of
+    some of them stand (see ``in_order``): whole they say the same, and the router hears no difference.
+    StudioError when files have changed since it was saved, or when it was trained on another base: another
+    name than ``base`` where one is given, or projections of other sizes; when an order is not for an expert.
     """
     folder = Path(folder)
     mix = read_mix(folder)
     _check_files(folder, mix)
     _check_base(mix, model, base)
     adapters: dict[str, Adapter] = {
-        name: read_adapter(path) for name, path in expert_folders(folder, mix).items()
+        name: in_order(read_adapter(path), (orders or {}).get(name, ""))
+        for name, path in expert_folders(folder, mix).items()
     }
     bank = attach(model, adapters, dtype=dtype)
     layout = bank.layout()
