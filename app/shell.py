@@ -9,11 +9,9 @@ from PySide6.QtCore import QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPaintEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
-    QButtonGroup,
     QComboBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QMainWindow,
     QPlainTextEdit,
@@ -25,36 +23,23 @@ from PySide6.QtWidgets import (
 )
 
 from app.client import Client
-from app.models.adapters import MIME
-from app.models.hub import ABSENT_MIME
+from app.openings import PAGES, lay_on_desk, open_page, take
 from app.pages.page import Page
 from app.presenters.account import Account
 from app.presenters.activity import Activity
 from app.presenters.downloads import Downloads
 from app.presenters.frame import Frame
 from app.presenters.notice import Notice
+from app.rail import Rail
+from app.title_row import TitleRow
 from widgets.finder import Finder, ShortcutSheet
-from widgets.icon_button import WordButton
 from widgets.notice_bar import NoticeBar
-from widgets.rail_button import RailButton
 from widgets.status import StatusLine
-from widgets.tab_order import stop_at_pressed
-from widgets.theme import pixmap, theme
+from widgets.tab_order import first_stop
 
-__all__ = ["PAGES", "Shell"]
+__all__ = ["Shell"]
 
-# What can be let go on a page's button in the rail, and whether the page opens when it is held there: with an
-# adapter that is yet to be downloaded nobody can go on to a place on the desk.
-TAKES = {"mixer": {MIME: True, ABSENT_MIME: False}}
 WIDEST = 1600
-# The name is also the drawing in the rail and the page's name on the command line.
-PAGES = {
-    "discover": "Discover",
-    "library": "Library",
-    "mixer": "Mixer",
-    "activity": "Activity",
-    "settings": "Settings",
-}
 
 
 class Shell(QMainWindow):
@@ -85,8 +70,8 @@ class Shell(QMainWindow):
     # --- building ---
 
     def _build(self) -> None:
-        self._title = QLabel(self)
-        self._title.setProperty("role", "title")
+        self.rail = Rail(self)
+        self.title = TitleRow(self)
         self.notice = NoticeBar(self)
         self._stack = QStackedWidget(self, objectName="pages")
         self.status = StatusLine(self)
@@ -95,7 +80,7 @@ class Shell(QMainWindow):
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(_centred(self._title_row()))
+        column.addLayout(_centred(self.title))
         column.addWidget(_line(self))
         column.addLayout(_centred(self.notice))
         column.addLayout(_centred(self._stack), 1)
@@ -104,62 +89,12 @@ class Shell(QMainWindow):
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self._rail())
+        row.addWidget(self.rail)
         row.addWidget(_line(self, upright=True))
         row.addLayout(column, 1)
         middle = QWidget(self)
         middle.setLayout(row)
         self.setCentralWidget(middle)
-
-    def _rail(self) -> QWidget:
-        rail = QFrame(self, objectName="rail", accessibleName="Pages")
-        rail.setFixedWidth(56)
-        column = QVBoxLayout(rail)
-        column.setContentsMargins(0, 0, 0, 8)
-        column.setSpacing(0)
-        self._mark = QLabel(rail, alignment=Qt.AlignmentFlag.AlignCenter)
-        self._mark.setFixedHeight(56)
-        self._mark.setPixmap(pixmap("app", 32, theme.tokens.text, self.devicePixelRatioF()))
-        column.addWidget(self._mark)
-        self._rail_group = QButtonGroup(self)
-        for place, (name, title) in enumerate(PAGES.items(), start=1):
-            button = RailButton(name, title, f"go-{name}", TAKES.get(name, {}), rail)
-            button.setToolTip(f"{title}  Ctrl+{place}")
-            button.clicked.connect(lambda _=False, name=name: self.go(name))
-            button.held.connect(lambda name=name: self.go(name))
-            button.dropped.connect(self._take)
-            self._rail_group.addButton(button)
-            if name == "settings":
-                column.addStretch(1)
-            column.addWidget(button)
-        stop_at_pressed(self._rail_group)
-        return rail
-
-    def _title_row(self) -> QWidget:
-        bar = QWidget(self)
-        bar.setFixedHeight(56)
-        self._base = QComboBox(bar, objectName="base", accessibleName="Base model")
-        self._base.setMinimumWidth(176)
-        self._heads = QWidget(bar)
-        heads = QHBoxLayout(self._heads)
-        heads.setContentsMargins(0, 0, 0, 0)
-        label = QLabel("Base", bar)
-        label.setProperty("role", "dim")
-        self._find = WordButton("search", "Search  Ctrl+K", "search", bar)
-        self._find.setAccessibleName("Search actions and pages")
-        self._find.clicked.connect(self.find)
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(24, 0, 16, 0)
-        row.setSpacing(8)
-        row.addWidget(self._title)
-        row.addSpacing(16)
-        row.addWidget(self._heads)
-        row.addStretch(1)
-        row.addWidget(label)
-        row.addWidget(self._base)
-        row.addSpacing(8)
-        row.addWidget(self._find)
-        return bar
 
     def _keys(self) -> None:
         self._actions: list[QAction] = []
@@ -186,8 +121,11 @@ class Shell(QMainWindow):
         self.frame.changed.connect(self._show_state)
         self.frame.noticed.connect(self.say)
         self.downloads.noticed.connect(self.say)
-        self.downloads.wanted_arrived.connect(self._lay_arrived)
-        self._base.currentTextChanged.connect(self._choose_base)
+        self.downloads.wanted_arrived.connect(lambda adapter: lay_on_desk(self, adapter))
+        self.rail.wanted.connect(self.go)
+        self.rail.dropped.connect(lambda name, kind, text: take(self, name, kind, text))
+        self.title.base_chosen.connect(self.frame.choose_base)
+        self.title.search_wanted.connect(self.find)
         self.status.engine_pressed.connect(self._engine_pressed)
         self.status.job_pressed.connect(lambda: self.go("activity"))
 
@@ -200,16 +138,16 @@ class Shell(QMainWindow):
 
     def go(self, name: str) -> Page:
         """Show a page, building it if it has not been visited yet."""
-        page = self._built(name)
+        page = self.built(name)
         self._stack.setCurrentWidget(page)
-        self._title.setText(page.title)
+        self.title.show_title(page.title)
         for other in self.pages.values():
             if other.head is not None:
                 other.head.setVisible(other is page)
         self.setWindowTitle(f"Adapter Studio - {page.title}")
-        self._rail_group.buttons()[list(PAGES).index(name)].setChecked(True)
+        self.rail.show_page(name)
         self.settings.setValue("page", name)
-        if not self._rail_group.checkedButton().hasFocus() and (first := _first_focus(page.regions()[0])):
+        if not self.rail.pressed.hasFocus() and (first := first_stop(page.regions()[0])):
             first.setFocus(Qt.FocusReason.ShortcutFocusReason)
         return page
 
@@ -231,13 +169,13 @@ class Shell(QMainWindow):
 
     def step_region(self, step: int) -> None:
         """Move the focus to the next part of the window: rail, title row, the page's regions, status line."""
-        regions = [self._rail_group.checkedButton(), self._base, *self.page().regions(), self.status]
+        regions = [self.rail.pressed, self.title.base, *self.page().regions(), self.status]
         regions = [region for region in regions if region.isVisible()]
         now = QApplication.focusWidget()
         around = [i for i, region in enumerate(regions) if region is now or region.isAncestorOf(now)]
         here = max(around, default=-1)  # the innermost: one region may lie in another
         for distance in range(1, len(regions) + 1):
-            target = _first_focus(regions[(here + step * distance) % len(regions)])
+            target = first_stop(regions[(here + step * distance) % len(regions)])
             if target is not None:
                 target.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 return
@@ -251,85 +189,16 @@ class Shell(QMainWindow):
         account.noticed.connect(self.say)
         return account
 
-    def _built(self, name: str) -> Page:
+    def built(self, name: str) -> Page:
+        """A page, built if it has not been visited yet, whatever is shown."""
         if name not in self.pages:
-            self.pages[name] = self._open(name)
+            page = self.pages[name] = open_page(name, self)
+            self._stack.addWidget(page)
+            if page.head is not None:
+                self.title.add_head(page.head)
+            page.built.connect(self._remember_splitters)
+            self._remember_splitters(page)
         return self.pages[name]
-
-    def _take(self, kind: str, text: str) -> None:
-        """Something was let go on the mixer's button."""
-        if kind == MIME:
-            self.go("mixer").add(text)
-        else:
-            self._built("discover").fetch_for_desk(text)
-
-    def _lay_arrived(self, adapter: str) -> None:
-        """What was to go onto the desk is here: lay it there, and leave the person where they are."""
-        self._built("mixer").add(adapter)
-
-    def _tell_of_desk(self, adapter: str) -> None:
-        if self.page().objectName() != "mixer":
-            show = ("Show the desk", lambda: self.go("mixer"))
-            self.say(Notice("good", f"{adapter} is on the desk.", action=show))
-
-    def _show_in_library(self, room: str, name: str) -> None:
-        self.go("library").look_at(room, name)
-
-    def _open_mix(self, mix: str) -> None:
-        page = self.go("mixer")
-        if mix:
-            page.open_mix(mix)
-
-    def _show_in_discover(self, address: str) -> None:
-        """Something that was dropped or pasted elsewhere may be an address on the Hub."""
-        page = self.go("discover")
-        if address:
-            page.discover.look_for(address)
-
-    def _find_adapters_of(self, base: str) -> None:
-        self.go("discover").discover.look_for_adapters_of(base)
-
-    def _open(self, name: str) -> Page:
-        """A page that has not been visited before; its module is imported only now."""
-        match name:
-            case "discover":
-                from app.pages.discover import DiscoverPage
-
-                page: Page = DiscoverPage(self.client, self.downloads, self.account, self.settings)
-                page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
-                page.shown_in_library.connect(self._show_in_library)
-                page.base_chosen.connect(self._choose_base)
-            case "library":
-                from app.pages.library import LibraryPage
-
-                page = LibraryPage(self.client, self.activity, self.downloads, lambda: self.account)
-                page.wanted.connect(lambda adapter: self.go("mixer").add(adapter))
-                page.mix_wanted.connect(self._open_mix)
-                page.address_wanted.connect(self._show_in_discover)
-                page.adapters_wanted.connect(self._find_adapters_of)
-                page.base_chosen.connect(self._choose_base)
-            case "mixer":
-                from app.pages.mixer import MixerPage
-
-                page = MixerPage(self.client, self.settings)
-                page.added.connect(self._tell_of_desk)
-            case "activity":
-                from app.pages.activity import ActivityPage
-
-                page = ActivityPage(self.activity)
-            case _:
-                from app.pages.settings import SettingsPage
-
-                page = SettingsPage(self.client, self.account, self.settings)
-        page.noticed.connect(self.say)
-        page.use_base(self.frame.state.base)
-        self._stack.addWidget(page)
-        if page.head is not None:
-            page.head.hide()  # until the page is shown: one may be built without being gone to
-            self._heads.layout().addWidget(page.head)
-        page.built.connect(self._remember_splitters)
-        self._remember_splitters(page)
-        return page
 
     def _remember_splitters(self, part: QWidget) -> None:
         for splitter in part.findChildren(QSplitter):
@@ -343,24 +212,11 @@ class Shell(QMainWindow):
         state = self.frame.state
         self.status.show_engine(*state.engine, state.device, state.memory)
         self.status.show_job(*state.job)
-        names = [base.name for base in state.bases]
-        if [self._base.itemText(i) for i in range(self._base.count())] != names:
-            self._base.blockSignals(True)
-            self._base.clear()
-            self._base.addItems(names)
-            self._base.blockSignals(False)
-        if self._base.currentText() != state.base:
-            self._base.blockSignals(True)
-            self._base.setCurrentText(state.base)
-            self._base.blockSignals(False)
-        self._base.setEnabled(bool(names))
+        self.title.show_bases([base.name for base in state.bases], state.base)
         if state.base and state.base != self.settings.value("base", ""):
             self.settings.setValue("base", state.base)
         for page in self.pages.values():
             page.use_base(state.base)
-
-    def _choose_base(self, base: str) -> None:
-        self.frame.choose_base(base)
 
     def _engine_pressed(self) -> None:
         if self.client.engine.phase == "stopped":
@@ -409,11 +265,3 @@ def _writes(widget: QWidget | None) -> bool:
     return isinstance(widget, QLineEdit | QTextEdit | QPlainTextEdit) or (
         isinstance(widget, QComboBox) and widget.isEditable()
     )
-
-
-def _first_focus(region: QWidget) -> QWidget | None:
-    """The first widget in ``region`` that the keyboard may enter."""
-    for widget in [region, *region.findChildren(QWidget)]:
-        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled():
-            return widget
-    return None

@@ -8,7 +8,7 @@ from itertools import pairwise
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QButtonGroup, QLayout, QScrollArea, QSplitter, QWidget
 
-__all__ = ["order", "stop_at_pressed", "stops"]
+__all__ = ["first_stop", "order", "stop_at_pressed", "stops"]
 
 
 def order(widget: QWidget) -> None:
@@ -45,6 +45,14 @@ def _laid(layout: QLayout) -> Iterator[QWidget]:
             yield item.widget()
         elif item.layout() is not None:
             yield from _laid(item.layout())
+
+
+def first_stop(region: QWidget) -> QWidget | None:
+    """The first widget in ``region`` that the keyboard may enter now."""
+    for widget in [region, *region.findChildren(QWidget)]:
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled():
+            return widget
+    return None
 
 
 def stop_at_pressed(group: QButtonGroup) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
@@ -17,6 +18,7 @@ __all__ = ["PLAIN", "TokenView"]
 PLAIN = -2
 TINT = 0.34
 SILENT_TINT = 0.12
+PARTING = 0.16
 # Says that a line may break here, and is no part of what was said.
 BREAK = "\u200b"
 
@@ -26,6 +28,8 @@ class _Token:
     start: int
     hue: int
     certainty: float
+    is_grey: bool = False
+    parts: bool = False
 
 
 class TokenView(QTextEdit):
@@ -112,6 +116,15 @@ class TokenView(QTextEdit):
             self._silent = set(hues)
             self._paint_all()
 
+    def compare(self, agrees: Sequence[bool], parts: Collection[int]) -> None:
+        """Write tokens that agree with another text in grey, all others in full ink, and underline those
+        where they part."""
+        for index, token in enumerate(self._tokens):
+            is_grey, does_part = index < len(agrees) and agrees[index], index in parts
+            if (token.is_grey, token.parts) != (is_grey, does_part):
+                token.is_grey, token.parts = is_grey, does_part
+                self._paint(index)
+
     def set_faded(self, faded: bool) -> None:
         """Show that this text answers the question before the one now being asked."""
         if faded != self._is_faded:
@@ -155,13 +168,17 @@ class TokenView(QTextEdit):
 
     def _format(self, token: _Token, index: int) -> QTextCharFormat:
         style = QTextCharFormat()
-        style.setForeground(theme.colour("text_dim" if self._is_faded else "text"))
+        style.setForeground(theme.colour("text_dim" if self._is_faded or token.is_grey else "text"))
         if token.hue != PLAIN and not self._is_faded:
             is_silent = token.hue in self._silent
             strength = SILENT_TINT if is_silent else max(0.15, token.certainty)
             style.setBackground(hue_colour(token.hue, TINT * strength))
             style.setUnderlineStyle(QTextCharFormat.UnderlineStyle.SingleUnderline)
             style.setUnderlineColor(hue_colour(token.hue, strength))
+        if token.parts and not self._is_faded:
+            style.setBackground(theme.colour("accent", PARTING))
+            style.setUnderlineStyle(QTextCharFormat.UnderlineStyle.SingleUnderline)
+            style.setUnderlineColor(theme.colour("accent"))
         if index == self._marked:
             style.setBackground(theme.colour("accent"))
             style.setForeground(theme.colour("on_accent"))

@@ -345,7 +345,7 @@ def test_a_card_that_is_not_here_is_fetched_when_dropped_and_laid_when_it_has_co
     client.tell(JobChanged(job=running))
     done = download("adapter-1", id=asked.id, spec=asked.spec, state="done", result={"name": "adapter-1"})
     client.tell(JobChanged(job=done))
-    qtbot.waitUntil(lambda: shell._built("mixer").mixer.desk.experts == ["adapter-1"])
+    qtbot.waitUntil(lambda: shell.built("mixer").mixer.desk.experts == ["adapter-1"])
     assert shell.page() is page
     assert shell.notice.text.startswith("adapter-1 is on the desk.")
 
@@ -355,7 +355,7 @@ def test_what_has_come_but_does_not_fit_the_desk_is_not_said_to_lie_there(
 ) -> None:
     cards = [adapter("mine", base="qwen"), adapter("adapter-1", base="another")]
     client.script[messages.ListAdapters] = messages.Adapters(adapters=cards)
-    desk = shell._built("mixer")
+    desk = shell.built("mixer")
     qtbot.waitUntil(lambda: "mine" in desk.mixer.stock.adapters)
     desk.add("mine")
     shell.downloads.wanted_arrived.emit("adapter-1")

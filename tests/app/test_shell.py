@@ -25,8 +25,9 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from app.openings import PAGES
 from app.presenters.notice import Notice
-from app.shell import PAGES, Shell
+from app.shell import Shell
 from engine import messages
 from tests.app.fake_client import FakeClient
 
@@ -73,7 +74,7 @@ def test_the_title_begins_with_the_programs_name(shell: Shell) -> None:
     assert shell.windowTitle().startswith("Adapter Studio")
 
 
-@pytest.mark.parametrize("place", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("place", [1, 2, 3, 4, 5, 6])
 def test_pages_by_key(shell: Shell, qtbot: QtBot, place: int) -> None:
     shell.arrive()
     shell.activateWindow()

@@ -35,10 +35,11 @@ ALL_TAGS = "All tags"
 
 
 class AdaptersView(View):
-    """Signals: ``wanted(name)``: onto the desk with it; ``address_wanted(text)``: show it in Discover, "" for
-    Discover itself."""
+    """Signals: ``wanted(name)``: onto the desk with it; ``ranks_wanted(name)``: slide its rank;
+    ``address_wanted(text)``: show it in Discover, "" for Discover itself."""
 
     wanted = Signal(str)
+    ranks_wanted = Signal(str)
     address_wanted = Signal(str)
 
     def __init__(self, library: Library, parent: QWidget | None = None) -> None:
@@ -144,6 +145,7 @@ class AdaptersView(View):
         self.library.changed.connect(self._show_state)
         self.library.downloads.changed.connect(lambda: self.details.show_state(self.library.state))
         self.details.wanted.connect(self.wanted)
+        self.details.ranks_wanted.connect(self.ranks_wanted)
         self.details.hub_wanted.connect(self.address_wanted)
         self.search.textChanged.connect(self._narrow)
         self._bases.currentTextChanged.connect(self._narrow)

@@ -32,10 +32,11 @@ __all__ = ["AdapterDetails"]
 
 
 class AdapterDetails(QScrollArea):
-    """Signals: ``wanted(name)``: onto the desk with it; ``hub_wanted(repo)``: show its page in Discover;
-    ``publish_wanted(name)``."""
+    """Signals: ``wanted(name)``: onto the desk with it; ``ranks_wanted(name)``: slide its rank;
+    ``hub_wanted(repo)``: show its page in Discover; ``publish_wanted(name)``."""
 
     wanted = Signal(str)
+    ranks_wanted = Signal(str)
     hub_wanted = Signal(str)
     publish_wanted = Signal(str)
 
@@ -49,6 +50,7 @@ class AdapterDetails(QScrollArea):
         self._facts = AdapterFacts(library, self)
         for mine, its in (
             (self.wanted, self._facts.wanted),
+            (self.ranks_wanted, self._facts.ranks_wanted),
             (self.hub_wanted, self._facts.hub_wanted),
             (self.publish_wanted, self._facts.publish_wanted),
         ):
@@ -81,6 +83,7 @@ class AdapterFacts(QWidget):
     """What an adapter of the library is, and what can be done with it."""
 
     wanted = Signal(str)
+    ranks_wanted = Signal(str)
     hub_wanted = Signal(str)
     publish_wanted = Signal(str)
 
@@ -114,6 +117,7 @@ class AdapterFacts(QWidget):
         self._add.clicked.connect(lambda: self.wanted.emit(self._shown))
         self._verbs: dict[str, WordButton] = {}
         for verb, drawing, words, act in (
+            ("ranks", "ranks", "Slide its rank", lambda: self.ranks_wanted.emit(self._shown)),
             ("verify", "verify", "Verify", lambda: library.verify(self._shown)),
             ("export", "export", "Export", self._choose_folder),
             ("publish", "external", "Publish", lambda: self.publish_wanted.emit(self._shown)),
@@ -188,6 +192,7 @@ class AdapterFacts(QWidget):
         is_red = fit is not None and fit.verdict == "red"
         self._add.setEnabled(not card.missing and not is_red)
         self._add.setToolTip(fit.reason if is_red and fit else "")
+        self._verbs["ranks"].setEnabled(self._add.isEnabled())
         idle = not state.busy
         for verb in ("verify", "export", "publish"):
             self._verbs[verb].setEnabled(idle and not card.missing)

@@ -39,10 +39,12 @@ _ADDRESS = re.compile(r"(?:hf://|https?://)\S+|[\w.-]+/[\w.-]+(?:@[\w./-]+)?")
 
 class LibraryPage(Page):
     """Signals: ``wanted(name)`` and ``mix_wanted(name)``: an adapter or a mix onto the desk;
-    ``address_wanted(text)``: show it in Discover, "" for Discover itself; ``base_chosen(name)``: the window
-    is to use this base; ``adapters_wanted(base)``: find adapters of it."""
+    ``ranks_wanted(name)``: slide an adapter's rank; ``address_wanted(text)``: show it in Discover, "" for
+    Discover itself; ``base_chosen(name)``: the window is to use this base; ``adapters_wanted(base)``: find
+    adapters of it."""
 
     wanted = Signal(str)
+    ranks_wanted = Signal(str)
     mix_wanted = Signal(str)
     address_wanted = Signal(str)
     base_chosen = Signal(str)
@@ -136,6 +138,7 @@ class LibraryPage(Page):
             case "adapters":
                 adapters = AdaptersView(self.library, self)
                 adapters.wanted.connect(self.wanted)
+                adapters.ranks_wanted.connect(self.ranks_wanted)
                 adapters.address_wanted.connect(self.address_wanted)
                 adapters.details.publish_wanted.connect(self._present_publishing)
                 return adapters

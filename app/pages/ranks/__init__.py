@@ -1,1 +1,5 @@
 """The ranks page: one adapter, every rank, live."""
+
+from app.pages.ranks.page import RanksPage
+
+__all__ = ["RanksPage"]

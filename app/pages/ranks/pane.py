@@ -1,0 +1,130 @@
+"""One answer on the ranks page: of which rank it is, what that keeps, how fast it came, and the text."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.presenters.agreement import Agreement
+from app.presenters.answers import Answer
+from widgets.icon_button import IconButton
+from widgets.rank_steps import RankSteps
+from widgets.theme import theme
+from widgets.token_view import TokenView
+
+__all__ = ["NARROWEST", "RankPane"]
+
+NARROWEST = 112
+
+
+class RankPane(QWidget):
+    """``kind`` is base, live or pinned.
+
+    Signals: ``pin_wanted``, ``unpin_wanted``; ``moved(rank)``: a pinned pane's own slider was moved.
+    """
+
+    pin_wanted = Signal()
+    unpin_wanted = Signal()
+    moved = Signal(int)
+
+    def __init__(self, kind: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.kind = kind
+        self.setObjectName(f"ranks.pane.{name}.column")
+        self._title = QLabel()
+        self._title.setProperty("role", "heading")
+        self._note = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+        self._note.setProperty("role", "tiny")
+        self._note.setMinimumHeight(16)
+        self._kept = ""
+        self.text = TokenView()
+        self.text.setObjectName(f"ranks.pane.{name}")
+        self.text.setMinimumHeight(28)
+        self.steps: RankSteps | None = None
+        self._head = QHBoxLayout()
+        self._head.setSpacing(8)
+        self._head.addWidget(self._title)
+        self._compose_head(name)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(self._head)
+        column.addWidget(self._note)
+        column.addWidget(self.text, 1)
+        self.setMinimumWidth(NARROWEST)
+        theme.changed.connect(self.update)
+
+    def _compose_head(self, name: str) -> None:
+        if self.kind == "pinned":
+            self.steps = RankSteps("this pane")
+            self.steps.setObjectName(f"ranks.pane.{name}.steps")
+            self.steps.moved.connect(self.moved)
+            self._head.addWidget(self.steps, 1)
+            self._add_button("close", "Unpin this rank", f"ranks.pane.{name}.unpin", self.unpin_wanted)
+        elif self.kind == "live":
+            self._head.addStretch(1)
+            self._add_button("pin", "Pin this rank  P", f"ranks.pane.{name}.pin", self.pin_wanted)
+        else:
+            self._head.addStretch(1)
+
+    def _add_button(self, drawing: str, words: str, name: str, wanted: Signal) -> None:
+        button = IconButton(drawing, words, name)
+        button.setIconSize(QSize(16, 16))
+        button.clicked.connect(wanted)
+        self._head.addWidget(button)
+
+    def hasHeightForWidth(self) -> bool:
+        return False  # a long note takes its lines from the text, never from the prompt above
+
+    # values in
+
+    def show_rank(self, rank: int | None, highest: int, energy: float | None) -> None:
+        """Of which rank of how many; ``energy`` is the share that it keeps, None where nobody knows."""
+        words = "base" if rank is None else f"rank {rank}"
+        self._kept = "" if energy is None else f"{energy:.0%} of the energy"
+        self._title.setText(words)
+        self.text.setAccessibleName(f"Answer of {words}{', live' if self.kind == 'live' else ''}")
+        if self.steps is not None:
+            self.steps.set_rank(rank, highest, self._kept)
+
+    def show_answer(self, answer: Answer) -> None:
+        """Write all that has been said so far."""
+        self.text.restart()
+        for spoken in answer.tokens:
+            self.text.append_token(spoken.text)
+        self.show_state(answer)
+
+    def show_state(self, answer: Answer) -> None:
+        """How the answer stands; what it says is written token by token."""
+        if answer.state in ("idle", "failed"):
+            self.text.restart()
+        self.text.set_faded(answer.stale)
+        kept = "" if answer.state == "failed" else self._kept
+        self._note.setText(", ".join(words for words in (kept, _state(answer)) if words))
+
+    def show_agreement(self, agreement: Agreement) -> None:
+        self.text.compare(agreement.agrees, agreement.parts)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(
+            QRectF(0, 0, self.width(), 2), theme.colour("accent" if self.kind == "live" else "line")
+        )
+        painter.end()
+
+
+def _state(answer: Answer) -> str:
+    """How an answer stands, in a few words; what failed, with its next step."""
+    match answer.state:
+        case "failed" if answer.error is not None:
+            return f"{answer.error.message} {answer.error.hint}".strip()
+        case "waiting":
+            return "asking"
+        case "streaming":
+            return "speaking"
+        case "done" if not answer.tokens:
+            return "says nothing"
+        case "done" if answer.speed:
+            return f"{answer.speed:.0f} tokens/s"
+    return ""

@@ -1,0 +1,65 @@
+"""The one prompt of the ranks page, and words of the adapter's own task to try."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from app.presenters.ranks import Ranks
+from widgets.flow import Flow
+
+__all__ = ["RankPrompt"]
+
+
+class RankPrompt(QWidget):
+    """Asks every pane the same."""
+
+    def __init__(self, ranks: Ranks, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._ranks = ranks
+        self._tried: list[str] | None = None
+        self.field = QLineEdit(objectName="ranks.prompt", accessibleName="Prompt")
+        self.field.setPlaceholderText("Ask the base and every rank the same")
+        self.field.setText(ranks.state.prompt)
+        self.button = QPushButton("Ask", objectName="ranks.ask")
+        self.button.setProperty("role", "primary")
+        self._examples = Flow(4)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.field, 1)
+        row.addWidget(self.button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addLayout(row)
+        column.addLayout(self._examples)
+        self.field.returnPressed.connect(self.ask)
+        self.button.clicked.connect(lambda: self.ask())
+        ranks.changed.connect(self.show_state)
+        ranks.stock.changed.connect(self.show_state)
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Other examples where another adapter slides."""
+        examples = self._ranks.examples
+        if examples == self._tried:
+            return
+        self._tried = examples
+        label = QLabel("Try")
+        label.setProperty("role", "tiny")
+        label.setFixedHeight(24)
+        chips = []
+        for place, prompt in enumerate(examples):
+            chip = QPushButton(prompt, objectName=f"ranks.try.{place}", accessibleName=f"Ask: {prompt}")
+            chip.setProperty("role", "chip")
+            chip.clicked.connect(lambda _=False, prompt=prompt: self._try(prompt))
+            chips.append(chip)
+        self._examples.fill([label, *chips] if chips else [])
+
+    def ask(self) -> None:
+        """Put what is written to every pane."""
+        if self.field.text().strip():
+            self._ranks.ask(self.field.text())
+
+    def _try(self, prompt: str) -> None:
+        self.field.setText(prompt)
+        self.ask()
