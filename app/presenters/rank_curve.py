@@ -186,17 +186,13 @@ class RankCurves(QObject):
         if measured is None:
             return ""
         points = measured.curve.points
-        what = "exact answers" if measured.curve.metric == "exact" else "nats per token, less is better"
-        on = f"{what} on {count(measured.curve.n, 'row')} of {measured.data}"
+        on = f"{count(measured.curve.n, 'row')} of {measured.data}"
         if len(points) == 1:
-            return f"Measured: {on}."
+            return f"{on}."
         highest = points[-1].rank
-        alike = (
-            f"from rank {measured.enough} on the 95 % intervals overlap that of rank {highest}"
-            if measured.enough < highest
-            else f"no lower rank's 95 % interval overlaps that of rank {highest}"
-        )
-        return f"Measured: {on}; {alike}."
+        if measured.enough == highest:
+            return f"{on}. No lower rank's 95 % interval overlaps that of rank {highest}."
+        return f"{on}. From rank {measured.enough} on the 95 % intervals overlap that of rank {highest}."
 
     # measuring
 
