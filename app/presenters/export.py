@@ -111,9 +111,9 @@ class Export(QObject):
     def full_rank(self) -> int:
         """The rank of a LoRA that holds every expert whole; 0 while the experts' ranks are not known."""
         names = experts_of(self.mix) if self.mix is not None else []
-        cards = [self._stock.adapters.get(name) for name in names]
-        ranks = [card.rank for card in cards if card is not None]
-        return sum(ranks) if len(ranks) == len(names) else 0
+        cards = {name: card.rank for name, card in self._stock.adapters.items()}
+        ranks = cards | (self.mix.ranks if self.mix is not None else {})
+        return sum(ranks[name] for name in names) if {*names} <= {*ranks} else 0
 
     @property
     def loss(self) -> str:

@@ -177,6 +177,8 @@ class Mixer(Player):
             return self.refuse(
                 f"{adapter} cannot be given a gate yet.", "Choose its data first, under Together."
             )
+        if strip.rank is not None:
+            self.noticed.emit(Notice("info", f"The gate learns with every rank of {adapter}."))
         self.gates.train(self.desk.base, adapter, data, adapter + GATED)
         return True
 

@@ -103,8 +103,6 @@ class Playing:
         if self.absent:
             return f"{self.router.name} plays without {listed(self.absent)}, who left the desk."
         name = self.router.name
-        if self.waiting:
-            return f"{name} is still learning: until it has, every rank of {listed(self.waiting)} plays."
         return f"{name} plays: its router decides at every token who speaks, the faders say how loudly."
 
     @property
@@ -114,6 +112,11 @@ class Playing:
         if not self.has_router or self.router is None or not self.router.job:
             return []
         return [strip.adapter for strip in self.desk.strips if strip.order]
+
+    @property
+    def wait(self) -> str:
+        """What those wait for, in a sentence; "" where none does."""
+        return f"Until it has learned, every rank of {listed(self.waiting)} plays." if self.waiting else ""
 
     def whole(self, what: str) -> str:
         """That ``what`` ("training") knows nothing of ranks, where one has been slid; else ""."""

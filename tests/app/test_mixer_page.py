@@ -482,7 +482,8 @@ def test_a_rank_is_the_same_on_the_strip_and_over_its_answer(mixed, client, qtbo
     for pane in ("base", "mix"):
         assert not mixed.view.score.answers[pane].rank.isVisible()
     qtbot.waitUntil(lambda: not mixed.mixer.questions.is_settling)
-    cut = [part for voice in client.last(Compare).body.voices for part in voice.parts if part.rank]
+    asked = [call.body for call in client.calls if isinstance(call.body, Compare)][-1]
+    cut = [part for voice in asked.voices for part in voice.parts if part.rank]
     assert {(part.name, part.rank, part.order) for part in cut} == {("sort", 3, "energy")}
     mixed.undo()
     assert strip.rank.words == "r 8/8"
@@ -497,3 +498,20 @@ def test_the_page_for_ranks_is_asked_for_by_name(mixed, shell):
     widget(mixed, "mixer.desk.strip.sort").ranks_wanted.emit()
     assert wanted == ["sort"]
     assert "sort lives in its mix alone" in shell.notice.text
+
+
+def test_what_takes_every_rank_says_so(mixed, qtbot):
+    mixed.show_view("scores")
+    mixed.show_view("desk")
+    widget(mixed, "mixer.router.export").click()
+    qtbot.waitUntil(widget(mixed, "mixer.export").isVisible)
+    said = {"mixer.scores.whole": "scoring", "mixer.export.whole": "export", "mixer.router.why": "training"}
+    assert not widget(mixed, "mixer.export.whole").isVisible()
+    mixed.mixer.set_rank("sort", 4)
+    qtbot.waitUntil(widget(mixed, "mixer.export.whole").isVisible)
+    for name, what in said.items():
+        sentence = f"The {what} takes every rank of sort: sliders are for playing."
+        qtbot.waitUntil(lambda name=name, sentence=sentence: sentence in widget(mixed, name).text())
+    mixed.mixer.set_rank("sort", 8)
+    assert not any("every rank" in widget(mixed, name).text() for name in said)
+    widget(mixed, "mixer.export").close()

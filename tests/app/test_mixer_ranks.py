@@ -116,7 +116,8 @@ def test_a_router_that_learns_has_its_experts_in_their_own_order(mixer):
         Part(name="sort", rank=4),
         Part(name="plural"),
     ]
-    assert learning.sentence == "mix-2 is still learning: until it has, every rank of reverse plays."
+    assert learning.wait == "Until it has learned, every rank of reverse plays."
+    assert Playing(mixer.desk, None, frozenset(NAMES)).wait == ""
     assert learning.alone(QUESTION, "reverse").parts[0].rank == 4, "from the library, as its strip says"
 
 

@@ -57,6 +57,7 @@ class ExportForm(QDialog):
         self.folder = QLineEdit(objectName="mixer.export.folder", accessibleName="New folder")
         self.choose = QPushButton("Choose…", objectName="mixer.export.choose")
         self.loss = tiny("mixer.export.loss")
+        self.whole = tiny("mixer.export.whole")
         self.verdict = Verdict(self)
         self.verdict.setObjectName("mixer.export.verdict")
         self.progress = QProgressBar(
@@ -119,13 +120,14 @@ class ExportForm(QDialog):
         for part in (self.kind, self._lora, heading("New folder")):
             column.addWidget(part)
         column.addLayout(place)
-        for part in (self.loss, self.verdict, self.progress):
+        for part in (self.loss, self.whole, self.verdict, self.progress):
             column.addWidget(part)
         column.addLayout(buttons)
         column.setSizeConstraint(QLayout.SizeConstraint.SetFixedSize)
         self.folder.setMinimumWidth(WIDTH - 160)
         self.loss.setFixedSize(WIDTH - 48, 84)
-        self.verdict.setFixedWidth(WIDTH - 48)
+        for part in (self.whole, self.verdict):
+            part.setFixedWidth(WIDTH - 48)
 
     def _connect(self) -> None:
         export = self._export
@@ -143,6 +145,7 @@ class ExportForm(QDialog):
         self.leave.clicked.connect(self.close)
         export.changed.connect(self._show)
         self._mixer.stock.changed.connect(self._show)
+        self._mixer.desk_changed.connect(self._show)
 
     def _show(self) -> None:
         export, plan = self._export, self._export.plan
@@ -158,6 +161,8 @@ class ExportForm(QDialog):
             self.folder.setText(plan.folder)
         self._show_data()
         self.loss.setText(export.loss)
+        self.whole.setText(self._mixer.playing.whole("export"))
+        self.whole.setVisible(bool(self.whole.text()))
         self._show_progress()
 
     def _show_progress(self) -> None:

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, heading, narrow, quietly, rows
+from app.pages.mixer.fields import fill, heading, narrow, quietly, rows, tiny
 from app.pages.mixer.scores_run import RunBox
 from app.presenters.mixer import Mixer
 from app.presenters.playing import listed
@@ -59,6 +59,7 @@ class PlanPanel(QWidget):
         self.examples.setSingleStep(100)
         self.examples.setToolTip("Every arm that learns is given the same rows, at most so many")
         self._lessons = QWidget()
+        self._whole = tiny("mixer.scores.whole")
         self._cost = QLabel(wordWrap=True)
         self._cost.setProperty("role", "tiny")
         self.arms: dict[Arm, QCheckBox] = {}
@@ -76,6 +77,7 @@ class PlanPanel(QWidget):
         self._sets.setSpacing(0)
         upper.addWidget(heading("Mix"))
         upper.addWidget(self.mix)
+        upper.addWidget(self._whole)
         upper.addSpacing(8)
         upper.addWidget(heading("Test sets"))
         upper.addLayout(self._sets)
@@ -149,6 +151,8 @@ class PlanPanel(QWidget):
         fill(self.mix, [(name, name) for name in names], scores.mix.name if scores.mix else "")
         self.mix.setPlaceholderText("Open a mix" if names else "There is no mix yet")
         has_mix = scores.mix is not None
+        self._whole.setText(self._mixer.playing.whole("scoring") if has_mix else "")
+        self._whole.setVisible(bool(self._whole.text()))
         with quietly(self.limit, self.examples, *self.arms.values()):
             self.limit.setValue(plan.limit or 0)
             self.examples.setValue(plan.examples)

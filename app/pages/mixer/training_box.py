@@ -118,7 +118,8 @@ class TrainingBox(QWidget):
         if had_focus and training.is_open:
             self.pause.setFocus(Qt.FocusReason.OtherFocusReason)
         self.train.setText(self._verb())
-        self._why.setText(why or self._mixer.playing.sentence)
+        playing = self._mixer.playing
+        self._why.setText(why or f"{playing.sentence} {playing.whole('training')}".strip())
         self._why.setVisible(not training.is_open and bool(self._why.text()))
         collapse = self._mixer.collapse
         self._trouble.setVisible(bool(collapse))
@@ -139,7 +140,7 @@ class TrainingBox(QWidget):
         self._mixer.train_evener()
 
     def _show_job(self, job: Job) -> None:
-        self._stage.setText(self._mixer.training.stage)
+        self._stage.setText("\n".join(filter(None, (self._mixer.training.stage, self._mixer.playing.wait))))
         self._stage.setVisible(bool(self._stage.text()))
         self.pause.setText("Resume" if job.state in ("paused", "held") else "Pause")
         self.pause.setEnabled(job.state != "queued")
