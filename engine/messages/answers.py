@@ -231,7 +231,7 @@ class Token(Struct, frozen=True):
 class Routing(Struct, frozen=True):
     """Gates of a whole text: ``gates[token][module][expert]``, each row of experts in 0..1.
 
-    ``experts`` ends with "null" when the mix has a null expert.
+    ``experts`` ends with "null" when the mix has a null expert. ``generation`` as in Token.
     """
 
     tokens: list[str]
@@ -239,6 +239,7 @@ class Routing(Struct, frozen=True):
     experts: list[str]
     gates: list[list[list[float]]]
     row: int = 0
+    generation: int = 0
 
 
 class Generated(Struct, frozen=True):

@@ -15,24 +15,36 @@ from engine.formats.errors import StudioError
 from engine.lora import Tape
 from engine.messages import Compare, Compared, Generate, Generated, Routing, RowDone, Token
 from engine.runtime.base import Base
+from engine.runtime.slides import Sliding
 from engine.runtime.voices import Playing, Voice, together
 from engine.training.text import encode_prompt
 
 __all__ = ["answer", "compare", "record", "token_texts"]
 
 
-def answer(base: Base, voice: Voice, request: Generate) -> Generator[Routing | Token, None, Generated]:
+def answer(
+    base: Base, voice: Voice, request: Generate, sliding: Sliding | None = None
+) -> Generator[Routing | Token, None, Generated]:
     """Answer ``request``; yields a Token after each forward pass and returns the whole.
+
+    Where a rank has been slid since the last pass the answer begins anew: nothing of another rank is left in
+    its cache, its chance or its text, so that it is what would have been said at that rank from the start.
 
     Where gates are recorded, the Routing of the prompt comes before the first Token. They are those of the
     pass that wrote the token; for the tokens of the prompt, of the pass that read it. The cache belongs to
     this answer alone.
     """
-    row = _Row(0, voice, request.record, base, request)
-    for said in _speak(base, [row], voice.playing, request):
-        if not isinstance(said, RowDone):
-            yield said
-    return row.answer()
+    sliding = sliding or Sliding(voice, request.generation)
+    while True:
+        sliding.obey()
+        row = _Row(0, voice, request.record, base, request, sliding.generation)
+        for said in _speak(base, [row], voice.playing):
+            if not isinstance(said, RowDone):
+                yield said
+            if sliding.waiting:
+                break
+        else:
+            return row.answer()
 
 
 def compare(
@@ -47,12 +59,12 @@ def compare(
         _Row(number, voice, ask.record, base, request)
         for number, (voice, ask) in enumerate(zip(voices, request.voices, strict=True))
     ]
-    yield from _speak(base, rows, together(voices), request)
+    yield from _speak(base, rows, together(voices))
     return Compared(answers=[row.answer(recorded=False) for row in rows])
 
 
 def _speak(
-    base: Base, rows: Sequence[_Row], playing: Playing, request: Generate | Compare
+    base: Base, rows: Sequence[_Row], playing: Playing
 ) -> Generator[Routing | Token | RowDone, None, None]:
     """Let all rows read the prompt and write on until the last one has ended."""
     prompt = rows[0].prompt
@@ -73,11 +85,18 @@ class _Row:
     """One answer as it grows: its voice, its chance, its text and what is recorded of it."""
 
     def __init__(
-        self, number: int, voice: Voice, recorded: bool, base: Base, request: Generate | Compare
+        self,
+        number: int,
+        voice: Voice,
+        recorded: bool,
+        base: Base,
+        request: Generate | Compare,
+        generation: int = 0,
     ) -> None:
         self.prompt = encode_prompt(base.tokenizer, request.prompt)
         self.last = 0
         self._number = number
+        self._generation = generation
         self._base = base
         self._voice = voice
         self._limit = min(request.max_new_tokens, _room(base, len(self.prompt)))
@@ -101,12 +120,15 @@ class _Row:
         if not self._ended:
             gates = self._tape.gates[-1][0, -1].tolist() if self._tape else None
             index = len(self._text.ids)
-            yield Token(index=index, text=self._text.add(self.last), gates=gates, row=self._number)
+            yield self._token(index, self._text.add(self.last), gates)
         self.open = not self._ended and len(self._text.ids) < self._limit
         if not self.open:
             if rest := self._text.flush():
-                yield Token(index=len(self._text.ids) - 1, text=rest, row=self._number)
+                yield self._token(len(self._text.ids) - 1, rest)
             yield RowDone(row=self._number, answer=self.answer())
+
+    def _token(self, index: int, text: str, gates: list[list[float]] | None = None) -> Token:
+        return Token(index=index, text=text, gates=gates, row=self._number, generation=self._generation)
 
     def answer(self, recorded: bool = True) -> Generated:
         """All that has been said, with what was ``recorded`` of it."""
@@ -119,6 +141,7 @@ class _Row:
             stopped="end" if self._ended else "length",
             routing=self._routing(self._tape, self._text.ids) if self._tape and recorded else None,
             notes=self._voice.notes,
+            generation=self._generation,
         )
 
     def _routing(self, tape: Tape, ids: list[int]) -> Routing:
@@ -131,6 +154,7 @@ class _Row:
             experts=list(self._voice.experts),
             gates=rows.tolist(),
             row=self._number,
+            generation=self._generation,
         )
 
 

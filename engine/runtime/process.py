@@ -13,11 +13,13 @@ from engine.messages import (
     Cancel,
     Done,
     Failure,
+    Generate,
     MeasureRanks,
     Progress,
     Result,
     RuntimeReady,
     Score,
+    Slide,
     StartJob,
     SteerJob,
     Work,
@@ -27,6 +29,7 @@ from engine.runtime.failures import explain
 from engine.runtime.jobs import JobRun
 from engine.runtime.requests import perform
 from engine.runtime.scheduler import Piece, Scheduler
+from engine.runtime.slides import Slides
 from engine.runtime.voices import Voices
 from engine.wire import Wire
 
@@ -48,6 +51,7 @@ class Runtime:
         self._load = load
         self._scheduler = Scheduler()
         self._jobs: dict[str, JobRun] = {}
+        self._slides = Slides()
         self._voices: Voices | None = None
         began = time.monotonic()
         device = "none"
@@ -65,13 +69,16 @@ class Runtime:
 
     def turn(self) -> None:
         """Take what has arrived, waiting if there is nothing else to do; then one turn of work."""
-        for message in self._wire.received(wait=not self._scheduler.busy):
+        self._listen(wait=not self._scheduler.busy)
+        self._scheduler.turn(between=self._listen)
+        self._wire.busy = self._scheduler.busy
+
+    def _listen(self, wait: bool = False) -> None:
+        for message in self._wire.received(wait):
             if isinstance(message, Cancel):
                 self._cancel(message.id)
             else:
                 self._take(message)
-        self._wire.busy = self._scheduler.busy
-        self._scheduler.turn()
         self._wire.busy = self._scheduler.busy
 
     def _ready_voices(self) -> Voices:
@@ -82,6 +89,9 @@ class Runtime:
     def _take(self, call: Call) -> None:
         try:
             match call.body:
+                case Work(request=Slide() as slide):
+                    self._slides.post(slide)
+                    self._wire.send(Result(id=call.id, body=Done()))
                 case Work() as work:
                     self._begin(call.id, work, self._ready_voices())
                 case StartJob() as order:
@@ -96,11 +106,14 @@ class Runtime:
             self._fail(call.id, error)
 
     def _begin(self, id: str, work: Work, voices: Voices) -> None:
+        steps = perform(work, voices, self._jobs, self._slides)
+        if isinstance(work.request, Generate) and work.request.live:
+            next(steps)  # from here on slides find it
         self._scheduler.add(
             Piece(
                 id,
                 "score" if isinstance(work.request, Score | MeasureRanks) else "live",
-                perform(work, voices, self._jobs),
+                steps,
                 said=lambda body: self._wire.send(Progress(id=id, body=body)),
                 ended=lambda body: self._wire.send(Result(id=id, body=body)),
                 failed=lambda error: self._fail(id, error),

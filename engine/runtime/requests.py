@@ -26,6 +26,7 @@ from engine.runtime.jobs import JobRun
 from engine.runtime.ranks import measure_ranks
 from engine.runtime.routing import route
 from engine.runtime.scoring import score
+from engine.runtime.slides import Slides
 from engine.runtime.voices import Voice, Voices, mixed
 
 __all__ = ["perform"]
@@ -33,8 +34,10 @@ __all__ = ["perform"]
 Steps = Generator[Body | None, None, Body]
 
 
-def perform(work: Work, voices: Voices, jobs: dict[str, JobRun]) -> Steps:
-    """Answer ``work``; its voice is held for as long as it runs. ``jobs`` are those that run here."""
+def perform(work: Work, voices: Voices, jobs: dict[str, JobRun], slides: Slides | None = None) -> Steps:
+    """Answer ``work``; its voice is held for as long as it runs. ``jobs`` are those that run here; a live
+    answer is found in ``slides`` after its first step, which says nothing."""
+    slides = slides or Slides()
     request = work.request
     if isinstance(request, DropExpert):
         yield None
@@ -47,17 +50,22 @@ def perform(work: Work, voices: Voices, jobs: dict[str, JobRun]) -> Steps:
     if isinstance(request, Compare):
         with voices.hold_all(request.voices, work.paths) as several:
             return (yield from compare(voices.base, several, request))
+    if not isinstance(request, Generate | Route | Score):
+        raise StudioError("protocol", f"A runtime does not answer {type(request).__name__} so.")
     if request.mixing is not None and request.mixing.job:
         run = jobs.get(request.mixing.job)
-        return (yield from _overhear(run, request.parts, request.mixing, voices.base, work))
+        return (yield from _overhear(run, request.parts, request.mixing, voices.base, work, slides))
     with voices.hold(request.parts, request.mixing, work.paths) as voice:
-        return (yield from _play(voices.base, voice, work))
+        return (yield from _play(voices.base, voice, work, slides))
 
 
-def _play(base: Base, voice: Voice, work: Work) -> Steps:
+def _play(base: Base, voice: Voice, work: Work, slides: Slides) -> Steps:
     match work.request:
         case Generate() as request:
-            return (yield from answer(base, voice, request))
+            with slides.under(request, voice) as sliding:
+                if request.live:
+                    yield None
+                return (yield from answer(base, voice, request, sliding))
         case Route() as request:
             return (yield from route(base, voice, request))
         case Score() as request:
@@ -65,7 +73,9 @@ def _play(base: Base, voice: Voice, work: Work) -> Steps:
     raise AssertionError(f"a {type(work.request).__name__} has several voices")
 
 
-def _overhear(run: JobRun | None, parts: list[Part], mixing: Mixing, base: Base, work: Work) -> Steps:
+def _overhear(
+    run: JobRun | None, parts: list[Part], mixing: Mixing, base: Base, work: Work, slides: Slides
+) -> Steps:
     """Play the router of a running job between its micro-steps, as it is at each of them.
 
     Gates and cache are the request's own, so that the training notices nothing. The bank leaves the model
@@ -74,7 +84,7 @@ def _overhear(run: JobRun | None, parts: list[Part], mixing: Mixing, base: Base,
     task = run.router if run is not None else None
     if run is None or task is None:
         raise StudioError("missing", "This mix is not training at the moment.", "Try again when it does.")
-    steps = _play(base, mixed(task.bank, task.router, parts, mixing), work)
+    steps = _play(base, mixed(task.bank, task.router, parts, mixing), work, slides)
     while run.router is task:
         try:
             said = next(steps)

@@ -57,13 +57,15 @@ class Scheduler:
                     return piece
         return None
 
-    def turn(self) -> None:
-        """One turn, as described above. Does nothing when there is no work."""
+    def turn(self, between: Callable[[], None] = lambda: None) -> None:
+        """One turn, as described above. Does nothing when there is no work. ``between`` is done between two
+        rounds of live answers: whoever slides one is not to wait for the training."""
         began = self._clock()
         live, training = self._pieces["live"], self._pieces["training"]
         if live:
             self._round(live)
             while live and training and self._clock() - began < self._training_seconds:
+                between()
                 self._round(live)
         else:
             self._next(self._pieces["score"])

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error
 from engine.lora import Bank, Gates, attach, read_adapter
@@ -43,6 +45,20 @@ class Voice:
     def playing(self) -> AbstractContextManager[None]:
         """Around one forward pass."""
         return play(self.bank, self.gates)
+
+    def set_rank(self, adapter: str, rank: int) -> None:
+        """From the next pass on: in place, see ``Gates.set_rank``."""
+        assert self.gates is not None
+        with torch.no_grad():
+            self.gates.set_rank(adapter, rank)
+
+    def check_rank(self, adapter: str, rank: int) -> None:
+        """StudioError("usage") for an adapter that takes no part here, or a rank that it has not."""
+        if self.bank is None or adapter not in self.bank.adapters:
+            raise StudioError(
+                "usage", f"{adapter} takes no part in this answer.", "Slide one of those that it has."
+            )
+        _check_rank(self.bank, adapter, rank)
 
 
 @dataclass(eq=False)
@@ -164,14 +180,18 @@ def _ranks(bank: Bank, parts: Sequence[Part]) -> dict[str, int | None]:
     """StudioError("usage") for a rank that its adapter does not have."""
     for part in parts:
         if part.rank is not None and part.name in bank.adapters:
-            highest = bank.adapters[part.name].rank
-            if not 1 <= part.rank <= highest:
-                raise StudioError(
-                    "usage",
-                    f"{part.name} has ranks 1 to {highest}, not {part.rank}.",
-                    "Choose one of these, or none for all of it.",
-                )
+            _check_rank(bank, part.name, part.rank)
     return {part.name: part.rank for part in parts}
+
+
+def _check_rank(bank: Bank, name: str, rank: int) -> None:
+    highest = bank.adapters[name].rank
+    if not 1 <= rank <= highest:
+        raise StudioError(
+            "usage",
+            f"{name} has ranks 1 to {highest}, not {rank}.",
+            "Choose one of these, or none for all of it.",
+        )
 
 
 def _check_once(parts: Sequence[Part]) -> None:

@@ -27,6 +27,7 @@ from engine.messages import (
     Route,
     Said,
     Score,
+    Slide,
     TrainJoint,
     TrainRouter,
     Work,
@@ -67,6 +68,10 @@ class Live:
         if isinstance(request, Score):
             paths["data"] = str(self._library.data(request.data))
         return await self._ask(base, Work(request=replace(request, mixing=mixing), paths=paths), say)
+
+    async def slide(self, request: Slide, say: Say) -> Body:
+        """Another rank for an answer that is being said."""
+        return await self._ask(request.base, Work(request=request, paths={}), say)
 
     async def several(self, request: Compare, say: Say) -> Body:
         """What several voices say to one prompt."""

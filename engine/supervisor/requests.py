@@ -86,6 +86,8 @@ class Requests:
         match body:
             case messages.Generate() | messages.Route() | messages.Score():
                 return await self._live.one(body, say)
+            case messages.Slide():
+                return await self._live.slide(body, say)
             case messages.MeasureRanks():
                 return await self._live.ranks(body, say)
             case messages.OrderRanks():

@@ -36,6 +36,7 @@ from engine.messages import (
     RuntimeReady,
     Score,
     Scored,
+    Slide,
     StartJob,
     SteerJob,
     Token,
@@ -185,6 +186,37 @@ def test_a_prompt_is_answered_within_two_training_steps(engine, lora_job):
     assert engine.until(lambda m: isinstance(m, Heartbeat)).busy == "training"
     engine.answer(engine.call(SteerJob(id="talk", epoch=1, action="cancel")))
     assert engine.ended("talk").outcome == "cancelled"
+
+
+def test_two_hundred_slides_leave_nothing_stale(engine, library):
+    """Sent faster than they can be heard; the last one stands, and nothing is left of the others."""
+
+    def asked(rank, **options):
+        parts = [Part(name="left", weight=2.0, rank=rank)]
+        return Generate(base="tiny", prompt="abc:", parts=parts, max_new_tokens=110, **options)
+
+    memory = []
+    for _ in range(3):
+        heard = len(engine.heard)
+        id = engine.call(Work(request=asked(4, live="pane"), paths=library))
+        slides = set()
+        for number in range(1, 201):
+            slide = Slide(base="tiny", live="pane", adapter="left", rank=1 + number % 3, generation=number)
+            slides.add(engine.call(Work(request=slide, paths={})))
+            time.sleep(0.001)
+        whole = engine.answer(id)
+        memory.append(psutil.Process(engine.process.pid).memory_info().rss)
+        results = [m for m in engine.heard[heard:] if isinstance(m, Result) and m.id in slides]
+        assert {m.id: m.body for m in results} == dict.fromkeys(slides, Done())
+        said = [m.body for m in engine.heard[heard:] if isinstance(m, Progress) and m.id == id]
+        generations = [token.generation for token in said]
+        assert generations == sorted(generations) and len(set(generations)) > 20
+        for number in set(generations):
+            indices = [token.index for token in said if token.generation == number]
+            assert indices == list(range(len(indices)))
+        last = "".join(token.text for token in said if token.generation == 200)
+        assert whole.generation == 200 and whole.text == last == engine.ask(asked(3), library).text
+    assert max(memory[1:]) - memory[0] < 8e6, memory
 
 
 def test_two_answers_come_side_by_side(engine):
