@@ -229,8 +229,6 @@ class Ranks(QObject):
 
     def _scene_replaced(self) -> None:
         before = self.state
-        if before.adapter is not None and before.adapter.name != self.scene.adapter:
-            self.questions.clear()
         self._is_comparable = self._is_comparable and before.order == self.scene.order
         self._rebuild()
         self._remember()
@@ -264,6 +262,8 @@ class Ranks(QObject):
             prompt=self._prompt,
             problem=_problem(card),
         )
+        if _files(self.state.adapter) != _files(card):
+            self.questions.clear()
         if state != self.state:
             self.state = state
             self.changed.emit()
@@ -314,6 +314,11 @@ def _opening(card: AdapterCard) -> Scene:
     """What stands on the page at first: all of the adapter beside a part of it."""
     rank = 1 if card.kind == "dylora" else max(1, card.rank // 2)
     return Scene(card.name, orders_of(card)[0], rank, (card.rank,) if card.rank > 1 else ())
+
+
+def _files(card: AdapterCard | None) -> tuple[str, str]:
+    """What an adapter says depends on: under one name there may be other files tomorrow."""
+    return (card.name, card.sha256) if card else ("", "")
 
 
 def _problem(card: AdapterCard | None) -> str:
