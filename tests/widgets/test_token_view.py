@@ -138,3 +138,18 @@ def test_nothing_is_selected_by_being_said(view):
     for letter in "nedrag":
         view.append_token(letter, 0, 0.9)
     assert not view.textCursor().hasSelection()
+
+
+def test_what_agrees_is_grey_and_where_texts_part_is_underlined(view):
+    for token in ("a", "b", "c", "d"):
+        view.append_token(token)
+    place = view.cursorRect().topLeft()
+    view.compare((True, True, False), {2})
+    inks = [style(view, position).foreground().color().name() for position in range(4)]
+    dim, full = theme.tokens.text_dim, theme.tokens.text
+    assert inks == [dim, dim, full, full]
+    underlined = [style(view, position).underlineColor().name() for position in range(4)]
+    assert [colour == theme.tokens.accent for colour in underlined] == [False, False, True, False]
+    assert view.cursorRect().topLeft() == place
+    view.compare((), ())
+    assert all(style(view, position).foreground().color().name() == full for position in range(4))
