@@ -9,21 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
-    QFocusEvent,
-    QFontMetricsF,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-)
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets.painting import focus_ring
+from widgets.row_reader import RowReader
 from widgets.theme import theme
 
 __all__ = ["IntervalChart", "IntervalRow"]
@@ -60,28 +51,18 @@ class IntervalRow:
         return " · ".join([f"{self.label} {value} ({low} to {high})", *parts])
 
 
-class IntervalChart(QWidget):
-    """``current_changed(key)``: a person went to another row; ``read(words)``: the row under mouse or cursor.
-
-    Arrow keys, Home and End move the cursor.
-    """
+class IntervalChart(RowReader):
+    """``current_changed(key)``: a person went to another row."""
 
     current_changed = Signal(str)
-    read = Signal(str)
 
     def __init__(self, words: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(words, parent)
         self._rows: list[IntervalRow] = []
         self._line: float | None = None
         self._most = 1.0
-        self._current = 0
-        self._hover = -1
         self._part = ""
-        self.setAccessibleName(words)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme.changed.connect(self.update)
 
     def set_rows(self, rows: Sequence[IntervalRow], line: float | None = None, most: float = 1.0) -> None:
         """Show ``rows`` from above; the axis goes from 0 to ``most``, the yardstick stands at ``line``."""
@@ -109,16 +90,11 @@ class IntervalChart(QWidget):
     def current(self) -> str:
         return self._rows[self._current].key if self._current < len(self._rows) else ""
 
-    @property
-    def words(self) -> str:
-        """What the row under mouse or cursor says."""
-        index = self._hover if self._hover >= 0 else self._current
-        return self._rows[index].words if index < len(self._rows) else ""
+    def row_count(self) -> int:
+        return len(self._rows)
 
-    def _say(self) -> None:
-        self.setAccessibleDescription(self.words)
-        self.read.emit(self.words)
-        self.update()
+    def row_words(self, row: int) -> str:
+        return self._rows[row].words
 
     # geometry
 
@@ -141,56 +117,17 @@ class IntervalChart(QWidget):
         share = min(1.0, max(0.0, value / self._most))
         return self._left() + share * (self.width() - self._left() - 2 * PAD)
 
-    def _row_at(self, y: float) -> int:
+    def row_at(self, y: float) -> int:
         row = int((y - HEAD) // ROW)
         return row if y >= HEAD and row < len(self._rows) else -1
 
-    # events
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._rows) - 1
-        moves = {
-            Qt.Key.Key_Up: self._current - 1,
-            Qt.Key.Key_Down: self._current + 1,
-            Qt.Key.Key_Home: 0,
-            Qt.Key.Key_End: last,
-        }
-        if Qt.Key(event.key()) in moves and self._rows:
-            self._go(max(0, min(moves[Qt.Key(event.key())], last)))
-            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.words))
-        else:
-            super().keyPressEvent(event)
+    # going from row to row
 
     def _go(self, row: int) -> None:
-        self._hover = -1
-        if row != self._current:
-            self._current = row
+        is_other = row != self._current
+        super()._go(row)
+        if is_other:
             self.current_changed.emit(self.current)
-        self._say()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        row = self._row_at(event.position().y())
-        if row >= 0 and event.button() == Qt.MouseButton.LeftButton:
-            self._go(row)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._point_at(self._row_at(event.position().y()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._point_at(-1)
-
-    def _point_at(self, row: int) -> None:
-        if row != self._hover:
-            self._hover = row
-            self._say()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
 
     # painting: the axis, the yardstick, the rows, the cursor
 
@@ -243,7 +180,7 @@ class IntervalChart(QWidget):
             focus_ring(painter, rect.adjusted(1, 0, -1, 0))
 
     def _paint_parts(self, painter: QPainter, index: int, row: IntervalRow, middle: float) -> None:
-        is_read = index == (self._hover if self._hover >= 0 else self._current)
+        is_read = index == self._read
         painter.setPen(QPen(theme.colour("text"), 1))
         for name, value in row.parts.items():
             if is_read or name == self._part:

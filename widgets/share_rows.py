@@ -10,23 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
-    QFocusEvent,
-    QFontMetricsF,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QResizeEvent,
-)
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets.gate_grid import short
 from widgets.painting import fill_hue, focus_ring
+from widgets.row_reader import RowReader
 from widgets.theme import theme
 
 __all__ = ["ShareRows"]
@@ -41,13 +31,11 @@ AMOUNT = 56.0
 SPOKEN = 3
 
 
-class ShareRows(QWidget):
-    """``read(words)``: what the row under mouse or cursor says. Arrow keys, Home and End move the cursor."""
-
-    read = Signal(str)
+class ShareRows(RowReader):
+    """A band for each column in every row."""
 
     def __init__(self, words: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(words, parent)
         self._rows: list[tuple[int, str]] = []
         self._columns: list[str] = []
         self._experts: list[str] = []
@@ -57,12 +45,7 @@ class ShareRows(QWidget):
         self._amounts: list[float] = []
         self._tops: list[int] = []
         self._high, self._needs = LEAST, 0
-        self._current, self._hover = 0, -1
-        self.setAccessibleName(words)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        theme.changed.connect(self.update)
 
     def set_shares(
         self,
@@ -91,12 +74,10 @@ class ShareRows(QWidget):
         self.updateGeometry()
         self._say()
 
-    @property
-    def words(self) -> str:
-        """What the row under mouse or cursor says."""
-        row = self._hover if self._hover >= 0 else self._current
-        if row >= len(self._rows):
-            return ""
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def row_words(self, row: int) -> str:
         layer, projection = self._rows[row]
         said = [f"layer {layer} {projection or 'all projections'}"]
         for column, title in enumerate(self._columns):
@@ -107,11 +88,6 @@ class ShareRows(QWidget):
         if self._amounts:
             said.append(f"apart by {self._amounts[row]:.2f}")
         return " · ".join(said)
-
-    def _say(self) -> None:
-        self.setAccessibleDescription(self.words)
-        self.read.emit(self.words)
-        self.update()
 
     # geometry
 
@@ -154,51 +130,9 @@ class ShareRows(QWidget):
         width = max(8.0, room / max(1, len(self._columns)))
         return QRectF(left + column * (width + BETWEEN), self._tops[row] + 1, width, self._high - 2)
 
-    def _row_at(self, y: float) -> int:
+    def row_at(self, y: float) -> int:
         found = [row for row, top in enumerate(self._tops) if top <= y < top + self._high]
         return found[0] if found else -1
-
-    # events
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._rows) - 1
-        moves = {
-            Qt.Key.Key_Up: self._current - 1,
-            Qt.Key.Key_Down: self._current + 1,
-            Qt.Key.Key_Home: 0,
-            Qt.Key.Key_End: last,
-        }
-        if Qt.Key(event.key()) in moves and self._rows:
-            self._current, self._hover = max(0, min(moves[Qt.Key(event.key())], last)), -1
-            self._say()
-            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.words))
-        else:
-            super().keyPressEvent(event)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        row = self._row_at(event.position().y())
-        if row >= 0:
-            self._current = row
-            self._say()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._point_at(self._row_at(event.position().y()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._point_at(-1)
-
-    def _point_at(self, row: int) -> None:
-        if row != self._hover:
-            self._hover = row
-            self._say()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
 
     # painting
 
@@ -222,7 +156,7 @@ class ShareRows(QWidget):
 
     def _paint_row(self, painter: QPainter, row: int) -> None:
         whole = QRectF(0, self._tops[row], self.width(), self._high)
-        is_read = row == (self._hover if self._hover >= 0 else self._current)
+        is_read = row == self._read
         band = self.band_rect(0, row)
         painter.setPen(theme.colour("text" if is_read else "text_dim"))
         label = QRectF(0, whole.top(), band.left() - PAD, whole.height())
