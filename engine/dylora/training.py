@@ -54,6 +54,7 @@ class DyloraTask(LoraTask):
         name: str = "new",
         base: str = "",
     ) -> None:
+        self.draw = RankDraw(low, rank, seed, draw)
         super().__init__(
             model,
             tokenizer,
@@ -67,7 +68,6 @@ class DyloraTask(LoraTask):
             name=name,
             base=base,
         )
-        self.draw = RankDraw(low, rank, seed, draw)
         self.mode = mode
         self.rank = rank
         self.at_step(0)
@@ -75,7 +75,7 @@ class DyloraTask(LoraTask):
     def prepared(self, adapter: Adapter) -> Adapter:
         """The same factors, nested: cut to b columns their scale is alpha / b."""
         factors = {path: replace(item, nested=True) for path, item in adapter.factors.items()}
-        return replace(adapter, factors=factors, kind="dylora")
+        return replace(adapter, factors=factors, kind="dylora", low=self.draw.low)
 
     def at_step(self, step: int) -> None:
         """Draw the rank of this step; it holds for all of its batches."""

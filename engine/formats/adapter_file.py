@@ -89,11 +89,19 @@ def _describe(file: AdapterFile, ranks: Counter[int]) -> str:
     method = "DoRA" if file.config.dora else "LoRA"
     scaled = f"rank-stabilised {method}" if file.config.rslora else method
     rank = f"rank {file.rank}" if len(ranks) == 1 else f"ranks {min(ranks)} to {max(ranks)}"
-    order = {"svd": ", ordered by energy", "dylora": ", trained at every rank"}.get(file.kind, "")
+    order = _say_order(file)
     others = len(file.contents.replaced)
     beside = f", and {others} tensor{'s' * (others != 1)} in place of the base's own" if others else ""
     place = f"on {len(file.landings)} projections ({', '.join(file.targets)})"
     return f"A {scaled} of {rank} {place}{order}{beside}."
+
+
+def _say_order(file: AdapterFile) -> str:
+    low = file.cutting.low
+    if file.kind == "dylora":
+        return ", trained at every rank" + (f" from {low} on" if low > 1 else "")
+    data = " of what it says on data" if file.cutting.weighed else ""
+    return f", ordered by energy{data}" if file.kind == "svd" else ""
 
 
 def _other(path: Path, error: AdapterError | OSError) -> messages.Inspection:

@@ -12,16 +12,13 @@ from engine.formats.adapter_tensors import Contents, Landing, sort_tensors
 from engine.formats.errors import AdapterError
 from engine.formats.plain import load_json, open_plain, refuse_link
 from engine.formats.safetensors_file import read_header
+from engine.formats.studio_file import STUDIO, Cutting, read_studio
 
-__all__ = ["CONFIG", "GATE", "SCALING", "STUDIO", "WEIGHTS", "AdapterFile", "fingerprint", "read_folder"]
+__all__ = ["CONFIG", "GATE", "STUDIO", "WEIGHTS", "AdapterFile", "fingerprint", "read_folder"]
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-STUDIO = "studio.json"
 GATE = "gate.safetensors"
-SCALING = {"svd": "constant", "dylora": "alpha/rank"}
-"""By kind of adapter what becomes of its scale when columns are cut. A file that does not say it would be
-played too loud or too soft in silence."""
 
 _OURS = (CONFIG, WEIGHTS, STUDIO, GATE)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -29,13 +26,17 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """A folder that passed every check short of reading its numbers. ``kind`` is lora, svd (ordered) or
-    dylora (trained at every rank)."""
+    """A folder that passed every check short of reading its numbers."""
 
     folder: Path
     config: AdapterConfig
-    kind: str
+    cutting: Cutting
     contents: Contents
+
+    @property
+    def kind(self) -> str:
+        """lora, svd (ordered) or dylora (trained at every rank)."""
+        return self.cutting.kind
 
     @property
     def landings(self) -> tuple[Landing, ...]:
@@ -61,8 +62,9 @@ def read_folder(folder: Path) -> AdapterFile:
     ``read_adapter``.
     """
     config = parse_config(_json(folder, CONFIG))
-    table = read_header(_weights_path(folder))
-    return AdapterFile(folder, config, _kind(folder, config), sort_tensors(config, table))
+    contents = sort_tensors(config, read_header(_weights_path(folder)))
+    highest = max(landing.rank for landing in contents.landings)
+    return AdapterFile(folder, config, read_studio(folder, config, highest), contents)
 
 
 def fingerprint(folder: Path) -> str:
@@ -98,30 +100,3 @@ def _weights_path(folder: Path) -> Path:
             code="refused",
         )
     raise AdapterError(f"The folder has no {WEIGHTS}.", "Download or export the adapter again.")
-
-
-def _kind(folder: Path, config: AdapterConfig) -> str:
-    if not (folder / STUDIO).exists():
-        return "lora"
-    card = load_json(folder / STUDIO)
-    kind, scaling = str(card.get("kind")), card.get("scaling")
-    if kind == "lora":
-        return kind
-    if kind not in SCALING:
-        raise AdapterError(
-            f"This version cannot play adapters of the kind {kind[:40]!r}.",
-            "A newer version of the studio wrote it.",
-        )
-    if scaling != SCALING[kind]:
-        said = f"says {str(scaling)[:40]!r}" if scaling else "does not say"
-        raise AdapterError(
-            f"Its {STUDIO} {said} how its scale changes with its rank, so its strength cannot be known.",
-            f"Of this kind it is {SCALING[kind]!r}; export the adapter again.",
-        )
-    if kind == "dylora" and (config.dora or config.rslora):
-        method = "a DoRA" if config.dora else "rank-stabilised"
-        raise AdapterError(
-            f"It says to be trained at every rank and to be {method}; the two contradict each other.",
-            "Export the adapter again.",
-        )
-    return kind

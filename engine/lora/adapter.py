@@ -66,8 +66,8 @@ class Adapter:
     ``replaced`` are whole tensors that stand in for the base's own, by parameter path: trained modules
     (modules_to_save), trained biases, and copies of embeddings saved beside.
     ``kind`` "svd" says that each projection's columns are ordered, so that a prefix of them is the best
-    approximation of that rank; "dylora" that each prefix was trained (its factors are ``nested``); "lora"
-    promises nothing about order.
+    approximation of that rank (``weighed``: of what it says on data); "dylora" that each prefix from
+    ``low`` columns on was trained (its factors are ``nested``); "lora" promises nothing about order.
     """
 
     name: str
@@ -76,6 +76,8 @@ class Adapter:
     sha256: str = ""
     kind: str = "lora"
     replaced: Mapping[str, Tensor] = field(default_factory=dict)
+    low: int = 1
+    weighed: bool = False
 
     @property
     def rank(self) -> int:
@@ -144,4 +146,14 @@ def read_adapter(folder: str | Path) -> Adapter:
     for path, info in file.contents.twice.items():
         if not replaced[path].equal(tensors[info.name]):
             raise AdapterError(f"{path} is there twice, and differs.", "Export the adapter again.")
-    return Adapter(folder.name, file.config, factors, fingerprint(folder), file.kind, replaced)
+    cutting = file.cutting
+    return Adapter(
+        folder.name,
+        file.config,
+        factors,
+        fingerprint(folder),
+        cutting.kind,
+        replaced,
+        cutting.low,
+        cutting.weighed,
+    )

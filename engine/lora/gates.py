@@ -98,7 +98,7 @@ class Gates:
             raise StudioError("usage", f"The weight of {expert} is not a finite number.", "Give another one.")
         weight = float(weight)
         self.weights[expert], self.ranks[expert], self._packed = weight, rank, None
-        self.silent = not any(w and self.ranks[name] != 0 for name, w in self.weights.items())
+        self.silent = not any(self.weights.values())
         self._all.write(expert, weight, rank)
         for site in self._doras.get(expert, ()):
             self._reform(site, expert, rank)
@@ -130,7 +130,7 @@ class Gates:
 
     def fader(self, expert: str, output: Tensor) -> float | Tensor:
         """How loud ``expert`` is without any router: what parameters that it replaces follow."""
-        return 0.0 if self.ranks[expert] == 0 else self.weights[expert]
+        return self.weights[expert]
 
     def begin(self, tokens: tuple[int, int] | None, seat: bool = True) -> None:
         """A forward pass begins, of ``tokens`` (B, T) where they are known. With ``seat`` the router's rows

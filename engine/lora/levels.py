@@ -118,7 +118,7 @@ class _Columns:
     def write(self, weight: float, rank: int | None) -> None:
         torch.mul(self._scales, weight, out=self._exact)
         if rank is not None:
-            if self._ranks is not None and rank:  # see Factors.cut
+            if self._ranks is not None:  # see Factors.cut
                 self._exact.mul_(self._ranks)
                 torch.clamp(self._ranks, max=rank, out=self._left)
                 self._exact.div_(self._left)

@@ -51,7 +51,7 @@ def svd_order(adapter: Adapter) -> Adapter:
             "Slide its rank as it is.",
         )
     factors = {path: _order(item) for path, item in adapter.factors.items()}
-    return replace(adapter, factors=factors, kind="svd", sha256="")
+    return replace(adapter, factors=factors, kind="svd", weighed=False, sha256="")
 
 
 def energy(adapter: Adapter) -> list[float]:

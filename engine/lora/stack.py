@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from engine.formats.errors import AdapterError, StudioError
+from engine.formats.studio_file import check_rank
 from engine.lora.adapter import Adapter, Factors
 from engine.lora.dora import row_scales
 from engine.lora.landing import linear_shape
@@ -115,9 +115,10 @@ class _Voice(Protocol):
 class Stack:
     """The groups of one bank, and whose rows are seated beside their A."""
 
-    def __init__(self, groups: list[Group], experts: Sequence[str], trainable: bool) -> None:
+    def __init__(self, groups: list[Group], adapters: Mapping[str, Adapter], trainable: bool) -> None:
         self.groups = groups
-        self.experts = tuple(experts)
+        self.experts = tuple(adapters)
+        self._ranks = {name: (adapter.low, adapter.rank) for name, adapter in adapters.items()}
         self.trainable = trainable
         self._seated: tuple[Tensor, ...] | None = None
         self._version = 0
@@ -148,8 +149,8 @@ class Stack:
             raise StudioError(
                 "usage", f"There is no expert {expert} here.", f"There are: {', '.join(self.experts)}."
             )
-        if rank is not None and (not isinstance(rank, Integral) or rank < 0):
-            raise StudioError("usage", f"The rank of {expert} cannot be {rank}.", "Give a rank of 0 or more.")
+        if rank is not None:
+            check_rank(expert, rank, *self._ranks[expert])
 
 
 def stack(
@@ -180,7 +181,7 @@ def stack(
         if isinstance(sites[0].module, nn.Embedding):
             A = A.t().contiguous().t()  # a token's numbers lie together
         groups.append(Group(index, sites, nn.Parameter(A) if trainable else A, ones))
-    return Stack(groups, tuple(adapters), trainable)
+    return Stack(groups, adapters, trainable)
 
 
 _Experts = Mapping[str, tuple[str, Factors]]

@@ -12,10 +12,11 @@ from typing import Any
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from engine.formats.adapter_folder import CONFIG, SCALING, STUDIO, WEIGHTS
+from engine.formats.adapter_folder import CONFIG, WEIGHTS
 from engine.formats.adapter_tensors import PREFIX
 from engine.formats.errors import AdapterError
 from engine.formats.files import atomic_folder
+from engine.formats.studio_file import STUDIO, Cutting, check_rank, studio_text
 from engine.lora.adapter import Adapter
 
 __all__ = ["write_adapter"]
@@ -25,9 +26,9 @@ def write_adapter(adapter: Adapter, folder: str | Path, rank: int | None = None)
     """Write ``adapter`` to a new ``folder`` that PEFT loads to the same logits; ``rank`` cuts every
     projection.
 
-    A cut keeps the first columns, and the scale (alpha = scale * rank, rsLoRA off) or, of a DyLoRA, alpha.
-    It is only meaningful for an adapter in order: AdapterError for one that is not (see ``svd_order``).
-    StudioError("disk") when the folder exists or cannot be written.
+    A cut keeps what speaks at ``rank``, and the scale (alpha = scale * rank, rsLoRA off) or, of a DyLoRA,
+    alpha. It is only meaningful for an adapter in order: AdapterError for one that is not (see ``in_order``).
+    StudioError("usage") for a rank that it does not have, "disk" when the folder exists or cannot be written.
     """
     with atomic_folder(Path(folder), doing="writing the adapter") as work:
         save_adapter(adapter, work, rank)
@@ -35,23 +36,21 @@ def write_adapter(adapter: Adapter, folder: str | Path, rank: int | None = None)
 
 def save_adapter(adapter: Adapter, folder: Path, rank: int | None = None) -> None:
     """The same into an existing folder, for callers that make a larger folder appear at once."""
-    if rank is not None and rank < 1:
-        raise AdapterError(f"An adapter cannot be written at rank {rank}.", "Give a rank of 1 or more.")
-    if rank is not None and rank < adapter.rank and adapter.kind == "lora":
-        raise AdapterError("A plain LoRA cannot be cut: its columns have no order.", "Order it by SVD first.")
-    adapter = adapter if rank is None else adapter.cut(rank)
+    if rank is not None:
+        check_rank(adapter.name, rank, adapter.low, adapter.rank)
+        if rank < adapter.rank and adapter.kind == "lora":
+            raise AdapterError(
+                "A plain LoRA cannot be cut: its columns have no order.", "Order it by SVD first."
+            )
+        adapter = adapter.cut(rank)
     tensors = {
         PREFIX + path: tensor.detach().cpu().contiguous() for path, tensor in _tensors(adapter).items()
     }
     (folder / WEIGHTS).write_bytes(to_bytes(tensors, {"format": "pt"}))
     (folder / CONFIG).write_text(json.dumps(_config(adapter), indent=2) + "\n")
     if adapter.kind != "lora":
-        card = {
-            "kind": adapter.kind,
-            "scaling": SCALING[adapter.kind],
-            "ranks": list(range(1, adapter.rank + 1)),
-        }
-        (folder / STUDIO).write_text(json.dumps(card, indent=2) + "\n")
+        cutting = Cutting(adapter.kind, adapter.low, adapter.weighed)
+        (folder / STUDIO).write_text(studio_text(cutting, adapter.rank))
 
 
 def _tensors(adapter: Adapter) -> dict[str, Tensor]:

@@ -195,7 +195,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
 
 class AdapterCard(Struct, frozen=True):
     """An adapter in the library. ``source`` is starter, import, training, hub or cache (it lies in the
-    Hugging Face cache and is used in place).
+    Hugging Face cache and is used in place). It plays at ranks ``low`` to ``rank``: a DyLoRA (kind "dylora")
+    is not trained below.
 
     ``repo`` and ``commit`` say where on the Hub it came from, ``newer`` the commit that is newer there, ""
     when there is none or nobody has looked. ``converted`` names the format that it came in, "" for PEFT's
@@ -224,6 +225,7 @@ class AdapterCard(Struct, frozen=True):
     favourite: bool = False
     tags: list[str] = []
     note: str = ""
+    low: int = 1
 
 
 class Inspection(Struct, frozen=True):

@@ -124,13 +124,7 @@ def cut(adapter: Adapter, rank: int) -> Adapter:
     """The best approximation of ``adapter`` at ``rank``, projection by projection (see ``svd_order``)."""
     if rank < 1:
         raise AdapterError(f"An adapter cannot be cut to rank {rank}.", "Give a rank of 1 or more.")
-    ordered = svd_order(adapter)
-    return replace(
-        ordered,
-        factors={
-            path: replace(item, A=item.A[:rank], B=item.B[:, :rank]) for path, item in ordered.factors.items()
-        },
-    )
+    return svd_order(adapter).cut(rank)
 
 
 @dataclass

@@ -140,7 +140,7 @@ def own_files(folder: Path) -> list[Path]:
 
 def adapter_card(folder: Path, **known: Any) -> AdapterCard:
     """The card of the adapter in ``folder``; ``known`` is what no file says. AdapterError when refused."""
-    read_folder(folder)  # which raises where inspect_folder would only say "refuse"
+    file = read_folder(folder)  # which raises where inspect_folder would only say "refuse"
     inspection = inspect_folder(folder)
     description, license_ = read_readme(folder / README)
     facts: dict[str, Any] = {
@@ -149,6 +149,7 @@ def adapter_card(folder: Path, **known: Any) -> AdapterCard:
         "base": inspection.base,
         "kind": inspection.kind,
         "rank": inspection.rank,
+        "low": file.cutting.low,
         "alpha": inspection.alpha,
         "targets": inspection.targets,
         "tensors": inspection.tensors,

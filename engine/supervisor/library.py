@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.formats.errors import StudioError
+from engine.formats.studio_file import check_rank
 from engine.hub.client import Hub
 from engine.messages import AdapterCard, DiskUse, Job, Provenance, Uses, Verification
 from engine.supervisor import disk, provenance, uses
@@ -140,13 +141,10 @@ class Library(Stock, Trash):
         card = self.adapter(name)
         target = Path(folder).expanduser().absolute()
         check_target(target, self._home.root)
-        if rank is not None and not 1 <= rank <= card.rank:
-            raise StudioError(
-                "usage", f"{name} has ranks 1 to {card.rank}, not {rank}.", "Choose one of these."
-            )
         if rank is None:
             await asyncio.to_thread(copy_adapter, Path(card.path), target)
         else:
+            check_rank(name, rank, card.low, card.rank)
             await write_in_order(Path(card.path), target, rank)
         return str(target)
 

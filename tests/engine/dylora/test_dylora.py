@@ -7,7 +7,7 @@ import torch
 
 from engine.dylora import DyloraTask, RankDraw
 from engine.formats.dataset import read_rows
-from engine.formats.errors import AdapterError
+from engine.formats.errors import AdapterError, StudioError
 from engine.lora import attach, read_adapter, svd_order, write_adapter
 from engine.training import Checkpoints, Mailbox, Settings, StepDone, train
 
@@ -151,6 +151,27 @@ def test_every_prefix_is_pefts_adapter_of_that_rank(new_task, model, tiny_base_f
     bank.detach()
     with pytest.raises(AdapterError, match="trained at every rank"):
         svd_order(adapter)
+
+
+def test_ranks_below_the_lowest_are_not_its_own(new_task, model, tmp_path):
+    task = new_task(low=2)
+    run(task, 2)
+    task.save(tmp_path / "nested")
+    task.close()
+    adapter = read_adapter(tmp_path / "nested")
+    assert (adapter.low, adapter.rank) == (2, RANK)
+    with pytest.raises(StudioError, match=f"nested was trained at ranks 2 to {RANK}, not 1") as refused:
+        write_adapter(adapter, tmp_path / "cut", rank=1)
+    assert refused.value.code == "usage" and refused.value.hint
+    bank = attach(model, {"nested": adapter})
+    bank.activate({"nested": 1.0})
+    with pytest.raises(StudioError, match="not 1"):
+        bank.set_rank("nested", 1)
+    bank.detach()
+    write_adapter(adapter, tmp_path / "cut", rank=2)
+    assert (read_adapter(tmp_path / "cut").low, read_adapter(tmp_path / "cut").rank) == (2, 2)
+    with pytest.raises(StudioError, match="cut was trained at rank 2 alone, not 1"):
+        write_adapter(read_adapter(tmp_path / "cut"), tmp_path / "again", rank=1)
 
 
 def test_a_file_that_does_not_say_how_it_scales_is_refused(new_task, tmp_path):

@@ -360,6 +360,41 @@ def test_studio_json(tmp_path):
     assert inspect_folder(folder).kind == "svd"
     put(folder, studio__json=b'{"kind": "elora"}')
     assert "kind 'elora'" in inspect_folder(folder).reason
+    put(folder, studio__json=json.dumps(SVD | {"energy": "data"}).encode())
+    assert inspect_folder(folder).reason.endswith("ordered by energy of what it says on data.")
+    put(folder, studio__json=json.dumps(DYLORA | {"ranks": [2, 3, 4]}).encode())
+    assert inspect_folder(folder).reason.endswith("trained at every rank from 2 on.")
+
+
+SVD = {"kind": "svd", "scaling": "constant"}
+DYLORA = {"kind": "dylora", "scaling": "alpha/rank"}
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (DYLORA | {"ranks": [1, 2, 3, 4, 5]}, "has ranks [1, 2, 3, 4, 5], but its factors have 1 to 4"),
+        (DYLORA | {"ranks": [0, 1, 2, 3, 4]}, "has ranks [0, 1, 2, 3, 4], but"),
+        (DYLORA | {"ranks": [1, 2, 3]}, "has ranks [1, 2, 3], but"),
+        (DYLORA | {"ranks": [1, 4]}, "has ranks [1, 4], but"),
+        (DYLORA | {"ranks": []}, "has ranks [], but"),
+        (DYLORA | {"ranks": 4}, "has ranks 4, but"),
+        (DYLORA | {"ranks": [True, 2, 3, 4]}, "has ranks [True, 2, 3, 4], but"),
+        (DYLORA | {"ranks": ["all"]}, "has ranks ['all'], but"),
+        (SVD | {"ranks": [3, 4]}, "begin at 3, but columns in order begin at 1"),
+        (SVD | {"scaling": "alpha/rank"}, "says 'alpha/rank' how its scale changes"),
+        ({"kind": "dylora"}, "does not say how its scale changes"),
+        (DYLORA | {"scaling": "constant"}, "says 'constant' how its scale changes"),
+        (DYLORA | {"scaling": ["alpha/rank"]}, "how its scale changes"),
+    ],
+)
+def test_a_studio_json_that_contradicts_the_factors(tmp_path, card, words):
+    folder = put(tmp_path / "a", config(), pair(), studio__json=json.dumps(card).encode())
+    seen = inspect_folder(folder)
+    assert seen.verdict == "refuse" and words in seen.reason
+    with pytest.raises(AdapterError) as refused:
+        read_adapter(folder)
+    assert refused.value.hint
 
 
 def test_patterns_resolve_as_in_peft():

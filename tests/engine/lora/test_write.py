@@ -139,8 +139,9 @@ def test_what_cannot_be_written_is_said(llama, tmp_path):
     with pytest.raises(AdapterError, match="no order"):
         write_adapter(adapter, tmp_path / "x", rank=2)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(AdapterError, match="rank 0"):
-        write_adapter(svd_order(adapter), tmp_path / "x", rank=0)
+    for rank in (0, -1, 5):
+        with pytest.raises(StudioError, match=f"new has ranks 1 to 4, not {rank}"):
+            write_adapter(svd_order(adapter), tmp_path / "x", rank=rank)
     write_adapter(adapter, tmp_path / "x")
     with pytest.raises(StudioError, match="already there") as caught:
         write_adapter(adapter, tmp_path / "x")
