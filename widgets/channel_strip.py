@@ -94,7 +94,7 @@ class ChannelStrip(QWidget):
         self._data = QLabel(visible=False)
         self._usage = QLabel("–")
         self._compose()
-        self.set_rank(None, 0)
+        self.set_rank(None, (0, 0))
         self._connect()
         self._dress()
         self._show_value(self.fader.level)
@@ -109,16 +109,15 @@ class ChannelStrip(QWidget):
             button.show_checked(on)
         self._set_heard(heard)
 
-    def set_rank(self, rank: int | None, highest: int, kept: str = "", instead: str = "") -> None:
-        """Which of ``highest`` ranks plays, None for all; ``kept`` says what that keeps. With less than two
-        there is no slider, and ``instead`` stands there."""
-        has_slider = highest > 1
+    def set_rank(self, rank: int | None, ranks: tuple[int, int], kept: str = "", instead: str = "") -> None:
+        """Which of ``ranks`` (lowest, highest) plays, None for all; ``kept`` says what that keeps. With less
+        than two there is no slider, and ``instead`` stands there."""
         had_focus = self.rank.hasFocus()
-        self.rank.set_rank(rank, max(1, highest), kept)
-        self.rank.setVisible(has_slider)
-        self._rank.setVisible(not has_slider)
+        self.rank.set_rank(rank, ranks, kept)
+        self.rank.setVisible(self.rank.slides)
+        self._rank.setVisible(not self.rank.slides)
         self._rank.setText(instead)
-        if had_focus and not has_slider:
+        if had_focus and not self.rank.slides:
             self.setFocus(Qt.FocusReason.OtherFocusReason)
         self._describe()
 
@@ -130,7 +129,7 @@ class ChannelStrip(QWidget):
         self._describe()
 
     def _describe(self) -> None:
-        rank = f"rank {self.rank.accessibleDescription()}" if self.rank.maximum() > 1 else self._rank.text()
+        rank = f"rank {self.rank.accessibleDescription()}" if self.rank.slides else self._rank.text()
         self.setAccessibleDescription(", ".join(words for words in (rank, self._data.toolTip()) if words))
 
     def set_usage(self, share: float | None, of: str = "") -> None:
@@ -257,7 +256,7 @@ class ChannelStrip(QWidget):
         menu.addAction("Move right", lambda: self.move_wanted.emit(1))
         menu.addAction("Set to 1.0", lambda: self.fader.setValue(100))
         menu.addAction("Unlock" if self.lock.isChecked() else "Lock", self.lock.toggle)
-        if self.rank.maximum() > 1:
+        if self.rank.slides:
             menu.addAction("Slide its rank", self.ranks_wanted.emit)
         menu.addAction("Train its own gate", self.gate_wanted.emit)
         menu.addSeparator()

@@ -56,12 +56,17 @@ class RankSteps(QSlider):
         """The rank as it stands below the bar: "r 4/8"."""
         return f"r {self.value()}/{self.maximum()}"
 
-    def set_rank(self, rank: int | None, highest: int, kept: str = "") -> None:
-        """Show ``rank`` (None: all) of ``highest`` without saying that anyone moved it; ``kept`` says what
-        that keeps."""
+    @property
+    def slides(self) -> bool:
+        """Whether there is more than one rank."""
+        return self.minimum() < self.maximum()
+
+    def set_rank(self, rank: int | None, ranks: tuple[int, int], kept: str = "") -> None:
+        """Show ``rank`` (None: all) of ``ranks`` (lowest, highest) without saying that anyone moved it;
+        ``kept`` says what that keeps."""
         self._quiet = True
-        self.setRange(1, highest)
-        self.setValue(rank or highest)
+        self.setRange(*ranks)
+        self.setValue(rank or self.maximum())
         self._quiet = False
         self._kept = kept
         self._describe()
@@ -83,11 +88,16 @@ class RankSteps(QSlider):
         self.setValue(self.value() + ranks)
 
     def leap(self, direction: int) -> None:
-        """To the next power of two above (1) or below (-1); the highest rank is one of the stops."""
-        stops = _stops(self.maximum())
-        beyond = [stop for stop in stops if (stop - self.value()) * direction > 0]
+        """To the next power of two above (1) or below (-1); the lowest and the highest rank are stops too."""
+        beyond = [stop for stop in self._stops if (stop - self.value()) * direction > 0]
         if beyond:
             self.setValue(min(beyond) if direction > 0 else max(beyond))
+
+    @property
+    def _stops(self) -> set[int]:
+        powers = {1 << power for power in range(self.maximum().bit_length())}
+        low, highest = self.minimum(), self.maximum()
+        return {low, highest, *(power for power in powers if low < power < highest)}
 
     def _value_changed(self, rank: int) -> None:
         if not self._quiet:
@@ -142,7 +152,7 @@ class RankSteps(QSlider):
     def _drag_to(self, event: QMouseEvent) -> None:
         rank = self.rank_at(event.position().x())
         if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            rank = min(_stops(self.maximum()), key=lambda stop: abs(stop - rank))
+            rank = min(self._stops, key=lambda stop: abs(stop - rank))
         self.setValue(rank)
 
     # geometry: rank b ends where its cell ends
@@ -154,7 +164,7 @@ class RankSteps(QSlider):
         """The rank whose cell lies at ``x``; beyond the ends the lowest and the highest."""
         bar = self.bar_rect()
         rank = ceil((x - bar.left()) / bar.width() * self.maximum())
-        return max(1, min(rank, self.maximum()))
+        return max(self.minimum(), min(rank, self.maximum()))
 
     def x_of(self, rank: int) -> float:
         """Where the cell of ``rank`` ends."""
@@ -203,8 +213,3 @@ class RankSteps(QSlider):
             else:
                 painter.setBrush(theme.colour("text", UNLIT))
                 painter.drawRoundedRect(cell, 1.0, 1.0)
-
-
-def _stops(highest: int) -> list[int]:
-    """1, 2, 4 and so on, and the highest."""
-    return sorted({highest, *(1 << power for power in range(highest.bit_length()))})

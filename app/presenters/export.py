@@ -112,7 +112,8 @@ class Export(QObject):
         """The rank of a LoRA that holds every expert whole; 0 while the experts' ranks are not known."""
         names = experts_of(self.mix) if self.mix is not None else []
         cards = {name: card.rank for name, card in self._stock.adapters.items()}
-        ranks = cards | (self.mix.ranks if self.mix is not None else {})
+        own = self.mix.ranks if self.mix is not None else {}
+        ranks = cards | {name: highest for name, (_, highest) in own.items()}
         return sum(ranks[name] for name in names) if {*names} <= {*ranks} else 0
 
     @property

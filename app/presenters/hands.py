@@ -173,15 +173,16 @@ class Hands(QObject):
         level = min(LOUDEST, max(0.0, level))
         self.change(self.desk.edited(adapter, fader=level), f"Fader of {adapter}", merge=f"fader {adapter}")
 
-    def highest(self, adapter: str) -> int:
-        """How many ranks an expert has; 0 for a blank one and where that is not known."""
+    def ranks(self, adapter: str) -> tuple[int, int]:
+        """The lowest and highest rank of an expert; (0, 0) of a blank one and where they are not known."""
         return self._known(adapter)[0]
 
     def set_rank(self, adapter: str, rank: int) -> None:
-        """Play ``rank`` (at least 1, at most all) of an expert; movements until ``release`` are one step."""
-        highest, kind = self._known(adapter)
+        """Play ``rank``, or the nearest that there is, of an expert; movements until ``release`` are one
+        step."""
+        (low, highest), kind = self._known(adapter)
         if highest:
-            rank = max(1, min(rank, highest))
+            rank = max(low, min(rank, highest))
             order: RankOrder = "" if kind in IN_ORDER or rank == highest else "energy"
             desk = self.desk.edited(adapter, rank=None if rank == highest else rank, order=order)
             self.change(desk, f"Rank of {adapter}", merge=f"rank {adapter}")
@@ -189,18 +190,18 @@ class Hands(QObject):
     def _keep_ranks(self) -> None:
         """What lies under a strip's name may be another adapter now: of fewer ranks, or in another order."""
         for strip in self.desk.strips:
-            highest, kind = self._known(strip.adapter)
+            (low, highest), kind = self._known(strip.adapter)
             if strip.rank is not None and highest:
-                rank = None if strip.rank >= highest else strip.rank
+                rank = None if strip.rank >= highest else max(low, strip.rank)
                 order: RankOrder = "" if rank is None or kind in IN_ORDER else strip.order or "energy"
                 self._history.desk = self.desk.edited(strip.adapter, rank=rank, order=order)
 
-    def _known(self, adapter: str) -> tuple[int, str]:
-        """An expert's highest rank and its kind: of the mix's own copy, else of the library's adapter."""
+    def _known(self, adapter: str) -> tuple[tuple[int, int], str]:
+        """An expert's ranks and its kind: of the mix's own copy, else of the library's adapter."""
         mix, card = self.stock.mixes.get(self.desk.mix), self.stock.adapters.get(adapter)
         if mix is not None and adapter in mix.ranks:
             return mix.ranks[adapter], mix.kinds.get(adapter, "")
-        return (card.rank, card.kind) if card is not None else (0, "")
+        return ((card.low, card.rank), card.kind) if card is not None else ((0, 0), "")
 
     def release(self) -> None:
         """The hand has left a fader or a rank: what it does next is another step."""

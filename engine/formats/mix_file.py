@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from engine import messages
-from engine.formats.adapter_file import inspect_folder
-from engine.formats.errors import StudioError
+from engine.formats.adapter_folder import AdapterFile, read_folder
+from engine.formats.errors import AdapterError, StudioError
 from engine.formats.safetensors_file import TensorInfo, read_header
 from engine.formats.shares import serves
 
@@ -84,7 +84,7 @@ def read_mix(folder: Path) -> Mix:
 def read_mix_card(folder: Path) -> messages.MixCard:
     """The mix in ``folder`` as the library shows it. StudioError as ``read_mix``."""
     mix = read_mix(folder)
-    seen = {name: inspect_folder(path) for name, path in expert_folders(folder, mix).items()}
+    seen = {name: file for name, path in expert_folders(folder, mix).items() if (file := _sound(path))}
     return messages.MixCard(
         name=folder.name,
         path=str(folder),
@@ -99,14 +99,22 @@ def read_mix_card(folder: Path) -> messages.MixCard:
         made=mix.made,
         gates="hard" if mix.trained.get("gates") == "hard" else "soft",
         warning=mix.warning,
-        ranks={name: expert.rank for name, expert in seen.items() if expert.verdict == "ok"},
-        kinds={name: expert.kind for name, expert in seen.items() if expert.verdict == "ok"},
+        ranks={name: (file.cutting.low, file.rank) for name, file in seen.items()},
+        kinds={name: file.kind for name, file in seen.items()},
     )
 
 
 def expert_folders(folder: Path, mix: Mix) -> dict[str, Path]:
     """{expert: its adapter folder}, in the mix's order."""
     return {name: folder / EXPERTS / name for name in mix.experts}
+
+
+def _sound(folder: Path) -> AdapterFile | None:
+    """An expert's own file; None of one that is damaged, which playing the mix refuses in a sentence."""
+    try:
+        return read_folder(folder)
+    except (AdapterError, OSError):
+        return None
 
 
 def _router(folder: Path) -> dict[str, TensorInfo]:

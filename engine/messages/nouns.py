@@ -261,8 +261,8 @@ class MixCard(Struct, frozen=True):
     """A mix: which experts, on which base, with which router.
 
     ``made`` says how it came to be (trained, joint, extended, dropped, prototypes, gates), ``gates`` how it
-    was played while it learned; ``warning`` is a sentence where its routing has collapsed. ``ranks`` and
-    ``kinds`` are those of its own copies of the experts, as in AdapterCard; {} in a card that is older.
+    was played while it learned; ``warning`` is a sentence where its routing has collapsed. ``ranks``
+    (lowest, highest) and ``kinds`` are those of its own copies of the experts; {} in a card that is older.
     """
 
     name: str
@@ -278,7 +278,7 @@ class MixCard(Struct, frozen=True):
     made: str = ""
     gates: Literal["soft", "hard"] = "soft"
     warning: str = ""
-    ranks: dict[str, int] = {}
+    ranks: dict[str, tuple[int, int]] = {}
     kinds: dict[str, str] = {}
     missing: bool = False
 

@@ -95,12 +95,12 @@ def test_an_expert_that_only_the_mix_has_slides_there(mixer, client, qtbot):
     client.answer_all(ListAdapters, Adapters(adapters=[]))
     mixer.stock.mixes["own"] = msgspec.structs.replace(
         mix("own", ["reverse", "blend"]),
-        ranks={"reverse": 8, "blend": 6},
+        ranks={"reverse": (1, 8), "blend": (2, 6)},
         kinds={"reverse": "lora", "blend": "lora"},
     )
     mixer.open_mix("own")
-    assert mixer.highest("blend") == 6
-    mixer.set_rank("blend", 2)
+    assert mixer.ranks("blend") == (2, 6)
+    mixer.set_rank("blend", 1)
     asked = mixer.playing.alone(QUESTION, "blend")
     assert asked.parts == [Part(name="blend", rank=2, order="energy")]
     assert asked.mixing is not None
@@ -145,6 +145,6 @@ def test_another_adapter_in_its_place_has_ranks_of_its_own(mixer, client):
 
 def test_a_blank_expert_has_no_rank(mixer):
     mixer.lay_blank("fresh")
-    assert mixer.highest("fresh") == 0
+    assert mixer.ranks("fresh") == (0, 0)
     mixer.set_rank("fresh", 2)
     assert mixer.desk.strip("fresh").rank is None

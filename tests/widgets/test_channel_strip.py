@@ -75,7 +75,7 @@ def test_keyboard(strip, qtbot):
 def test_brackets_slide_the_rank(strip, qtbot):
     said = []
     strip.rank_moved.connect(said.append)
-    strip.set_rank(None, 12)
+    strip.set_rank(None, (1, 12))
     assert strip.accessibleDescription() == "rank 12 of 12"
     strip.setFocus()
     qtbot.waitUntil(strip.hasFocus)
@@ -92,12 +92,12 @@ def test_brackets_slide_the_rank(strip, qtbot):
 
 
 def test_an_expert_of_one_rank_has_nothing_to_slide_and_its_strip_is_like_the_others(strip):
-    strip.set_rank(4, 8)
+    strip.set_rank(4, (1, 8))
     strip.layout().activate()
     fader = strip.fader.geometry()
     assert strip.rank.isVisible()
     strip.rank.setFocus()
-    strip.set_rank(None, 1, instead="rank 1")
+    strip.set_rank(None, (1, 1), instead="rank 1")
     strip.layout().activate()
     assert not strip.rank.isVisible()
     assert (strip.accessibleDescription(), strip.hasFocus()) == ("rank 1", True)

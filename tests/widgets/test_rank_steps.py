@@ -20,7 +20,7 @@ def steps(qtbot):
     steps = RankSteps("sort", 1)
     qtbot.addWidget(steps)
     steps.resize(84, 32)
-    steps.set_rank(5, 12)
+    steps.set_rank(5, (1, 12))
     steps.show()
     return steps
 
@@ -107,7 +107,7 @@ def test_the_wheel(steps):
 def test_it_is_lit_up_to_the_rank_that_plays(steps, scheme):
     hue = theme.expert(1).name()
     assert [ink(steps, rank) == hue for rank in (1, 5, 6, 12)] == [True, True, False, False]
-    steps.set_rank(None, 200)
+    steps.set_rank(None, (1, 200))
     assert ink(steps, 100) == hue, "too many for cells of their own"
     steps.set_dimmed(True)
     assert ink(steps, 100) != hue
@@ -116,7 +116,7 @@ def test_it_is_lit_up_to_the_rank_that_plays(steps, scheme):
 def test_readers_hear_name_value_and_what_is_kept(steps):
     said = []
     steps.moved.connect(said.append)
-    steps.set_rank(3, 8, "keeps 91 % of its energy")
+    steps.set_rank(3, (1, 8), "keeps 91 % of its energy")
     interface = QAccessible.queryAccessibleInterface(steps)
     assert interface.role() == QAccessible.Role.Slider
     assert interface.text(QAccessible.Text.Name) == "Rank of sort"
@@ -127,3 +127,14 @@ def test_readers_hear_name_value_and_what_is_kept(steps):
     assert said == []
     steps.step(1)
     assert steps.accessibleDescription().startswith("4 of 8")
+
+
+def test_below_the_lowest_rank_that_was_trained_there_is_nothing(steps):
+    steps.set_rank(None, (3, 12))
+    for rank in (8, 4, 3, 3):
+        steps.leap(-1)
+        assert steps.value() == rank
+    QTest.mouseClick(steps, Qt.MouseButton.LeftButton, NONE, place(steps, 1))
+    assert (steps.value(), steps.words, steps.slides) == (3, "r 3/12", True)
+    steps.set_rank(None, (4, 4))
+    assert not steps.slides

@@ -61,10 +61,10 @@ class AnswerColumn(QWidget):
             self.rank.set_hue(hue or 0)
             self.update()
 
-    def set_rank(self, rank: int | None, highest: int) -> None:
-        """At which of ``highest`` ranks the expert answers, None for all; of one rank nothing slides."""
-        self.rank.set_rank(rank, max(1, highest))
-        self.rank.setVisible(highest > 1)
+    def set_rank(self, rank: int | None, ranks: tuple[int, int]) -> None:
+        """At which of ``ranks`` (lowest, highest) the expert answers, None for all; of one nothing slides."""
+        self.rank.set_rank(rank, ranks)
+        self.rank.setVisible(self.rank.slides)
 
     def set_title(self, words: str, tip: str = "") -> None:
         """Who speaks; what follows a comma stands in the line below: "mix, still training"."""

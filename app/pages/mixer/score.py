@@ -121,7 +121,7 @@ class Score(QWidget):
             strip = mixer.desk.strip(_expert(pane))
             column.set_hue(strip.hue if strip is not None else None)
             if strip is not None:
-                column.set_rank(strip.rank, mixer.highest(strip.adapter))
+                column.set_rank(strip.rank, mixer.ranks(strip.adapter))
         if MIX in self.answers:
             self.answers[MIX].set_title(*mixer.playing.title)
             self.answers[MIX].show_state(mixer.answers.answer(MIX))

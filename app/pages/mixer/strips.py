@@ -59,9 +59,9 @@ class Strips(QWidget):
                 self._row.removeWidget(widget)
                 self._row.insertWidget(place, widget)
             widget.set_data(self._data_of(strip))
-            highest = self._mixer.highest(strip.adapter)
-            instead = "new" if strip.blank else "rank 1" if highest else ""
-            widget.set_rank(strip.rank, highest, instead=instead)
+            low, highest = self._mixer.ranks(strip.adapter)
+            instead = "new" if strip.blank else f"rank {highest}" if highest else ""
+            widget.set_rank(strip.rank, (low, highest), instead=instead)
             widget.setAcceptDrops(desk.lesson == "joint")
             widget.set_state(
                 fader=strip.fader,

@@ -63,7 +63,7 @@ def test_the_same_logits(saved, llama, ids):
         ["e0", "e1", "e2"],
         {"e0": 0.5},
     )
-    assert card.ranks == {"e0": 2, "e1": 3, "e2": 4}
+    assert card.ranks == {"e0": (1, 2), "e1": (1, 3), "e2": (1, 4)}
     assert set(card.kinds.values()) == {"lora"}
     assert card.router_parameters == router.size and mix.trained == {"seed": 3}
     assert (card.made, card.warning) == ("joint", "It has collapsed.")
