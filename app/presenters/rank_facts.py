@@ -1,29 +1,18 @@
-"""What the engine knows of the adapter that slides: the energy of its ranks, and where they begin."""
+"""What the engine knows of the adapter that slides: how its energy lies in its ranks."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
-from engine.messages import (
-    AdapterCard,
-    Body,
-    Error,
-    Provenance,
-    RankOrder,
-    ReadProvenance,
-    ReadSpectrum,
-    Spectrum,
-)
+from engine.messages import AdapterCard, Body, Error, RankOrder, ReadSpectrum, Spectrum
 
 __all__ = ["RankFacts"]
 
 
 class RankFacts(QObject):
-    """``spectrum`` is None until it has been read; ``low`` is the lowest rank that was trained.
-
-    ``changed``: one of them is another; ``failed(error)``: the spectrum cannot be read.
-    """
+    """``spectrum`` is None until it has been read. ``changed``: it is here; ``failed(error)``: it cannot be
+    read."""
 
     changed = Signal()
     failed = Signal(object)
@@ -33,14 +22,13 @@ class RankFacts(QObject):
         self._client = client
         self._of = ("", "")
         self.spectrum: Spectrum | None = None
-        self.low = 1
 
     def read(self, card: AdapterCard | None) -> None:
         """Be about ``card``; the same files are read once."""
         of = (card.name, card.sha256) if card is not None else ("", "")
         if of == self._of:
             return
-        self._of, self.spectrum, self.low = of, None, 1
+        self._of, self.spectrum = of, None
         if card is None:
             return
 
@@ -53,16 +41,7 @@ class RankFacts(QObject):
             if self._of == of:
                 self.failed.emit(error)
 
-        def told(body: Body) -> None:
-            low = body.spec.get("low") if isinstance(body, Provenance) else None
-            if isinstance(low, int) and self._of == of and 1 <= low <= card.rank:
-                self.low = low
-                self.changed.emit()
-
         self._client.ask(ReadSpectrum(adapter=card.name), read, refused)
-        if card.kind == "dylora":
-            # One that was made elsewhere does not say where its ranks begin: then from 1.
-            self._client.ask(ReadProvenance(kind="adapters", name=card.name), told, lambda error: None)
 
     def energy(self, order: RankOrder, rank: int) -> float | None:
         """The share of its squared norm that an adapter keeps at ``rank``; None where nobody knows, or where

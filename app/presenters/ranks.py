@@ -59,7 +59,7 @@ class Ranks(QObject):
     def _connect(self) -> None:
         self.stock.changed.connect(self._rebuild)
         self.stock.failed.connect(self.complain)
-        self.facts.changed.connect(self._facts_read)
+        self.facts.changed.connect(self.changed)
         self.facts.failed.connect(self.complain)
         self.answers.started.connect(self._started)
         self._client.welcomed.connect(self._welcomed)
@@ -209,7 +209,7 @@ class Ranks(QObject):
             return
         if adapter != self.scene.adapter:
             self._change(_opening(card), f"Slide {adapter}")
-            self.announced.emit(f"The ranks of {adapter}, 1 to {card.rank}")
+            self.announced.emit(f"The ranks of {adapter}, {card.low} to {card.rank}")
 
     def _why_not(self, card: AdapterCard) -> str:
         """Why an adapter cannot be heard on this base, "" where it can."""
@@ -244,7 +244,7 @@ class Ranks(QObject):
         card = next((card for card in adapters if card.name == scene.adapter), None)
         self.facts.read(card)
         orders = orders_of(card) if card else ()
-        highest, low = (card.rank, self.facts.low) if card else (1, 1)
+        highest, low = (card.rank, card.low) if card else (1, 1)
         scene = scene.within(low, highest) if card else scene
         if card and scene.order not in orders:
             scene = replace(scene, order=orders[0])
@@ -267,14 +267,6 @@ class Ranks(QObject):
         if state != self.state:
             self.state = state
             self.changed.emit()
-
-    def _facts_read(self) -> None:
-        """What a DyLoRA was trained from is known now: its slider begins there, unless it was moved."""
-        if not self._history.undo_label.startswith("Slide to") and self.scene.rank < self.facts.low:
-            self._history.now = replace(self.scene, rank=self.facts.low)
-        self._rebuild()
-        self.changed.emit()
-        self.slid.emit(self.state.rank)
 
     def _ask_anew(self) -> None:
         if self._prompt.strip() and self.state.adapter is not None:
@@ -312,8 +304,8 @@ class Ranks(QObject):
 
 def _opening(card: AdapterCard) -> Scene:
     """What stands on the page at first: all of the adapter beside a part of it."""
-    rank = 1 if card.kind == "dylora" else max(1, card.rank // 2)
-    return Scene(card.name, orders_of(card)[0], rank, (card.rank,) if card.rank > 1 else ())
+    rank = card.low if card.kind == "dylora" else max(card.low, card.rank // 2)
+    return Scene(card.name, orders_of(card)[0], rank, (card.rank,) if card.rank > card.low else ())
 
 
 def _files(card: AdapterCard | None) -> tuple[str, str]:
@@ -322,6 +314,6 @@ def _files(card: AdapterCard | None) -> tuple[str, str]:
 
 
 def _problem(card: AdapterCard | None) -> str:
-    if card is not None and card.rank == 1:
+    if card is not None and card.rank == card.low:
         return f"{card.name} has a single rank, so there is nothing to slide."
     return ""

@@ -20,8 +20,6 @@ from engine.messages import (
     Generated,
     LibraryChanged,
     ListAdapters,
-    Provenance,
-    ReadProvenance,
     ReadSpectrum,
     RowDone,
     Slide,
@@ -118,9 +116,10 @@ def test_a_plain_lora_slides_by_energy_a_dylora_only_as_it_was_trained(client, r
 
 
 def test_a_dylora_starts_at_its_lowest_trained_rank(client, ranks):
+    cards = [but(scripted.adapter("nested"), kind="dylora", low=2)]
+    client.tell(LibraryChanged(what="adapters"))
+    client.answer(client.last(ListAdapters), Adapters(adapters=cards))
     ranks.choose("nested")
-    told = Provenance(kind="adapters", name="nested", facts=[], spec={"low": 2})
-    client.answer(client.last(ReadProvenance), told)
     assert (ranks.state.low, ranks.state.rank, ranks.state.highest) == (2, 2, 8)
     ranks.slide(1)
     assert ranks.state.rank == 2, "below it nothing was trained"

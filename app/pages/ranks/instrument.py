@@ -57,7 +57,7 @@ class Instrument(QWidget):
         split.setChildrenCollapsible(False)
         split.addWidget(upper)
         split.addWidget(lower)
-        split.setSizes([330, 370])
+        split.setSizes([280, 420])
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)

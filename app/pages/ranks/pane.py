@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from app.presenters.agreement import Agreement
 from app.presenters.answers import Answer
 from widgets.icon_button import IconButton
+from widgets.painting import NULL_HUE
 from widgets.rank_steps import RankSteps
 from widgets.theme import theme
 from widgets.token_view import TokenView
@@ -16,6 +17,9 @@ from widgets.token_view import TokenView
 __all__ = ["NARROWEST", "RankPane"]
 
 NARROWEST = 112
+HEAD = 36
+# The text view's own margin: what stands above it begins where its words do.
+INSET = 4
 
 
 class RankPane(QWidget):
@@ -42,14 +46,18 @@ class RankPane(QWidget):
         self.text.setObjectName(f"ranks.pane.{name}")
         self.text.setMinimumHeight(28)
         self.steps: RankSteps | None = None
-        self._head = QHBoxLayout()
+        self._note.setContentsMargins(INSET, 0, 0, 0)
+        head = QWidget()
+        head.setFixedHeight(HEAD)
+        self._head = QHBoxLayout(head)
+        self._head.setContentsMargins(INSET, 0, 0, 0)
         self._head.setSpacing(8)
         self._head.addWidget(self._title)
         self._compose_head(name)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 0, 0)
+        column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(2)
-        column.addLayout(self._head)
+        column.addWidget(head)
         column.addWidget(self._note)
         column.addWidget(self.text, 1)
         self.setMinimumWidth(NARROWEST)
@@ -57,7 +65,7 @@ class RankPane(QWidget):
 
     def _compose_head(self, name: str) -> None:
         if self.kind == "pinned":
-            self.steps = RankSteps("this pane")
+            self.steps = RankSteps("this pane", NULL_HUE)
             self.steps.setObjectName(f"ranks.pane.{name}.steps")
             self.steps.moved.connect(self.moved)
             self._head.addWidget(self.steps, 1)
@@ -79,14 +87,15 @@ class RankPane(QWidget):
 
     # values in
 
-    def show_rank(self, rank: int | None, highest: int, energy: float | None) -> None:
-        """Of which rank of how many; ``energy`` is the share that it keeps, None where nobody knows."""
+    def show_rank(self, rank: int | None, ranks: tuple[int, int], energy: float | None) -> None:
+        """Of which of ``ranks`` (lowest, highest); ``energy`` is the share that it keeps, None where nobody
+        knows."""
         words = "base" if rank is None else f"rank {rank}"
         self._kept = "" if energy is None else f"{energy:.0%} of the energy"
         self._title.setText(words)
         self.text.setAccessibleName(f"Answer of {words}{', live' if self.kind == 'live' else ''}")
         if self.steps is not None:
-            self.steps.set_rank(rank, highest, self._kept)
+            self.steps.set_rank(rank, ranks, self._kept)
 
     def show_answer(self, answer: Answer) -> None:
         """Write all that has been said so far."""
@@ -100,8 +109,8 @@ class RankPane(QWidget):
         if answer.state in ("idle", "failed"):
             self.text.restart()
         self.text.set_faded(answer.stale)
-        kept = "" if answer.state == "failed" else self._kept
-        self._note.setText(", ".join(words for words in (kept, _state(answer)) if words))
+        about = ("live" if self.kind == "live" else "", self._kept) if answer.state != "failed" else ()
+        self._note.setText(", ".join(words for words in (*about, _state(answer)) if words))
 
     def show_agreement(self, agreement: Agreement) -> None:
         self.text.compare(agreement.agrees, agreement.parts)

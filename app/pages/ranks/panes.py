@@ -12,6 +12,8 @@ from app.presenters.ranks import Ranks
 
 __all__ = ["Panes"]
 
+GAP = 17
+
 
 class Panes(QSplitter):
     """``panes`` by the presenter's keys, from left to right. A pinned pane keeps its widget while a hand
@@ -25,7 +27,8 @@ class Panes(QSplitter):
         self.setObjectName("ranks.split.panes")
         self.setAccessibleName("Answers")
         self.setChildrenCollapsible(False)
-        self.setHandleWidth(17)
+        self.setHandleWidth(GAP)
+        self.setStyleSheet(f"QSplitter::handle:horizontal {{ margin: 0 {GAP // 2}px }}")
         answers = ranks.answers
         answers.started.connect(self._started)
         answers.spoke.connect(self._spoke)
@@ -81,7 +84,7 @@ class Panes(QSplitter):
         state = self._ranks.state
         rank = state.rank if key == LIVE else rank_of(key)
         energy = None if rank is None else self._ranks.energy(rank)
-        self.panes[key].show_rank(rank, state.highest, energy)
+        self.panes[key].show_rank(rank, (state.low, state.highest), energy)
         self.panes[key].show_state(self._ranks.answers.answer(key))
 
     def _show_live(self) -> None:

@@ -17,9 +17,9 @@ class RankPrompt(QWidget):
         super().__init__(parent)
         self._ranks = ranks
         self._tried: list[str] | None = None
+        self._shown = ""
         self.field = QLineEdit(objectName="ranks.prompt", accessibleName="Prompt")
         self.field.setPlaceholderText("Ask the base and every rank the same")
-        self.field.setText(ranks.state.prompt)
         self.button = QPushButton("Ask", objectName="ranks.ask")
         self.button.setProperty("role", "primary")
         self._examples = Flow(4)
@@ -39,7 +39,10 @@ class RankPrompt(QWidget):
         self.show_state()
 
     def show_state(self) -> None:
-        """Other examples where another adapter slides."""
+        """The prompt that was asked last, and other examples where another adapter slides."""
+        if self._ranks.state.prompt != self._shown:
+            self._shown = self._ranks.state.prompt
+            self.field.setText(self._shown)
         examples = self._ranks.examples
         if examples == self._tried:
             return
