@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,16 @@ class Window:
             assert time.monotonic() < end, f"{expression} stayed {answer} for {seconds:.0f} s"
             time.sleep(0.05)
 
+    @property
+    def log(self) -> str:
+        """What the window wrote to its standard error: what went wrong unseen."""
+        return Path(self._log.name).read_text()
+
     def _ask(self, expression: str) -> dict[str, Any]:
         self._process.stdin.write(expression + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, f"the window is gone: {Path(self._log.name).read_text()[-2000:]}"
+        assert line, f"the window is gone: {self.log[-2000:]}"
         return json.loads(line)
 
     # hands
@@ -131,6 +136,19 @@ class Window:
             here = stop
         press = ["mousemove", *map(str, start), "sleep", "0.1", "mousedown", "1", "sleep", "0.1"]
         self._hand(*press, *moves, "mouseup", "1")
+
+    def sweep(self, start: list[int], places: Sequence[list[int]], seconds: float) -> float:
+        """Press at ``start``, move to each of ``places`` in turn within ``seconds``, release; how long the
+        moves took."""
+        moves: list[str] = []
+        for x, y in places:
+            moves += ["mousemove", str(x), str(y), "sleep", f"{seconds / len(places):.4f}"]
+        self._hand("mousemove", *map(str, start), "mousedown", "1")
+        begun = time.monotonic()
+        self._hand(*moves)
+        took = time.monotonic() - begun
+        self._hand("mouseup", "1")
+        return took
 
     def key(self, *keys: str) -> None:
         self._hand("key", "--delay", "40", *keys)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
 import app.shell
 from app.main import main
+from engine import messages
 from widgets.theme import theme
 
 BEAT_MS = 5
@@ -119,7 +120,7 @@ class Looker:
 
     def _answer(self, expression: str) -> dict[str, Any]:
         names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
-        names |= {"QPoint": QPoint, "theme": theme}
+        names |= {"QPoint": QPoint, "messages": messages, "theme": theme}
         names["page"] = self.shell.page()
         names["mixer"] = getattr(names["page"], "mixer", None)
         try:
