@@ -1,8 +1,16 @@
-"""Numbers as people read them: bytes, durations, counts."""
+"""Numbers and kinds as people read them: bytes, durations, counts, what an adapter is."""
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "few", "many", "megabytes"]
+__all__ = ["count", "duration", "few", "made_as", "many", "megabytes", "ranks"]
+
+MADE_AS = {
+    "lora": "LoRA",
+    "dora": "DoRA",
+    "rslora": "LoRA, rank-stabilised",
+    "svd": "LoRA, in order of energy",
+    "dylora": "DyLoRA, trained at every rank",
+}
 
 
 def megabytes(size: int) -> str:
@@ -43,3 +51,16 @@ def many(number: int) -> str:
     size = 1000 if number < 999_500 else 10**6 if number < 999_500_000 else 10**9
     word = {1000: "thousand", 10**6: "million", 10**9: "billion"}[size]
     return f"{number / size:.{1 if number / size < 9.95 else 0}f} {word}"
+
+
+def made_as(kind: str) -> str:
+    """ "dora" -> "DoRA": the kind of an adapter in words."""
+    return MADE_AS.get(kind, kind)
+
+
+def ranks(kind: str, low: int, highest: int) -> str:
+    """("dylora", 1, 8) -> "DyLoRA, ranks 1 to 8", ("lora", 1, 8) -> "Rank 8": at which ranks a file can be
+    played as it is."""
+    if kind not in ("svd", "dylora") or low == highest:
+        return f"Rank {highest}"
+    return f"{'DyLoRA' if kind == 'dylora' else 'In order'}, ranks {low} to {highest}"

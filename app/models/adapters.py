@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSortFilterProxyModel, Qt
 
 from app.models.rows import Index, Rows
-from app.words import megabytes
+from app.words import megabytes, ranks
 from engine.messages import AdapterCard, Fit, Verification
 from widgets.card import CardFace
 
@@ -175,12 +175,16 @@ def _face(row: Row) -> CardFace:
         about=card.note.partition("\n")[0] or card.description,
         lines=(
             card.base or "Base unknown",
-            "   ".join(part for part in (f"Rank {card.rank}", megabytes(card.bytes), card.license) if part),
+            "   ".join(part for part in (_ranks(card), megabytes(card.bytes), card.license) if part),
         ),
         verdict=word,
         token=token,
         marks=_marks(card),
     )
+
+
+def _ranks(card: AdapterCard) -> str:
+    return ranks(card.kind, card.low, card.rank)
 
 
 def _marks(card: AdapterCard) -> tuple[tuple[str, str], ...]:
@@ -208,7 +212,8 @@ def _spoken(row: Row) -> str:
         _why(row),
         "Favourite" if card.favourite else "",
         "A newer revision is on the Hub" if card.newer else "",
-        f"Base {card.base or 'unknown'}, rank {card.rank}, {megabytes(card.bytes)}",
+        f"Base {card.base or 'unknown'}",
+        f"{_ranks(card)}, {megabytes(card.bytes)}",
         f"Licence {card.license}" if card.license else "",
         SOURCES[card.source].capitalize(),
         f"Tags {', '.join(card.tags)}" if card.tags else "",

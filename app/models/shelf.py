@@ -37,7 +37,9 @@ class Slip:
             return "files are gone"
         if self.reason:
             return "does not fit"
-        rank = f"rank {self.card.rank}"
+        low, rank = self.card.low, f"rank {self.card.rank}"
+        if self.card.kind == "dylora" and low < self.card.rank:
+            rank = f"ranks {low}–{self.card.rank}"
         return f"{rank} · on desk" if self.is_on_desk else rank
 
 

@@ -23,7 +23,7 @@ from app.models.downloads import file_faces
 from app.models.jobs import MARKS, JobRoles, Jobs, figures, sentence
 from app.pages.page import Page
 from app.presenters.activity import Activity, ActivityState, Curve
-from engine.messages import Download, Error, Job
+from engine.messages import Download, Error, Job, TrainDylora
 from widgets.curve_plot import CurvePlot
 from widgets.empty import Empty
 from widgets.file_bars import FileBars
@@ -35,6 +35,7 @@ __all__ = ["ActivityPage"]
 
 KINDS = {
     "lora": "Adapter training",
+    "dylora": "DyLoRA training",
     "router": "Router training",
     "joint": "Training of experts and router together",
     "gate": "Training of an expert's own gate",
@@ -272,4 +273,9 @@ class JobDetails(QWidget):
 
 
 def _source(job: Job) -> str:
-    return f"from {job.spec.repo}" if isinstance(job.spec, Download) else f"on {job.spec.base}"
+    match job.spec:
+        case Download(repo=repo):
+            return f"from {repo}"
+        case TrainDylora(low=low, rank=rank, base=base):
+            return f"at ranks {low} to {rank} on {base}"
+    return f"on {job.spec.base}"

@@ -15,7 +15,7 @@ from app.pages.activity import VERBS, ActivityPage
 from app.presenters.activity import Activity, Curve
 from app.presenters.frame import Frame
 from engine import messages
-from engine.messages import Error, Job, JobProgress, LogLine, Metrics, TrainLora
+from engine.messages import Error, Job, JobProgress, LogLine, Metrics, TrainDylora, TrainLora
 from tests.app import scripted_hub
 from tests.app.fake_client import FakeClient
 from tests.app.scripted_client import BASE
@@ -248,3 +248,11 @@ def test_a_download_shows_its_files_and_its_speed_in_bytes(
 def bars(page: ActivityPage) -> list[QProgressBar]:
     found = page.details._files.findChildren(QProgressBar)
     return [bar for bar in found if bar.isVisible()]
+
+
+def test_a_training_for_every_rank_says_at_which(page: ActivityPage, client: FakeClient) -> None:
+    spec = TrainDylora(base=BASE, data="d", out="nested", rank=8, low=2)
+    nested = msgspec.structs.replace(job("nested", 3.0), kind="dylora", spec=spec)
+    client.tell(messages.JobChanged(job=nested))
+    page.activity.choose("nested")
+    assert page.details._kind.text().startswith(f"DyLoRA training at ranks 2 to 8 on {BASE}")

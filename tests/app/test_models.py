@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from pytestqt.modeltest import ModelTester
@@ -12,7 +13,7 @@ from pytestqt.modeltest import ModelTester
 from app.models.adapters import MIME, AdapterFilter, AdapterRoles, Adapters
 from app.models.jobs import JobRoles, Jobs
 from app.models.rows import Index, Rows
-from app.words import count, duration, few, megabytes
+from app.words import count, duration, few, megabytes, ranks
 from engine.messages import Error, Fit, Job, TrainLora, Verification
 from tests.app.scripted_client import BASE, adapter
 
@@ -126,7 +127,24 @@ def test_a_card_speaks_to_those_who_do_not_see_it(adapters: Adapters) -> None:
     index = adapters.index(adapters.row_of("sort"))
     assert index.data(Qt.ItemDataRole.AccessibleTextRole) == "sort"
     assert "Fits" in index.data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert "rank 32" in index.data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    assert "Rank 32" in index.data(Qt.ItemDataRole.AccessibleDescriptionRole)
+
+
+def test_an_adapter_for_every_rank_says_so(adapters: Adapters) -> None:
+    nested = msgspec.structs.replace(adapter("nested", kind="dylora"), low=2)
+    adapters.fill((nested, adapter("plain"), adapter("ordered", kind="svd")), BASE, {}, {})
+    lines = {}
+    for row in range(3):
+        face = adapters.index(row).data(AdapterRoles.FACE)
+        lines[face.title] = face.lines[1].partition("   ")[0]
+    assert lines == {
+        "nested": "DyLoRA, ranks 2 to 8",
+        "ordered": "In order, ranks 1 to 8",
+        "plain": "Rank 8",
+    }
+    spoken = adapters.index(0).data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    assert "DyLoRA, ranks 2 to 8" in spoken
+    assert ranks("dylora", 1, 1) == "Rank 1"
 
 
 def test_a_card_that_is_dragged_carries_its_name(adapters: Adapters) -> None:

@@ -11,7 +11,7 @@ from app.models.hub import known_as
 from app.pages.discover.taking import Taking
 from app.presenters.discover import Discover
 from app.presenters.repository import RepositoryState
-from app.words import count, many, megabytes
+from app.words import count, made_as, many, megabytes
 from engine.messages import Error, HubRepo, HubVerdict
 from widgets.choice import Choice
 from widgets.facts import Facts, plain_label
@@ -220,7 +220,7 @@ def _facts(repo: HubRepo, verdict: HubVerdict | None, state: RepositoryState) ->
     details = state.details
     facts = {
         "Base": (verdict.base if verdict else "") or repo.base,
-        "Kind": verdict.kind if verdict else "",
+        "Kind": made_as(verdict.kind) if verdict else "",
         "Rank, alpha": f"{rank}, {verdict.alpha:g}" if verdict and rank else f"{rank}" if rank else "",
         "Targets": ", ".join(sorted(verdict.targets)) if verdict else "",
         "Parameters": many(parameters) if parameters and state.room == "bases" else "",

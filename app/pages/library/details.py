@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from app.models.adapters import SOURCES, Row, verdict
 from app.pages.library.guest import GuestFacts
 from app.presenters.library import Library, LibraryState
-from app.words import megabytes
+from app.words import made_as, megabytes
 from engine.messages import AdapterCard
 from widgets.facts import Facts, plain_label
 from widgets.flow import Flow
@@ -213,11 +213,12 @@ class AdapterFacts(QWidget):
 def _facts(card: AdapterCard, state: LibraryState) -> dict[str, str]:
     when = datetime.fromtimestamp(card.added).strftime("%d %b %Y, %H:%M") if card.added else ""
     source = SOURCES[card.source]
+    rank = f"{card.low} to {card.rank}" if card.kind == "dylora" else f"{card.rank}"
     files = "\n".join(f"{name}  {megabytes(size)}" for name, size in state.files) or "none found"
     return {
         "Base": card.base or "not named",
-        "Kind": card.kind,
-        "Rank, alpha": f"{card.rank}, {card.alpha:g}",
+        "Kind": made_as(card.kind),
+        "Rank, alpha": f"{rank}, {card.alpha:g}",
         "Size": megabytes(card.bytes),
         "Tensors": f"{card.tensors:,}",
         "Targets": ", ".join(sorted(card.targets)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.presenters.library import Guest, Library
-from app.words import megabytes
+from app.words import made_as, megabytes
 from widgets.facts import Facts, plain_label
 from widgets.verdict import Verdict
 
@@ -77,7 +77,7 @@ class GuestFacts(QWidget):
         self._admit.setAccessibleName(self._admit.text())
         self._admit.setEnabled(not busy)
         facts = {
-            "Kind": found.kind,
+            "Kind": made_as(found.kind),
             "Base": found.base or "not named",
             "Rank, alpha": f"{found.rank}, {found.alpha:g}",
             "Size": megabytes(found.bytes),
