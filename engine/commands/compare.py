@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.commands.session import plain, session
-from engine.commands.voices import parse_voice
+from engine.commands.voices import Order, parse_voice
 from engine.commands.work import Base
 from engine.messages import Body, Compare, Compared, RowDone
 
@@ -24,6 +24,7 @@ def compare(
             help="base, NAME[=WEIGHT][@RANK]+NAME..., or mix:NAME[:soft|:hard|:topK]; may be repeated.",
         ),
     ],
+    order: Order = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, max=1_000_000)] = 64,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -32,7 +33,7 @@ def compare(
     request = Compare(
         base=base,
         prompt=prompt,
-        voices=[parse_voice(text) for text in voice],
+        voices=[parse_voice(text, order) for text in voice],
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,

@@ -14,6 +14,7 @@ from engine.commands.voices import (
     Mix,
     Mode,
     Mute,
+    Order,
     Renormalise,
     Strength,
     TopK,
@@ -30,6 +31,7 @@ def generate(
     base: Base,
     prompt: Annotated[str, typer.Option("--prompt")],
     adapter: Adapters = None,
+    order: Order = None,
     mix: Mix = None,
     job: Job = None,
     mode: Mode = None,
@@ -47,7 +49,7 @@ def generate(
     request = Generate(
         base=base,
         prompt=prompt,
-        parts=parts_of(adapter),
+        parts=parts_of(adapter, order),
         mixing=mixing_of(mix, mode, top_k, renormalise, strength, mute, lock, job),
         max_new_tokens=max_new_tokens,
         temperature=temperature,
@@ -80,6 +82,7 @@ def score(
     base: Base,
     data: Data,
     adapter: Adapters = None,
+    order: Order = None,
     mix: Mix = None,
     mode: Mode = None,
     top_k: TopK = None,
@@ -94,13 +97,15 @@ def score(
     request = Score(
         base=base,
         data=data_path(data),
-        parts=parts_of(adapter),
+        parts=parts_of(adapter, order),
         mixing=mixing_of(mix, mode, top_k, renormalise, strength, mute, lock),
         metric=metric,
         limit=limit,
     )
     with session.engine() as engine:
         scored: Scored = engine.call(request, session.show_progress)
+    for note in scored.notes:
+        session.note(note)
     low, high = scored.interval
     text = f"{scored.metric} {scored.value:.4f}  (95 % interval {low:.4f} to {high:.4f}, {scored.n} rows)"
     values = {"metric": scored.metric, "value": scored.value, "interval": [low, high], "n": scored.n}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from engine.formats.errors import StudioError
-from engine.messages import Ask, GateMode, Mixing, Part
+from engine.messages import Ask, GateMode, Mixing, Part, RankOrder
 
 __all__ = [
     "Adapters",
@@ -18,6 +18,7 @@ __all__ = [
     "Mix",
     "Mode",
     "Mute",
+    "Order",
     "Renormalise",
     "Strength",
     "TopK",
@@ -29,6 +30,14 @@ __all__ = [
 
 Adapters = Annotated[
     list[str] | None, typer.Option("--adapter", help="NAME[=WEIGHT][@RANK]; may be repeated.")
+]
+Order = Annotated[
+    Literal["energy", "spread"] | None,
+    typer.Option(
+        "--order",
+        help="What @RANK keeps: of each projection the columns of most energy, or those of all projections "
+        "together. Default: the first as the file has them.",
+    ),
 ]
 Mix = Annotated[str | None, typer.Option("--mix", help="A trained mix.")]
 Job = Annotated[str | None, typer.Option("--job", help="The router of a mix that trains right now.")]
@@ -54,8 +63,8 @@ _PART = re.compile(r"(?P<name>[^=@]+)(?:=(?P<weight>[^@]+))?(?:@(?P<rank>.+))?")
 _MODE = re.compile(r"soft|hard|top(?P<k>[1-9]\d{0,3})")
 
 
-def parse_part(text: str) -> Part:
-    """``NAME[=WEIGHT][@RANK]`` as a Part; StudioError("usage") when it is not one."""
+def parse_part(text: str, order: RankOrder | None = None) -> Part:
+    """``NAME[=WEIGHT][@RANK]`` as a Part in ``order``; StudioError("usage") when it is not one."""
     match = _PART.fullmatch(text)
     try:
         if match is None:
@@ -68,12 +77,12 @@ def parse_part(text: str) -> Part:
         ) from error
     if not abs(weight) <= 1000 or (rank is not None and rank < 1):
         raise StudioError("usage", f"--adapter {text} is out of range.", "Weights up to 1000, ranks from 1.")
-    return Part(name=match["name"], weight=weight, rank=rank)
+    return Part(name=match["name"], weight=weight, rank=rank, order=order or "")
 
 
-def parts_of(adapters: Sequence[str] | None) -> list[Part]:
+def parts_of(adapters: Sequence[str] | None, order: RankOrder | None = None) -> list[Part]:
     """Every ``--adapter`` as a Part; StudioError("usage") for one that is named twice."""
-    parts = [parse_part(text) for text in adapters or []]
+    parts = [parse_part(text, order) for text in adapters or []]
     twice = {part.name for part in parts if sum(other.name == part.name for other in parts) > 1}
     if twice:
         raise StudioError("usage", f"{min(twice)} is named twice.", "Name each adapter once.")
@@ -123,12 +132,12 @@ def mixing_of(
     )
 
 
-def parse_voice(text: str) -> Ask:
+def parse_voice(text: str, order: RankOrder | None = None) -> Ask:
     """``base``, ``NAME[=WEIGHT][@RANK]+...``, or ``mix:NAME[:soft|:hard|:topK]``, as a voice to compare."""
     if text == "base":
         return Ask()
     if not text.startswith("mix:"):
-        return Ask(parts=parts_of(text.split("+")))
+        return Ask(parts=parts_of(text.split("+"), order))
     _, name, *rest = text.split(":")
     match = _MODE.fullmatch(rest[0]) if len(rest) == 1 else None
     if not name or (rest and match is None):

@@ -276,12 +276,14 @@ class Compared(Struct, frozen=True):
 
 
 class Scored(Struct, frozen=True):
-    """``interval`` is the 95 % one of ``value`` over ``n`` rows (Wilson for exact, bootstrap for loss)."""
+    """``interval`` is the 95 % one of ``value`` over ``n`` rows (Wilson for exact, bootstrap for loss);
+    ``notes`` as in Generated."""
 
     metric: str
     value: float
     interval: tuple[float, float]
     n: int
+    notes: list[str] = []
 
 
 class Scoring(Struct, frozen=True):

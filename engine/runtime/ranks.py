@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 import numpy
 import torch
 
 from engine.formats.errors import StudioError
-from engine.lora import Bank, Gates, attach, read_adapter, svd_order
+from engine.lora import Bank, Gates
 from engine.lora.adapter import Adapter
 from engine.lora.order import energy, order_notes
 from engine.messages import MeasureRanks, Part, RankCurve, RankPoint, Scoring
@@ -39,7 +39,10 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
     not, DataError for a file that cannot be used.
     """
     base = voices.base
-    with _bank(voices, request, folder) as bank:
+    part = Part(name=request.adapter, order=request.order)
+    with voices.hold([part], None, {f"adapter:{part.name}": folder}) as voice:
+        bank = voice.bank
+        assert bank is not None
         adapter = bank.adapters[request.adapter]
         ranks = _ranks(request, adapter.rank)
         examples = read_examples(base, data, request.limit)
@@ -56,23 +59,6 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
             value = float(curve.totals[-1, done].sum() / curve.counts[done].sum())
             yield Scoring(done=len(done), total=len(order), value=value)
     return _told(request, adapter, ranks, curve)
-
-
-@contextmanager
-def _bank(voices: Voices, request: MeasureRanks, folder: str) -> Iterator[Bank]:
-    """The bank of the adapter, as live answers have it, or in an order that it has nowhere else."""
-    name = request.adapter
-    if not request.order:
-        with voices.hold([Part(name=name)], None, {f"adapter:{name}": folder}) as voice:
-            assert voice.bank is not None
-            yield voice.bank
-        return
-    model = voices.base.model
-    bank = attach(model, {name: svd_order(read_adapter(folder))}, dtype=model.dtype)
-    try:
-        yield bank
-    finally:
-        bank.detach()
 
 
 def _ranks(request: MeasureRanks, highest: int) -> list[int]:

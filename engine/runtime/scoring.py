@@ -73,6 +73,7 @@ def score(base: Base, voice: Voice, request: Score, data: str) -> Generator[Scor
         value=whole.value,
         interval=whole.interval(request.metric),
         n=len(examples),
+        notes=voice.notes,
     )
 
 

@@ -1,7 +1,8 @@
 """Voices: the bank and the gates that a request is answered with, kept ready for the next one.
 
-A bank is read from disk and attached once for each set of adapters (or mix), in the base's own number format,
-and kept while it is used; a changed file makes a new one. Gates are made for every request: they are small.
+A bank is read from disk, its columns put in the order asked for, and attached once for each set of adapters
+(or mix) and their orders, in the base's own number format, and kept while it is used; a changed file makes a
+new one. Gates are made for every request: they are small.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import torch
 
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error
-from engine.lora import Bank, Gates, attach, read_adapter
-from engine.messages import Ask, Mixing, Part
+from engine.lora import Bank, Gates, attach, in_order, read_adapter
+from engine.messages import Ask, Mixing, Part, RankOrder
 from engine.mixer import Router, load_mix
 from engine.runtime.base import Base
 from engine.training.play import play
@@ -25,7 +26,8 @@ from engine.training.play import play
 __all__ = ["Playing", "Voice", "Voices", "mixed", "together"]
 
 KEPT = 8
-Key = tuple[tuple[str, int, int, int], ...]
+Key = tuple[tuple[str | int, ...], ...]
+Orders = dict[str, RankOrder]
 Playing = Callable[[], AbstractContextManager[None]]
 
 
@@ -39,8 +41,18 @@ class Voice:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know about how the adapters sit on the base."""
-        return list(self.bank.notes) if self.bank is not None else []
+        """What a person should know about how the adapters sit on the base, and of ranks that cut them."""
+        if self.bank is None or self.gates is None:
+            return []
+        notes = list(self.bank.notes)
+        for name, rank in self.gates.ranks.items():
+            adapter = self.bank.adapters[name]
+            if self.gates.weights[name] and adapter.kind == "lora" and (rank or adapter.rank) < adapter.rank:
+                notes.append(
+                    f"The columns of {name} have no order, so rank {rank} is an arbitrary part of it: in the "
+                    "order of energy every rank is the best of its rank."
+                )
+        return notes
 
     def playing(self) -> AbstractContextManager[None]:
         """Around one forward pass."""
@@ -89,28 +101,28 @@ class Voices:
     @contextmanager
     def hold_all(self, asks: Sequence[Ask], paths: Mapping[str, str]) -> Iterator[list[Voice]]:
         """The voices of several asks, for one batch. Those without a mix share one bank, in which every
-        projection works once for all of them. See ``hold``.
+        projection works once for all of them, unless one adapter plays in several orders. See ``hold``.
         """
         with ExitStack() as stack:
-            plain = {f"adapter:{part.name}" for ask in asks if ask.mixing is None for part in ask.parts}
-            shared = stack.enter_context(self._use(sorted(plain), paths)) if plain else None
             voices = []
-            for ask in asks:
+            for ask, orders in zip(asks, _shared(asks), strict=True):
                 _check_once(ask.parts)
-                if ask.mixing is not None:
-                    kept = stack.enter_context(self._use([f"mix:{ask.mixing.name}"], paths))
+                if not orders and ask.mixing is None:
+                    voices.append(Voice(None, None))
+                    continue
+                mix = "" if ask.mixing is None else ask.mixing.name
+                kept = stack.enter_context(self._use(mix, orders, paths))
+                if ask.mixing is None:
+                    voices.append(_plain(kept.bank, ask.parts))
+                else:
                     assert kept.router is not None
                     voices.append(mixed(kept.bank, kept.router, ask.parts, ask.mixing))
-                elif ask.parts and shared is not None:
-                    voices.append(_plain(shared.bank, ask.parts))
-                else:
-                    voices.append(Voice(None, None))
             yield voices
 
     @contextmanager
-    def _use(self, names: Sequence[str], paths: Mapping[str, str]) -> Iterator[_Kept]:
-        """The bank of the mix or the adapters of these names, which stays attached inside the block."""
-        kept = self._find(names, paths)
+    def _use(self, mix: str, orders: Orders, paths: Mapping[str, str]) -> Iterator[_Kept]:
+        """The bank of ``mix``, or of adapters, in ``orders``; it stays attached inside the block."""
+        kept = self._find(mix, orders, paths)
         kept.users += 1
         try:
             yield kept
@@ -123,22 +135,25 @@ class Voices:
         while self._kept:
             self._kept.popitem()[1].bank.detach()
 
-    def _find(self, names: Sequence[str], paths: Mapping[str, str]) -> _Kept:
-        folders = {name: Path(_path(name, paths)) for name in names}
-        key = tuple(sign for folder in folders.values() for sign in _signature(folder))
+    def _find(self, mix: str, orders: Orders, paths: Mapping[str, str]) -> _Kept:
+        names = [f"mix:{mix}"] if mix else [f"adapter:{name}" for name in sorted(orders)]
+        folders = [Path(_path(name, paths)) for name in names]
+        signs = [sign for folder in folders for sign in _signature(folder)]
+        key = (*signs, *(item for item in sorted(orders.items()) if item[1]))
         if key not in self._kept:
-            mix = names[0].startswith("mix:")
-            self._kept[key] = self._attach_mix(folders[names[0]]) if mix else self._attach(folders)
+            self._kept[key] = self._attach(mix, orders, folders)
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _attach(self, folders: Mapping[str, Path]) -> _Kept:
-        adapters = {name.removeprefix("adapter:"): read_adapter(folder) for name, folder in folders.items()}
-        return _Kept(attach(self.base.model, adapters, dtype=self.base.model.dtype), None)
-
-    def _attach_mix(self, folder: Path) -> _Kept:
-        bank, router, _ = load_mix(folder, self.base.model, dtype=self.base.model.dtype)
-        return _Kept(bank, router)
+    def _attach(self, mix: str, orders: Orders, folders: Sequence[Path]) -> _Kept:
+        model = self.base.model
+        if mix:
+            return _Kept(*load_mix(folders[0], model, dtype=model.dtype, orders=orders)[:2])
+        adapters = {
+            name: in_order(read_adapter(folder), orders[name])
+            for name, folder in zip(sorted(orders), folders, strict=True)
+        }
+        return _Kept(attach(model, adapters, dtype=model.dtype), None)
 
     def _make_room(self) -> None:
         for key in [key for key, kept in self._kept.items() if not kept.users]:
@@ -170,6 +185,25 @@ def together(voices: Sequence[Voice]) -> Playing:
             yield
 
     return playing
+
+
+def _shared(asks: Sequence[Ask]) -> list[Orders]:
+    """For each ask the adapters, and in which orders, of a bank for it: those without a mix share one, but
+    for adapters that play in another order there."""
+    banks: list[Orders] = []
+    its = []
+    for ask in asks:
+        orders: Orders = {part.name: part.order for part in ask.parts}
+        if ask.mixing is None and orders:
+            for bank in banks:
+                if all(bank.get(name, order) == order for name, order in orders.items()):
+                    break
+            else:
+                banks.append(bank := {})
+            bank.update(orders)
+            orders = bank
+        its.append(orders)
+    return its
 
 
 def _plain(bank: Bank, parts: Sequence[Part]) -> Voice:

@@ -160,6 +160,9 @@ def test_generate_and_score(studio):
     scored = studio("score", *BASE, "--adapter", "reverse", "--data", data, "--limit", "40")
     assert scored["metric"] == "exact" and scored["value"] >= 0.8 and scored["n"] == 40
     assert scored["interval"][0] <= scored["value"] <= scored["interval"][1]
+    cut = ("score", *BASE, "--adapter", "reverse@4", "--data", data, "--limit", "8", "--metric", "loss")
+    losses = [studio(*cut, *options)["value"] for options in ((), ("--order", "energy"))]
+    assert losses[1] < losses[0] and "arbitrary part" in studio.run(*cut).stderr
     loss = studio("score", *BASE, "--data", "reverse.heldout", "--limit", "8", "--metric", "loss")
     assert loss["metric"] == "loss" and loss["value"] > 0
 

@@ -279,6 +279,7 @@ def test_contradictions_are_usage_errors(studio, mix, arguments, code, words):
 def test_how_voices_are_written():
     assert parse_voice("base") == Ask()
     assert parse_voice("a=0.5@3+b") == Ask(parts=[Part(name="a", weight=0.5, rank=3), Part(name="b")])
+    assert parse_voice("a@3", "spread") == Ask(parts=[Part(name="a", rank=3, order="spread")])
     assert parse_voice("mix:m") == Ask(mixing=Mixing(name="m"))
     assert parse_voice("mix:m:top2") == Ask(mixing=Mixing(name="m", mode="topk", top_k=2))
     assert parse_voice("mix:m:hard") == Ask(mixing=Mixing(name="m", mode="hard"))

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from engine.formats.errors import StudioError
 from engine.lora import Factors, attach, write_adapter
@@ -74,16 +75,14 @@ def plain(tokens):
     [
         {},
         {"parts": [Part(name="left", rank=4), Part(name="right", weight=0.5)]},
+        {"parts": [Part(name="left", rank=4, order="spread")]},
         {"mixing": Mixing(name="both")},
     ],
-    ids=["one", "sum", "mix"],
+    ids=["one", "sum", "spread", "mix"],
 )
 def test_an_answer_slid_to_is_the_answer_asked_for(voices, library, heard, voice, temperature):
     options = {"parts": LEFT, "temperature": temperature, "seed": 3} | voice
-    at_two = [
-        *(part for part in options["parts"] if part.name != "left"),
-        Part(name="left", rank=2),
-    ]
+    at_two = [replace(part, rank=2) if part.name == "left" else part for part in options["parts"]]
     wanted, whole = Pane(voices, library, **options | {"parts": at_two}).hear()
     logits = [*heard]
     pane = Pane(voices, library, **options)
