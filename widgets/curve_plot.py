@@ -100,6 +100,7 @@ class CurvePlot(QWidget):
         self._title, self._unit = title, unit
         self._series: dict[str, Series] = {}
         self._hues: dict[str, int] = {}
+        self._shades: dict[str, float] = {}
         self._curves: dict[str, tuple[Any, Any]] = {}
         self._plot: Any = None
         self._is_dirty = False
@@ -132,6 +133,12 @@ class CurvePlot(QWidget):
         """Experts' palette places for the series that are experts; others take the ink of the text."""
         if hues != self._hues:
             self._hues = dict(hues)
+            self._dress()
+
+    def set_shades(self, shades: dict[str, float]) -> None:
+        """How strongly a series wears the accent, 0..1, for series that are steps of one thing: ranks."""
+        if shades != self._shades:
+            self._shades = dict(shades)
             self._dress()
 
     def set_unit(self, unit: str) -> None:
@@ -247,7 +254,9 @@ class CurvePlot(QWidget):
             curve.setPen(pen)
 
     def _colour(self, name: str, alpha: float = 1.0) -> Any:
-        return hue_colour(self._hues[name], alpha) if name in self._hues else theme.colour("accent", alpha)
+        if name in self._hues:
+            return hue_colour(self._hues[name], alpha)
+        return theme.colour("accent", alpha * self._shades.get(name, 1.0))
 
     def _set_log(self, on: bool) -> None:
         self._is_log = on

@@ -30,7 +30,6 @@ from widgets.theme import theme
 __all__ = ["RankChart"]
 
 HEAD = 18.0
-INSET = 24.0
 TALL = 80
 ABOVE, BELOW = 5.0, 6.0
 GAP = 8.0
@@ -41,7 +40,7 @@ QUIET = 0.55
 
 
 class RankChart(QWidget):
-    """``title`` and what is read at the current rank above, ``figure`` writes a value.
+    """``title`` and what is read at the current rank above, from ``inset`` on; ``figure`` writes values.
 
     ``picked(rank)``: clicked, dragged to or walked to; ``pointed(rank)``: the mouse is over it, -1: nowhere.
     """
@@ -55,10 +54,11 @@ class RankChart(QWidget):
         title: str,
         figure: Callable[[float], str],
         height: int,
+        inset: int = 24,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._title, self._figure, self._height = title, figure, height
+        self._title, self._figure, self._height, self._inset = title, figure, height, inset
         self._x_of: Callable[[float], float] = float
         self._ranks = range(1, 2)
         self._series: tuple[RankSeries, ...] = ()
@@ -262,7 +262,7 @@ class RankChart(QWidget):
 
     def _paint_words(self, painter: QPainter) -> None:
         strong = theme.font(theme.tokens.tiny, strong=True)
-        x = self._write(painter, INSET, self._title, strong, "text")
+        x = self._write(painter, self._inset, self._title, strong, "text")
         for label, value, series in self._readings():
             x += GAP
             if label:

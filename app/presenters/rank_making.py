@@ -31,6 +31,10 @@ from engine.messages import (
 __all__ = ["Made", "MakingPlan", "RankMaking"]
 
 WHOLE = 1e-5
+TWO_ENERGIES = (
+    "The energy of this order is that of what the projections say on the data; that of the plain order, of "
+    "their weights."
+)
 
 
 @dataclass(frozen=True)
@@ -224,10 +228,12 @@ class RankMaking(QObject):
         apart = f"{body.error:.0e}" if body.error > WHOLE else "nothing"
         sentence = f"{body.card.name} is in the library, its columns in order; whole, it lost {apart}."
         spectrum = self.ranks.facts.spectrum
+        notes = list(body.notes)
         energies = [("On the data" if is_by_data else "By energy", tuple(body.energy))]
         if is_by_data and spectrum is not None:
-            energies.append(("Of the weights, in the plain order", tuple(spectrum.energy)))
-        self._say(Made(sentence, body.card.path, body.card, tuple(energies), tuple(body.notes)))
+            energies.append(("Plain order", tuple(spectrum.energy)))
+            notes.insert(0, TWO_ENERGIES)
+        self._say(Made(sentence, body.card.path, body.card, tuple(energies), tuple(notes)))
 
     def _exported(self, name: str, rank: int, body: Any) -> None:
         self.plan = replace(self.plan, folder="")

@@ -14,7 +14,7 @@ from app.presenters.ranks import Ranks
 from app.words import count
 from engine.messages import DataSet, Error, Job, JobChanged, JobProgress, JobRemoved, TrainDylora
 
-__all__ = ["RankTraining", "TrainingPlan"]
+__all__ = ["AT_RANK", "RankTraining", "TrainingPlan"]
 
 AT_RANK = "loss at "
 OWN_SET = ".train"
@@ -94,10 +94,11 @@ class RankTraining(Following):
     @property
     def name(self) -> str:
         """What the new adapter will be called."""
-        return self.plan.name.strip() or self._free_name
+        return self.plan.name.strip() or self.free_name
 
     @property
-    def _free_name(self) -> str:
+    def free_name(self) -> str:
+        """The name proposed."""
         data = self.data
         stem = (data.name.removesuffix(OWN_SET).removesuffix(".jsonl") if data else "new") + NESTED
         taken = {*self.ranks.stock.adapters, *self.names}
