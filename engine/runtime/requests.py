@@ -84,6 +84,12 @@ def _overhear(
     task = run.router if run is not None else None
     if run is None or task is None:
         raise StudioError("missing", "This mix is not training at the moment.", "Try again when it does.")
+    if any(part.order for part in parts):
+        raise StudioError(
+            "usage",
+            "A router that learns has the columns of its experts in the order of their files.",
+            "Leave the order out, or ask the finished mix.",
+        )
     steps = _play(base, mixed(task.bank, task.router, parts, mixing), work, slides)
     while run.router is task:
         try:

@@ -113,6 +113,14 @@ def test_the_router_is_heard_as_it_is_now(training, voices):
     job.finish()
 
 
+def test_experts_of_a_router_that_learns_stand_in_no_other_order(training, voices):
+    job = training()
+    job.begin()
+    with pytest.raises(StudioError, match="in the order of their files"):
+        next(ask(voices, job, generate(parts=[Part(name="left", rank=2, order="energy")])))
+    job.finish()
+
+
 def test_an_answer_ends_with_the_training_it_listens_to(training, voices):
     job = training(spec={"steps": 3})
     job.begin()
