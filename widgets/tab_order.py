@@ -48,8 +48,8 @@ def _laid(layout: QLayout) -> Iterator[QWidget]:
 
 
 def first_stop(region: QWidget) -> QWidget | None:
-    """The first widget in ``region`` that the keyboard may enter now."""
-    for widget in [region, *region.findChildren(QWidget)]:
+    """The first widget in ``region``, in reading order, that the keyboard may enter now."""
+    for widget in [*stops(region), *region.findChildren(QWidget)]:
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled():
             return widget
     return None
