@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.starter.svg import GREY, drawing, stroke, words
+
 __all__ = ["Point", "picture"]
 
 WIDTH, HEIGHT = 780, 380
 LEFT, RIGHT, TOP, BOTTOM = 56, 250, 24, 48
 COLOURS = ("#2f7dd1", "#7aa9dd", "#d1762f")
-GREY = "#888888"
 
 
 class Point(NamedTuple):
@@ -29,10 +30,7 @@ def picture(lines: Mapping[str, Sequence[Point]], levels: Mapping[str, float]) -
     parts = [*_frame(ticks), *_levels(levels, ticks)]
     for number, (label, points) in enumerate(lines.items()):
         parts += _line(label, points, ticks, COLOURS[number % len(COLOURS)], number)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-    style = 'font-family="sans-serif" font-size="13"'
-    title = "<title>Exact match on seven tasks against training rows</title>"
-    return "\n".join([f"{head} {style}>", title, *parts, "</svg>\n"])
+    return drawing(WIDTH, HEIGHT, "Exact match on seven tasks against training rows", parts)
 
 
 def _x(rows: int, ticks: Sequence[int]) -> float:
@@ -44,39 +42,29 @@ def _y(value: float) -> float:
     return TOP + (1 - value) * (HEIGHT - TOP - BOTTOM)
 
 
-def _text(x: float, y: float, text: str, colour: str = GREY, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{text}</text>'
-
-
-def _stroke(path: str, colour: str, width: float = 1, dashes: str = "") -> str:
-    return (
-        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>'
-    )
-
-
 def _frame(ticks: Sequence[int]) -> Iterator[str]:
     for tenth in (0, 2, 4, 6, 8, 10):
         y = _y(tenth / 10)
-        yield _stroke(f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", GREY, 0.4)
-        yield _text(LEFT - 8, y + 4, f"{tenth / 10:.1f}", anchor="end")
+        yield stroke(f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", GREY, 0.4)
+        yield words(LEFT - 8, y + 4, f"{tenth / 10:.1f}", anchor="end")
     for rows in ticks:
-        yield _text(_x(rows, ticks), HEIGHT - BOTTOM + 18, f"{rows:,}", anchor="middle")
-    yield _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "training rows (seven tasks mixed)", anchor="middle")
-    yield _text(LEFT, TOP - 8, "exact match on held-out words, mean of seven tasks")
+        yield words(_x(rows, ticks), HEIGHT - BOTTOM + 18, f"{rows:,}", anchor="middle")
+    yield words((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "training rows (seven tasks mixed)", anchor="middle")
+    yield words(LEFT, TOP - 8, "exact match on held-out words, mean of seven tasks")
 
 
 def _levels(levels: Mapping[str, float], ticks: Sequence[int]) -> Iterator[str]:
     for label, value in levels.items():
-        yield _stroke(f"M{LEFT} {_y(value):.1f}H{WIDTH - RIGHT}", GREY, 1.2, "5 4")
-        yield _text(WIDTH - RIGHT + 10, _y(value) + 4, f"{label} {value:.2f}")
+        yield stroke(f"M{LEFT} {_y(value):.1f}H{WIDTH - RIGHT}", GREY, 1.2, "5 4")
+        yield words(WIDTH - RIGHT + 10, _y(value) + 4, f"{label} {value:.2f}")
 
 
 def _line(
     label: str, points: Sequence[Point], ticks: Sequence[int], colour: str, number: int
 ) -> Iterator[str]:
     places = [(_x(point.rows, ticks), point) for point in points]
-    yield _stroke("M" + "L".join(f"{x:.1f} {_y(point.value):.1f}" for x, point in places), colour, 2.2)
+    yield stroke("M" + "L".join(f"{x:.1f} {_y(point.value):.1f}" for x, point in places), colour, 2.2)
     for x, point in places:
-        yield _stroke(f"M{x:.1f} {_y(point.low):.1f}V{_y(point.high):.1f}", colour, 1.4)
+        yield stroke(f"M{x:.1f} {_y(point.low):.1f}V{_y(point.high):.1f}", colour, 1.4)
         yield f'<circle cx="{x:.1f}" cy="{_y(point.value):.1f}" r="3.6" fill="{colour}"/>'
-    yield _text(WIDTH - RIGHT + 10, TOP - 4 + 16 * number, f"{label} {points[-1].value:.2f}", colour)
+    yield words(WIDTH - RIGHT + 10, TOP - 4 + 16 * number, f"{label} {points[-1].value:.2f}", colour)
