@@ -1,11 +1,10 @@
-"""What lies on the mixing desk: an immutable value, the edits a person makes to it, and their undo history.
+"""What lies on the mixing desk: an immutable value, and the edits that a person makes to it.
 
 It knows nothing of the engine's state, only which experts play how loudly, through which router.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ import msgspec
 
 from engine.messages import Activation, GateMode, Part, RankOrder, RouterInput, RouterShare
 
-__all__ = ["LOUDEST", "Desk", "History", "JointSettings", "RouterSettings", "Strip"]
+__all__ = ["LOUDEST", "Desk", "JointSettings", "RouterSettings", "Strip"]
 
 LOUDEST = 2.0
 
@@ -172,76 +171,3 @@ class Desk:
     def from_json(text: str) -> Desk:
         """The desk that ``to_json`` wrote. msgspec.ValidationError or DecodeError if it is not one."""
         return msgspec.json.decode(text.encode(), type=Desk)
-
-
-@dataclass(frozen=True)
-class _Step:
-    desk: Desk
-    label: str
-    back: Callable[[], None] | None = None
-    again: Callable[[], None] | None = None
-
-
-class History:
-    """Undo and redo of whole desks. Steps with the same ``merge`` key are one step until ``seal``."""
-
-    def __init__(self, desk: Desk, limit: int = 200) -> None:
-        self._past: list[_Step] = []
-        self._future: list[_Step] = []
-        self._merge = ""
-        self._limit = limit
-        self.desk = desk
-
-    def record(
-        self,
-        desk: Desk,
-        label: str,
-        merge: str = "",
-        back: Callable[[], None] | None = None,
-        again: Callable[[], None] | None = None,
-    ) -> bool:
-        """Make ``desk`` the present. False, and no step, when that changes nothing.
-
-        A step that also did something outside of the desk says how it is taken ``back`` and done ``again``.
-        """
-        if desk == self.desk and back is None:
-            return False
-        if not merge or merge != self._merge:
-            self._past = [*self._past[-self._limit + 1 :], _Step(self.desk, label, back, again)]
-        self._future.clear()
-        self._merge = merge
-        self.desk = desk
-        return True
-
-    def seal(self) -> None:
-        """The hand has left the control: the next movement of it is a step of its own."""
-        self._merge = ""
-
-    @property
-    def undo_label(self) -> str:
-        return self._past[-1].label if self._past else ""
-
-    @property
-    def redo_label(self) -> str:
-        return self._future[-1].label if self._future else ""
-
-    def undo(self) -> bool:
-        step = self._swap(self._past, self._future)
-        if step is not None and step.back is not None:
-            step.back()
-        return step is not None
-
-    def redo(self) -> bool:
-        step = self._swap(self._future, self._past)
-        if step is not None and step.again is not None:
-            step.again()
-        return step is not None
-
-    def _swap(self, source: list[_Step], target: list[_Step]) -> _Step | None:
-        if not source:
-            return None
-        step = source.pop()
-        target.append(replace(step, desk=self.desk))
-        self.desk = step.desk
-        self._merge = ""
-        return step

@@ -10,7 +10,8 @@ import msgspec
 from PySide6.QtCore import QObject, QSettings, Signal
 
 from app.client import Client
-from app.presenters.desk import LOUDEST, Desk, History
+from app.presenters.desk import LOUDEST, Desk
+from app.presenters.history import History
 from app.presenters.notice import Notice, from_error
 from app.presenters.playing import listed
 from app.presenters.stock import Stock
@@ -47,7 +48,7 @@ class Hands(QObject):
 
     @property
     def desk(self) -> Desk:
-        return self._history.desk
+        return self._history.now
 
     def hue(self, expert: str) -> int:
         """The palette place of a voice; -1 for the null expert and for those not on the desk."""
@@ -194,7 +195,7 @@ class Hands(QObject):
             if strip.rank is not None and highest:
                 rank = None if strip.rank >= highest else max(low, strip.rank)
                 order: RankOrder = "" if rank is None or kind in IN_ORDER else strip.order or "energy"
-                self._history.desk = self.desk.edited(strip.adapter, rank=rank, order=order)
+                self._history.now = self.desk.edited(strip.adapter, rank=rank, order=order)
 
     def _known(self, adapter: str) -> tuple[tuple[int, int], str]:
         """An expert's ranks and its kind: of the mix's own copy, else of the library's adapter."""

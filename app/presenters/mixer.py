@@ -114,7 +114,7 @@ class Mixer(Player):
         elif self.stock.sets and not self.desk.data:
             # The widest set serves any choice of experts best; choosing it is no step of a person's.
             widest = max(self.stock.sets, key=lambda data: data.rows)
-            self._history.desk = replace(self.desk, data=widest.path)
+            self._history.now = replace(self.desk, data=widest.path)
         self._keep_ranks()
         for strip in self.desk.strips:
             if self.stock.sets and strip.data and self.stock.data(strip.data) is None:

@@ -7,7 +7,8 @@ import pytest
 from PySide6.QtCore import QSettings
 
 from app.presenters.answers import MIX, Spoken
-from app.presenters.desk import Desk, History
+from app.presenters.desk import Desk
+from app.presenters.history import History
 from app.presenters.mixer import Mixer
 from engine.messages import (
     Adapters,
@@ -163,7 +164,7 @@ def test_history_keeps_its_limit():
     for number in range(6):
         history.record(Desk(base=str(number)), str(number))
     assert [history.undo() for _ in range(5)] == [True, True, True, False, False]
-    assert history.desk.base == "2"
+    assert history.now.base == "2"
 
 
 def test_values_equal_to_the_old_emit_nothing(mixer):
