@@ -22,7 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from widgets.painting import focus_ring
-from widgets.rank_stops import nearest_stop, next_stop
+from widgets.rank_stops import nearest_stop, next_stop, spaced
 from widgets.theme import theme
 
 __all__ = ["RankSlider"]
@@ -199,23 +199,8 @@ class RankSlider(QSlider):
 
     def numbered(self) -> list[int]:
         """The ranks whose numbers stand below the groove: as many as there is room for, both ends always."""
-        low, high = self.minimum(), self.maximum()
-        wide = QFontMetricsF(theme.font(theme.tokens.tiny)).horizontalAdvance(str(high)) + NUMBER_GAP
-        step = 1
-        while high > low and step * (self.x_of(high) - self.x_of(low)) / (high - low) < wide:
-            step *= 2
-        inner = [rank for rank in range(low + 1, high) if rank % step == 0]
-        return sorted(
-            {
-                low,
-                high,
-                *(
-                    rank
-                    for rank in inner
-                    if min(self.x_of(rank) - self.x_of(low), self.x_of(high) - self.x_of(rank)) >= wide
-                ),
-            }
-        )
+        wide = QFontMetricsF(theme.font(theme.tokens.tiny)).horizontalAdvance(str(self.maximum()))
+        return spaced(self.minimum(), self.maximum(), self.x_of, wide + NUMBER_GAP)
 
     def _axis_y(self) -> float:
         return WORDS + FLAGS + GRIP / 2

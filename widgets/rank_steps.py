@@ -12,6 +12,7 @@ from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaint
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from widgets.painting import fill_hue, focus_ring
+from widgets.rank_stops import nearest_stop, next_stop
 from widgets.theme import theme
 
 __all__ = ["RankSteps"]
@@ -89,15 +90,7 @@ class RankSteps(QSlider):
 
     def leap(self, direction: int) -> None:
         """To the next power of two above (1) or below (-1); the lowest and the highest rank are stops too."""
-        beyond = [stop for stop in self._stops if (stop - self.value()) * direction > 0]
-        if beyond:
-            self.setValue(min(beyond) if direction > 0 else max(beyond))
-
-    @property
-    def _stops(self) -> set[int]:
-        powers = {1 << power for power in range(self.maximum().bit_length())}
-        low, highest = self.minimum(), self.maximum()
-        return {low, highest, *(power for power in powers if low < power < highest)}
+        self.setValue(next_stop(self.value(), self.minimum(), self.maximum(), direction))
 
     def _value_changed(self, rank: int) -> None:
         if not self._quiet:
@@ -152,7 +145,7 @@ class RankSteps(QSlider):
     def _drag_to(self, event: QMouseEvent) -> None:
         rank = self.rank_at(event.position().x())
         if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            rank = min(self._stops, key=lambda stop: abs(stop - rank))
+            rank = nearest_stop(rank, self.minimum(), self.maximum())
         self.setValue(rank)
 
     # geometry: rank b ends where its cell ends

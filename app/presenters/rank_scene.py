@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from app.presenters.answers import BASE
-from engine.messages import AdapterCard, RankOrder
+from engine.messages import AdapterCard, Fit, RankOrder
 
 __all__ = [
     "LIVE",
@@ -16,9 +16,13 @@ __all__ = [
     "RanksState",
     "Remembered",
     "Scene",
+    "files_of",
+    "opening",
     "orders_of",
+    "problem_of",
     "rank_of",
     "rank_pane",
+    "why_not",
 ]
 
 LIVE = "live"
@@ -117,3 +121,30 @@ class Remembered(msgspec.Struct, frozen=True):
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()
+
+
+def opening(card: AdapterCard) -> Scene:
+    """What stands on the page at first: all of the adapter beside a part of it."""
+    rank = card.low if card.kind == "dylora" else max(card.low, card.rank // 2)
+    return Scene(card.name, orders_of(card)[0], rank, (card.rank,) if card.rank > card.low else ())
+
+
+def files_of(card: AdapterCard | None) -> tuple[str, str]:
+    """What an adapter says depends on: under one name there may be other files tomorrow."""
+    return (card.name, card.sha256) if card else ("", "")
+
+
+def problem_of(card: AdapterCard | None) -> str:
+    """Why nothing can be slid, "" where it can."""
+    if card is not None and card.rank == card.low:
+        return f"{card.name} has a single rank, so there is nothing to slide."
+    return ""
+
+
+def why_not(card: AdapterCard, base: str, fit: Fit | None) -> str:
+    """Why an adapter cannot be heard on ``base``, "" where it can; ``fit`` is None until it is known."""
+    if card.missing:
+        return f"The files of {card.name} are gone."
+    if fit is not None:
+        return f"{card.name} does not fit {base}. {fit.reason}" if fit.verdict == "red" else ""
+    return f"{card.name} was made for {card.base or 'another base'}." if base and card.base != base else ""

@@ -13,10 +13,21 @@ from app.presenters.history import History
 from app.presenters.notice import Notice, from_error
 from app.presenters.rank_facts import RankFacts
 from app.presenters.rank_questions import RankQuestions
-from app.presenters.rank_scene import LIVE, MOST_PINNED, RanksState, Remembered, Scene, orders_of
+from app.presenters.rank_scene import (
+    LIVE,
+    MOST_PINNED,
+    RanksState,
+    Remembered,
+    Scene,
+    files_of,
+    opening,
+    orders_of,
+    problem_of,
+    why_not,
+)
 from app.presenters.stock import HELD_OUT, Stock
 from app.words import count
-from engine.messages import AdapterCard, Error, LibraryChanged, RankOrder, WarmUp
+from engine.messages import Error, LibraryChanged, RankOrder, WarmUp
 
 __all__ = ["Ranks"]
 
@@ -203,23 +214,13 @@ class Ranks(QObject):
                 Notice("warn", f"The library has no adapter called {adapter}.", "Import it on its page.")
             )
             return
-        reason = self._why_not(card)
+        reason = why_not(card, self._base, self.stock.fits.get(card.name))
         if reason:
             self.noticed.emit(Notice("warn", reason, "Choose its base at the top, or another adapter."))
             return
         if adapter != self.scene.adapter:
-            self._change(_opening(card), f"Slide {adapter}")
+            self._change(opening(card), f"Slide {adapter}")
             self.announced.emit(f"The ranks of {adapter}, {card.low} to {card.rank}")
-
-    def _why_not(self, card: AdapterCard) -> str:
-        """Why an adapter cannot be heard on this base, "" where it can."""
-        if card.missing:
-            return f"The files of {card.name} are gone."
-        fit = self.stock.fits.get(card.name)
-        if fit is not None:
-            return f"{card.name} does not fit {self._base}. {fit.reason}" if fit.verdict == "red" else ""
-        is_strange = bool(self._base) and card.base != self._base
-        return f"{card.name} was made for {card.base or 'another base'}." if is_strange else ""
 
     def _change(self, scene: Scene, label: str) -> bool:
         is_changed = self._history.record(scene, label)
@@ -240,7 +241,11 @@ class Ranks(QObject):
     def _rebuild(self) -> None:
         """Work out the state anew from the scene and from what the engine has said."""
         scene = self.scene
-        adapters = tuple(card for card in self.stock.adapters.values() if not self._why_not(card))
+        adapters = tuple(
+            card
+            for card in self.stock.adapters.values()
+            if not why_not(card, self._base, self.stock.fits.get(card.name))
+        )
         card = next((card for card in adapters if card.name == scene.adapter), None)
         self.facts.read(card)
         orders = orders_of(card) if card else ()
@@ -260,9 +265,9 @@ class Ranks(QObject):
             rank=scene.rank,
             pinned=scene.pinned,
             prompt=self._prompt,
-            problem=_problem(card),
+            problem=problem_of(card),
         )
-        if _files(self.state.adapter) != _files(card):
+        if files_of(self.state.adapter) != files_of(card):
             self.questions.clear()
         if state != self.state:
             self.state = state
@@ -300,20 +305,3 @@ class Ranks(QObject):
         if self._base and self.state.adapter is not None and self._warm != self._base:
             self._warm = self._base
             self._client.ask(WarmUp(base=self._base), None, self.complain)
-
-
-def _opening(card: AdapterCard) -> Scene:
-    """What stands on the page at first: all of the adapter beside a part of it."""
-    rank = card.low if card.kind == "dylora" else max(card.low, card.rank // 2)
-    return Scene(card.name, orders_of(card)[0], rank, (card.rank,) if card.rank > card.low else ())
-
-
-def _files(card: AdapterCard | None) -> tuple[str, str]:
-    """What an adapter says depends on: under one name there may be other files tomorrow."""
-    return (card.name, card.sha256) if card else ("", "")
-
-
-def _problem(card: AdapterCard | None) -> str:
-    if card is not None and card.rank == card.low:
-        return f"{card.name} has a single rank, so there is nothing to slide."
-    return ""

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from widgets import rank_slider
 from widgets.rank_slider import RankSlider
-from widgets.rank_stops import nearest_stop, next_stop, stops
+from widgets.rank_stops import nearest_stop, next_stop, spaced, stops
 from widgets.theme import theme
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -196,3 +196,8 @@ def test_flags_handle_and_focus_are_painted_in_every_scheme(slider, scheme, colo
     slider.setFocus()
     assert slider.hasFocus()
     assert colours(slider)[theme.tokens.focus] > 50
+
+
+def test_an_axis_without_room_has_its_ends_only():
+    assert spaced(1, 64, lambda rank: 10.0, 20.0) == [1, 64]
+    assert spaced(3, 3, lambda rank: 10.0, 20.0) == [3]
