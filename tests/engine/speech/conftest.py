@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -28,7 +30,8 @@ def make_encoder(config: AvHubertConfig = TINY, seed: int = 0) -> AvHubert:
         if tensor.is_floating_point():
             drawn = torch.randn(tensor.shape, generator=generator)
             positive = name.endswith(("running_var", "weight_g")) or "norm" in name or ".bn" in name
-            tensor.copy_(drawn.abs() * 0.3 + 0.7 if positive else drawn * 0.2)
+            scale = 0.2 if tensor.dim() < 2 else 1.5 / math.sqrt(tensor[0].numel())
+            tensor.copy_(drawn.abs() * 0.3 + 0.7 if positive else drawn * scale)
     return model.eval().requires_grad_(False)
 
 

@@ -1,0 +1,57 @@
+"""What training does to a clip so that its words survive noise, gaps and a head that moves.
+
+Everything is drawn from torch's own generator, which the training loop owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.speech.clip import CROP, FPS, SAMPLE_RATE, Clip
+from engine.speech.noise import SNRS, babble, mix
+
+__all__ = ["augmented"]
+
+VOICES = 6
+"""Voices at once in babble, at most."""
+LONGEST_GAP = 0.4
+"""Seconds of a second that may be masked (AV training of arXiv 2303.14307)."""
+
+
+def augmented(clip: Clip, others: Sequence[Tensor]) -> Clip:
+    """``clip`` with babble of ``others`` at a drawn ratio, gaps in sound and lips, and a drawn crop."""
+    sound, mouth = clip.sound, clip.mouth
+    if sound is not None:
+        sound = _with_gaps(_noisy(sound, others), SAMPLE_RATE)
+    if mouth is not None:
+        mouth = _with_gaps(_cropped(mouth), FPS)
+    return replace(clip, sound=sound, mouth=mouth)
+
+
+def _noisy(sound: Tensor, others: Sequence[Tensor]) -> Tensor:
+    snr = SNRS[int(torch.randint(len(SNRS), ()))]
+    voices = [others[i] for i in torch.randperm(len(others))[:VOICES].tolist()]
+    voices = [voice for voice in voices if voice.any()]
+    if not voices or not sound.any():
+        return sound
+    return mix(sound, babble(voices, len(sound)), snr)
+
+
+def _with_gaps(signal: Tensor, rate: int) -> Tensor:
+    """For each second begun one stretch of up to 0.4 s in which there is only the mean."""
+    signal = signal.clone()
+    middle = signal.float().mean().to(signal.dtype)
+    for _ in range(-(-len(signal) // rate)):
+        length = int(torch.rand(()) * LONGEST_GAP * rate)
+        start = int(torch.randint(max(1, len(signal) - length + 1), ()))
+        signal[start : start + length] = middle
+    return signal
+
+
+def _cropped(mouth: Tensor) -> Tensor:
+    top, left = (int(torch.randint(size - CROP + 1, ())) for size in mouth.shape[-2:])
+    return mouth[:, top : top + CROP, left : left + CROP]
