@@ -205,7 +205,7 @@ class RankCurves(QObject):
         wishes = [self._wish(state.adapter, order, state.low, data) for order in orders]
         beside = next((card for card in self.others if card.name == self.plan.beside), None)
         if beside is not None:
-            wishes.append(self._wish(beside, orders_of(beside)[0], 1, data))
+            wishes.append(self._wish(beside, orders_of(beside)[0], beside.low, data))
         self._wishes = wishes
         self._next()
         return True

@@ -79,6 +79,7 @@ class RankMaking(QObject):
         ranks.changed.connect(self._follow)
         ranks.slid.connect(self.changed)
         ranks.stock.changed.connect(self.changed)
+        self._follow()
 
     # the plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from PySide6.QtCore import QPointF, QTimer, SignalInstance
+from PySide6.QtCore import QPointF, Qt, QTimer, SignalInstance
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -69,6 +69,7 @@ class RankCharts(QWidget):
             stack.addWidget(chart)
         stack.addStretch(1)
         self._area = QScrollArea(widgetResizable=True, objectName="ranks.charts.area")
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._area.setWidget(stacked)
         self._area.setFrameShape(QScrollArea.Shape.NoFrame)
         self._area.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)

@@ -33,7 +33,7 @@ class Outcome(QWidget):
         self._busy.setRange(0, 0)
         self._verdict = Verdict()
         self._verdict.setObjectName("ranks.outcome.verdict")
-        self._path = QLabel(objectName="ranks.outcome.path", wordWrap=True)
+        self._path = QLabel(objectName="ranks.outcome.path", accessibleName="Where it lies", wordWrap=True)
         self._path.setProperty("role", "tiny")
         self._path.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._notes = tiny("ranks.outcome.notes")
