@@ -136,9 +136,9 @@ def test_every_pane_says_its_own_and_what_differs_is_full_ink(asked):
 
 def test_titles_say_rank_energy_and_speed(asked):
     words = {key: [label.text() for label in pane.findChildren(QLabel)] for key, pane in panes(asked).items()}
-    assert words["base"] == ["base", "80 tokens/s"]
-    assert words["rank 8"][:2] == ["rank 8", "100% of the energy, 80 tokens/s"]
-    assert words[LIVE] == ["rank 4", "live, 50% of the energy, 80 tokens/s"]
+    assert words["base"] == ["base", "no adapter\n80 tokens/s"]
+    assert words["rank 8"][:2] == ["rank 8", "100% energy\n80 tokens/s"]
+    assert words[LIVE] == ["rank 4", "live, 50% energy\n80 tokens/s"]
     assert panes(asked)[LIVE].text.accessibleName() == "Answer of rank 4, live"
 
 

@@ -2,9 +2,10 @@
 
 The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a
 router trained, a prompt answered; then what else a mix can be: played top-k with a lock, joined, left, taken
-away, trained together; then what is found on a Hub, which is a server of the tests, and what the library
-keeps. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--hub` only the Hub and the library;
-with `--readme` the pictures of the README are written to docs/pictures too.
+away, trained together; then one adapter at every rank; then what is found on a Hub, which is a server of the
+tests, and what the library keeps. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--hub` only
+the Hub and the library, with `--ranks` only the ranks; with `--readme` the pictures of the README are written
+to docs/pictures too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import hub_views
+import rank_views
 import views
 from driver import ROOT, Window, screen
 
@@ -28,6 +30,7 @@ README = [
     ("mixer", "dark"),
     ("prompts-why", "light"),
     ("scores", "light"),
+    ("ranks-charts", "light"),
     ("library", "light"),
     ("activity", "dark"),
 ]
@@ -53,6 +56,21 @@ def photograph(folder: Path) -> None:
             shape(window, folder)
             leave(window, folder)
             train_together(window, folder)
+        finally:
+            window.close()
+
+
+def photograph_ranks(folder: Path) -> None:
+    """The ranks page, from its first visit on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, screen() as display:
+        window = Window(Path(home) / "home", display)
+        try:
+            window.settle()
+            window.key("ctrl+4")
+            window.until("page.objectName() == 'ranks'")
+            window.point(1900, 1060)
+            rank_views.photograph(window, partial(in_both_sizes, window, folder))
         finally:
             window.close()
 
@@ -206,9 +224,10 @@ def keep_for_readme(folder: Path) -> None:
     target = ROOT / "docs" / "pictures"
     target.mkdir(parents=True, exist_ok=True)
     for page, scheme in README:
-        picture = QImage(str(folder / f"{page}-{scheme}-1280.png")).convertToFormat(
-            QImage.Format.Format_RGB888
-        )
+        taken = folder / f"{page}-{scheme}-1280.png"
+        if not taken.exists():
+            continue  # only some pages were photographed
+        picture = QImage(str(taken)).convertToFormat(QImage.Format.Format_RGB888)
         file = target / f"{page}-{scheme}.png"
         picture.save(str(file), "PNG", 0)
         file.chmod(0o644)
@@ -218,10 +237,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--readme", action="store_true")
-    parser.add_argument("--hub", action="store_true")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--hub", action="store_true")
+    only.add_argument("--ranks", action="store_true")
     given = parser.parse_args()
-    if not given.hub:
+    if not given.hub and not given.ranks:
         photograph(given.folder.resolve())
-    photograph_hub(given.folder.resolve())
+    if not given.hub:
+        photograph_ranks(given.folder.resolve())
+    if not given.ranks:
+        photograph_hub(given.folder.resolve())
     if given.readme:
         keep_for_readme(given.folder.resolve())

@@ -50,6 +50,7 @@ class Instrument(QWidget):
         column.setSpacing(4)
         column.addWidget(self.slider)
         column.addWidget(self._order)
+        column.addSpacing(8)
         column.addWidget(self.charts, 1)
         self._order.setContentsMargins(24, 0, 24, 0)
         self._order.setAlignment(Qt.AlignmentFlag.AlignHCenter)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.presenters.agreement import Agreement
 from app.presenters.answers import Answer
@@ -18,8 +18,12 @@ __all__ = ["NARROWEST", "RankPane"]
 
 NARROWEST = 112
 HEAD = 36
+# Below this a pinned pane's title leaves no room for a slider of its own.
+ROOMY = 168
 # The text view's own margin: what stands above it begins where its words do.
 INSET = 4
+# What stands in the place of the energy, where that is not known.
+NOTHING = {"base": "no adapter", "pinned": "pinned"}
 
 
 class RankPane(QWidget):
@@ -38,9 +42,11 @@ class RankPane(QWidget):
         self.setObjectName(f"ranks.pane.{name}.column")
         self._title = QLabel()
         self._title.setProperty("role", "heading")
+        self._title.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self._note = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self._note.setProperty("role", "tiny")
-        self._note.setMinimumHeight(16)
+        self._note.setMinimumHeight(32)
+        self._note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._kept = ""
         self.text = TokenView()
         self.text.setObjectName(f"ranks.pane.{name}")
@@ -69,6 +75,7 @@ class RankPane(QWidget):
             self.steps.setObjectName(f"ranks.pane.{name}.steps")
             self.steps.moved.connect(self.moved)
             self._head.addWidget(self.steps, 1)
+            self._head.addStretch(0)
             self._add_button("close", "Unpin this rank", f"ranks.pane.{name}.unpin", self.unpin_wanted)
         elif self.kind == "live":
             self._head.addStretch(1)
@@ -82,6 +89,11 @@ class RankPane(QWidget):
         button.clicked.connect(wanted)
         self._head.addWidget(button)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.steps is not None:
+            self.steps.setVisible(self.width() >= ROOMY)
+
     def hasHeightForWidth(self) -> bool:
         return False  # a long note takes its lines from the text, never from the prompt above
 
@@ -91,7 +103,7 @@ class RankPane(QWidget):
         """Of which of ``ranks`` (lowest, highest); ``energy`` is the share that it keeps, None where nobody
         knows."""
         words = "base" if rank is None else f"rank {rank}"
-        self._kept = "" if energy is None else f"{energy:.0%} of the energy"
+        self._kept = "" if energy is None else f"{energy:.0%} energy"
         self._title.setText(words)
         self.text.setAccessibleName(f"Answer of {words}{', live' if self.kind == 'live' else ''}")
         if self.steps is not None:
@@ -109,8 +121,11 @@ class RankPane(QWidget):
         if answer.state in ("idle", "failed"):
             self.text.restart()
         self.text.set_faded(answer.stale)
-        about = ("live" if self.kind == "live" else "", self._kept) if answer.state != "failed" else ()
-        self._note.setText(", ".join(words for words in (*about, _state(answer)) if words))
+        about = ", ".join(words for words in ("live" if self.kind == "live" else "", self._kept) if words)
+        lines = (
+            (_state(answer),) if answer.state == "failed" else (about or NOTHING[self.kind], _state(answer))
+        )
+        self._note.setText("\n".join(lines))
 
     def show_agreement(self, agreement: Agreement) -> None:
         self.text.compare(agreement.agrees, agreement.parts)
