@@ -191,18 +191,17 @@ class ChannelStrip(QWidget):
         theme.changed.connect(self._dress)
 
     def _dress(self) -> None:
-        for label in (self._value, self._rank, self._data, self._usage):
-            label.setFont(theme.font(theme.tokens.tiny))
         self._rank.setFixedHeight(self.rank.sizeHint().height())
         self._tint()
         self.update()
 
     def _tint(self) -> None:
-        dim = theme.tokens.text_dim
-        self._title.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
-        self._value.setStyleSheet(f"color: {theme.tokens.text if self._is_heard else dim}")
+        small = f"font-size: {theme.tokens.tiny}px"
+        dim, ink = theme.tokens.text_dim, theme.tokens.text
+        self._title.set_dimmed(not self._is_heard)
+        self._value.setStyleSheet(f"color: {ink if self._is_heard else dim}; {small}")
         for label in (self._rank, self._data, self._usage):
-            label.setStyleSheet(f"color: {dim}")
+            label.setStyleSheet(f"color: {dim}; {small}")
 
     def _set_heard(self, heard: bool) -> None:
         if heard != self._is_heard:

@@ -17,11 +17,17 @@ class FittedLabel(QLabel):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._name = name
+        self._is_dimmed = False
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setToolTip(name)
         self._fit()
         theme.changed.connect(self._fit)
+
+    def set_dimmed(self, dimmed: bool) -> None:
+        """Write it as one writes what is not heard."""
+        self._is_dimmed = dimmed
+        self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -36,4 +42,7 @@ class FittedLabel(QLabel):
         font = next(fitting, fonts[-1])
         self.setFixedHeight(QFontMetrics(fonts[0]).height())
         self.setFont(font)
+        # The theme's style sheet has the last word on sizes, and this label's own the very last.
+        ink = tokens.text_dim if self._is_dimmed else tokens.text
+        self.setStyleSheet(f"color: {ink}; font-size: {font.pixelSize()}px")
         self.setText(QFontMetrics(font).elidedText(self._name, Qt.TextElideMode.ElideMiddle, room))

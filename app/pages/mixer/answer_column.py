@@ -33,6 +33,9 @@ class AnswerColumn(QWidget):
         self._note.setProperty("role", "tiny")
         self._note.setMinimumHeight(16)
         self.rank = RankSteps(name)
+        has_room = self.rank.sizePolicy()
+        has_room.setRetainSizeWhenHidden(True)  # so that all answers begin on one line
+        self.rank.setSizePolicy(has_room)
         self.rank.hide()
         self.rank.moved.connect(self.rank_moved)
         self.rank.released.connect(self.released)
@@ -46,8 +49,8 @@ class AnswerColumn(QWidget):
         column.setContentsMargins(0, 8, 0, 0)
         column.setSpacing(2)
         column.addWidget(self._title)
-        column.addWidget(self.rank, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self._note)
+        column.addWidget(self.rank, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.text, 1)
         self.setMinimumWidth(64)
         theme.changed.connect(self.update)
@@ -102,5 +105,5 @@ def _state(answer: Answer) -> str:
         case "done" if not answer.tokens:
             return "says nothing"
         case "done" if answer.speed:
-            return f"{answer.speed:.0f} tokens/s"
+            return f"{answer.speed:.0f} tok/s"
     return ""
