@@ -319,20 +319,26 @@ class RankCurve(Struct, frozen=True):
 
 class RanksOrdered(Struct, frozen=True):
     """An adapter in order. ``energy[b - 1]`` is the share of the squared norm of all its updates that rank b
-    keeps, ``error`` how far the whole product is from what it was, relative."""
+    keeps, ``error`` how far the whole product is from what it was, relative.
+
+    Of an order by data it is the share of what the updates say there, and ``plain[b - 1]`` what the order
+    by their weights would keep of the same.
+    """
 
     card: AdapterCard
     energy: list[float]
     error: float
     notes: list[str] = []
+    plain: list[float] = []
 
 
 class Spectrum(Struct, frozen=True):
     """``values[i]`` are the singular values of the whole update of ``modules[i]`` (scale included), largest
     first, worked out from its factors. ``energy[b - 1]`` is the share of the squared norm of all updates
-    that rank b keeps in SVD order, ``spread[b - 1]`` the same of order "spread", and ``bytes[b - 1]`` the
-    size of all tensors there. ``kept[b - 1]`` is the share that the file's own first b columns keep: 1 less
-    the squared error, which for a DyLoRA includes its scale of alpha / b, so that it may be negative."""
+    that rank b keeps in SVD order, and ``bytes[b - 1]`` the size of all tensors there; ``spread`` and
+    ``spread_bytes`` are the same of order "spread". ``kept[b - 1]`` is the share that the file's own first b
+    columns keep: 1 less the squared error, which for a DyLoRA includes its scale of alpha / b, so that it may
+    be negative."""
 
     kind: str
     modules: list[str]
@@ -341,6 +347,7 @@ class Spectrum(Struct, frozen=True):
     spread: list[float]
     kept: list[float]
     bytes: list[int]
+    spread_bytes: list[int] = []
     notes: list[str] = []
 
 
