@@ -31,10 +31,6 @@ from engine.messages import (
 __all__ = ["Made", "MakingPlan", "RankMaking"]
 
 WHOLE = 1e-5
-TWO_ENERGIES = (
-    "The energy of this order is that of what the projections say on the data; that of the plain order, of "
-    "their weights."
-)
 
 
 @dataclass(frozen=True)
@@ -184,7 +180,7 @@ class RankMaking(QObject):
         name = state.adapter.name
         base = state.base if self.plan.data else ""
         request = OrderRanks(adapter=name, out=self.ordered_name, base=base, data=self.plan.data)
-        self._make(f"Putting {name} in order", request, partial(self._ordered, self.plan.data != ""))
+        self._make(f"Putting {name} in order", request, self._ordered)
         return True
 
     def export(self) -> bool:
@@ -225,16 +221,13 @@ class RankMaking(QObject):
         size = f"{megabytes(card.bytes)} instead of {megabytes(whole)}"
         self._say(Made(f"{card.name} is in the library: rank {rank}, {size}.", card.path, card))
 
-    def _ordered(self, is_by_data: bool, body: RanksOrdered) -> None:
+    def _ordered(self, body: RanksOrdered) -> None:
         apart = f"{body.error:.0e}" if body.error > WHOLE else "nothing"
         sentence = f"{body.card.name} is in the library, its columns in order; whole, it lost {apart}."
-        spectrum = self.ranks.facts.spectrum
-        notes = list(body.notes)
-        energies = [("On the data" if is_by_data else "By energy", tuple(body.energy))]
-        if is_by_data and spectrum is not None:
-            energies.append(("Plain order", tuple(spectrum.energy)))
-            notes.insert(0, TWO_ENERGIES)
-        self._say(Made(sentence, body.card.path, body.card, tuple(energies), tuple(notes)))
+        energies = [("Weighed on data" if body.plain else "By energy", tuple(body.energy))]
+        if body.plain:
+            energies.append(("Plain order", tuple(body.plain)))
+        self._say(Made(sentence, body.card.path, body.card, tuple(energies), tuple(body.notes)))
 
     def _exported(self, name: str, rank: int, body: Any) -> None:
         self.plan = replace(self.plan, folder="")

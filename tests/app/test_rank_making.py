@@ -25,6 +25,7 @@ from tests.app.scripted_ranks import NESTED, SORT, library, sliding, spectrum
 
 BAKED = replace(SORT, name="sort-r4", rank=4, bytes=40_000, path="home/adapters/sort-r4")
 ENERGY = [0.6, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 1.0]
+PLAIN = [0.5, 0.7, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0]
 
 
 @dataclass
@@ -111,12 +112,10 @@ def test_ordered_on_data_the_plain_order_stands_beside_it(bench: Bench) -> None:
     call = bench.client.last(OrderRanks)
     assert (call.body.base, call.body.data) == (BASE, "data/sort.train.jsonl")
     card = replace(SORT, name="sort-ordered", kind="svd")
-    bench.client.answer(call, RanksOrdered(card=card, energy=ENERGY, error=0.01))
+    bench.client.answer(call, RanksOrdered(card=card, energy=ENERGY, error=0.01, plain=PLAIN))
     made = making.made
     assert made is not None and "whole, it lost 1e-02" in made.sentence
-    assert [what for what, _ in made.energies] == ["On the data", "Plain order"]
-    assert made.energies[1][1] == tuple(spectrum().energy)
-    assert "of their weights" in made.notes[0]
+    assert made.energies == (("Weighed on data", tuple(ENERGY)), ("Plain order", tuple(PLAIN)))
 
 
 def test_what_is_in_its_order_already_is_not_ordered(qapp: QApplication) -> None:
