@@ -15,6 +15,7 @@ from engine.messages import (
     Failure,
     Generate,
     MeasureRanks,
+    OrderRanks,
     Progress,
     Result,
     RuntimeReady,
@@ -112,7 +113,7 @@ class Runtime:
         self._scheduler.add(
             Piece(
                 id,
-                "score" if isinstance(work.request, Score | MeasureRanks) else "live",
+                "score" if isinstance(work.request, Score | MeasureRanks | OrderRanks) else "live",
                 steps,
                 said=lambda body: self._wire.send(Progress(id=id, body=body)),
                 ended=lambda body: self._wire.send(Result(id=id, body=body)),

@@ -14,6 +14,7 @@ from engine.messages import (
     Generate,
     MeasureRanks,
     Mixing,
+    OrderRanks,
     Part,
     Route,
     Score,
@@ -23,6 +24,7 @@ from engine.mixer.mix_file import drop_expert
 from engine.runtime.base import Base
 from engine.runtime.generation import answer, compare
 from engine.runtime.jobs import JobRun
+from engine.runtime.ordering import gather
 from engine.runtime.ranks import measure_ranks
 from engine.runtime.routing import route
 from engine.runtime.scoring import score
@@ -47,6 +49,9 @@ def perform(work: Work, voices: Voices, jobs: dict[str, JobRun], slides: Slides 
     if isinstance(request, MeasureRanks):
         folder, data = work.paths[f"adapter:{request.adapter}"], work.paths["data"]
         return (yield from measure_ranks(voices, request, folder, data))
+    if isinstance(request, OrderRanks):
+        folder, data = work.paths[f"adapter:{request.adapter}"], work.paths["data"]
+        return (yield from gather(voices.base, request, folder, data, work.paths["out"]))
     if isinstance(request, Compare):
         with voices.hold_all(request.voices, work.paths) as several:
             return (yield from compare(voices.base, several, request))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import json
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +25,7 @@ from engine.formats.adapter_file import (
     read_folder,
 )
 from engine.formats.convert import convert, recognise
-from engine.formats.errors import AdapterError, StudioError
+from engine.formats.errors import AdapterError
 from engine.formats.files import atomic_folder, sha256_file
 from engine.formats.plain import open_plain, refuse_link
 from engine.messages import AdapterCard
@@ -44,7 +41,6 @@ __all__ = [
     "copy_adapter",
     "make_ready",
     "own_files",
-    "write_in_order",
 ]
 
 ADAPTER_FILES = (CONFIG, WEIGHTS, STUDIO, GATE, README)
@@ -159,25 +155,3 @@ def adapter_card(folder: Path, **known: Any) -> AdapterCard:
         "sha256": fingerprint(folder),
     }
     return AdapterCard(**facts | known)
-
-
-async def write_in_order(source: Path, target: Path, rank: int | None = None) -> dict[str, Any]:
-    """Write an adapter in order, whole or its best ``rank`` columns, and say what the order is worth (see
-    ``engine.lora.export``). That needs torch, which this process does without: a child does it."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-P", "-m", "engine.lora.export", str(source), str(target), *([str(rank)] if rank else [])),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, errors = await child.communicate()
-    answer: dict[str, Any] = json.loads(said) if said.endswith(b"}\n") else {}
-    if "error" in answer:
-        raise StudioError(*answer["error"])
-    if child.returncode != 0:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        raise StudioError(
-            "failed", "The adapter could not be put in order.", lines[-1] if lines else "", "\n".join(lines)
-        )
-    return answer

@@ -14,8 +14,9 @@ from engine.formats.studio_file import check_rank
 from engine.hub.client import Hub
 from engine.messages import AdapterCard, DiskUse, Job, Provenance, Uses, Verification
 from engine.supervisor import disk, provenance, uses
-from engine.supervisor.adapter_folders import copy_adapter, write_in_order
+from engine.supervisor.adapter_folders import copy_adapter
 from engine.supervisor.entry import Entry
+from engine.supervisor.factors import write_cut
 from engine.supervisor.folders import check_target, copy_mix, move
 from engine.supervisor.shelf import WHAT, Kind, check_name
 from engine.supervisor.soundness import verify_entry
@@ -145,7 +146,8 @@ class Library(Stock, Trash):
             await asyncio.to_thread(copy_adapter, Path(card.path), target)
         else:
             check_rank(name, rank, card.low, card.rank)
-            await write_in_order(Path(card.path), target, rank)
+            is_in_order = card.kind in ("svd", "dylora")
+            await write_cut(Path(card.path), target, rank, "" if is_in_order else "energy")
         return str(target)
 
     async def copy_mix(self, name: str, folder: str, scores: dict[str, Any]) -> str:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from engine.formats.errors import StudioError
@@ -23,7 +19,6 @@ from engine.messages import (
     Mixing,
     OrderRanks,
     Part,
-    RanksOrdered,
     Route,
     Said,
     Score,
@@ -32,12 +27,9 @@ from engine.messages import (
     TrainRouter,
     Work,
 )
-from engine.supervisor.adapter_folders import write_in_order
-from engine.supervisor.entry import origin_now
 from engine.supervisor.home import Home
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.library import Library
-from engine.supervisor.readme import README
 from engine.supervisor.runtimes import Runtimes
 
 __all__ = ["Live", "Say"]
@@ -93,19 +85,9 @@ class Live:
         paths = {f"adapter:{card.name}": card.path, "data": str(self._library.data(request.data))}
         return await self._ask(request.base, Work(request=request, paths=paths), say)
 
-    async def order(self, request: OrderRanks) -> RanksOrdered:
-        """A new adapter in order, made by a process of its own and taken into the library."""
-        source = Path(self._library.adapter(request.adapter).path)
-        self._jobs.check_free("adapters", request.out)
-        folder = self._home.tmp / f"adapter-{uuid.uuid4().hex}"
-        worth = await write_in_order(source, folder)
-        if (source / README).is_file():
-            await asyncio.to_thread(shutil.copyfile, source / README, folder / README)
-        self._jobs.check_free("adapters", request.out)
-        origin = origin_now(spec=msgspec.to_builtins(request))
-        await self._library.adopt("adapters", folder, request.out, origin=origin)
-        card = self._library.adapter(request.out)
-        return RanksOrdered(card=card, energy=worth["energy"], error=worth["apart"], notes=worth["notes"])
+    async def gather(self, base: str, request: OrderRanks, paths: dict[str, str], say: Say) -> None:
+        """Write what an adapter is to be weighed by; ``paths`` as in Work."""
+        await self._ask(base, Work(request=request, paths=paths), say)
 
     async def drop(self, request: DropExpert, say: Say) -> MixCard:
         """A new mix without one expert of another, made by the runtime and taken into the library."""

@@ -90,7 +90,7 @@ def _work(entry: Entry) -> Iterator[tuple[str, str]]:
     """What the job says that made it."""
     origin, spec = entry.origin, entry.origin.spec
     yield "Job", origin.job
-    yield "Made from", str(spec.get("mix") or spec.get("extend") or "")
+    yield "Made from", str(spec.get("mix") or spec.get("extend") or spec.get("adapter") or "")
     for name, digest in origin.data.items():
         yield f"Data ({name})" if len(origin.data) > 1 else "Data", f"sha256 {digest}"
     yield "Seed", str(spec["seed"]) if "seed" in spec else ""

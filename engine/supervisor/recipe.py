@@ -11,6 +11,7 @@ import msgspec
 from engine.hub.text import clean
 from engine.messages import (
     AdapterCard,
+    BakeRank,
     Domain,
     DropExpert,
     JobSpec,
@@ -80,14 +81,18 @@ def _command(kind: LibraryKind, entry: Entry) -> str:
 
 def _command_of_spec(raw: Mapping[str, Any]) -> str:
     try:
-        spec = msgspec.convert(raw, JobSpec | DropExpert | OrderRanks)
+        spec = msgspec.convert(raw, JobSpec | DropExpert | OrderRanks | BakeRank)
     except msgspec.ValidationError:
         return ""  # of a version that had other fields
     match spec:
         case DropExpert(mix=mix, expert=expert, out=out):
             return shlex.join([PROGRAM, "mix", "drop", mix, "--expert", expert, "--out", out])
-        case OrderRanks(adapter=adapter, out=out):
-            return shlex.join([PROGRAM, "rank", "order", adapter, "--out", out])
+        case OrderRanks(adapter=adapter, out=out, base=base, data=data):
+            weighed = [*(["--base", base] if base else []), *(["--data", data] if data else [])]
+            return shlex.join([PROGRAM, "rank", "order", adapter, "--out", out, *weighed])
+        case BakeRank(adapter=adapter, rank=rank, out=out, order=order):
+            words = ["--rank", str(rank), "--out", out, *(["--order", order] if order else [])]
+            return shlex.join([PROGRAM, "rank", "bake", adapter, *words])
         case TrainRouter(extend=mix) if mix:
             words, passed_over = ["mix", "extend", mix], _NO_MATTER | _OF_THE_MIX
         case TrainLora() | TrainDylora() | TrainGate() | TrainRouter() | TrainJoint():

@@ -13,7 +13,7 @@ from engine.supervisor.home import Home
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.live import Live, Say
 
-__all__ = ["HUB", "JUDGING", "LIBRARY", "Desk", "Requests"]
+__all__ = ["HUB", "JUDGING", "LIBRARY", "RANKS", "Desk", "Requests"]
 
 HUB = (
     messages.SearchHub,
@@ -24,6 +24,7 @@ HUB = (
     messages.PublishAdapter,
 )
 JUDGING = (messages.JudgeHub, messages.JudgeAdapters)
+RANKS = (messages.OrderRanks, messages.BakeRank, messages.ReadSpectrum)
 LIBRARY = (
     messages.ListAdapters,
     messages.InspectAdapter,
@@ -90,8 +91,6 @@ class Requests:
                 return await self._live.slide(body, say)
             case messages.MeasureRanks():
                 return await self._live.ranks(body, say)
-            case messages.OrderRanks():
-                return await self._live.order(body)
             case messages.Compare():
                 return await self._live.several(body, say)
             case messages.DropExpert():

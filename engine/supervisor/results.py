@@ -18,7 +18,7 @@ from engine.supervisor.library import Library
 from engine.supervisor.spec import experts_of, room_of, worker_of
 from engine.supervisor.store import Record
 
-__all__ = ["clear", "drop_elsewhere", "give_up", "put_in_place"]
+__all__ = ["base_hashes", "clear", "drop_elsewhere", "give_up", "put_in_place"]
 
 BASE_MARKS = ("config.json", "model.safetensors.index.json", "model.safetensors")
 """Files of a base that say which one it was."""
@@ -63,11 +63,15 @@ def _origin(record: Record, library: Library) -> Origin:
     """Who made it, and from what: the snapshots of data are called by their hashes."""
     named = ("data", "data:", "train")
     data = {key: Path(path).stem for key, path in record.paths.items() if key.startswith(named)}
-    named_now = library.base_name(worker_of(record.job.spec))
+    return made_by(record.job, data, base_hashes(library, worker_of(record.job.spec)))
+
+
+def base_hashes(library: Library, name: str) -> dict[str, str]:
+    """{file: sha256} of what says which base it is that is, or once was, called ``name``."""
+    named_now = library.base_name(name)
     base = next((Path(card.path) for card in library.bases() if card.name == named_now), None)
-    files = [path for name in BASE_MARKS if base and (path := base / name).is_file()]
-    hashes = {path.name: digest for path in files if (digest := _digest(path))}
-    return made_by(record.job, data, hashes)
+    files = [path for mark in BASE_MARKS if base and (path := base / mark).is_file()]
+    return {path.name: digest for path in files if (digest := _digest(path))}
 
 
 def _digest(path: Path) -> str:

@@ -29,7 +29,8 @@ from engine.supervisor.librarian import Librarian
 from engine.supervisor.library import Library
 from engine.supervisor.listeners import Listeners
 from engine.supervisor.live import Live
-from engine.supervisor.requests import HUB, JUDGING, LIBRARY, Desk, Requests
+from engine.supervisor.ranks import Ranks
+from engine.supervisor.requests import HUB, JUDGING, LIBRARY, RANKS, Desk, Requests
 from engine.supervisor.rescue import open_store
 from engine.supervisor.runtimes import RUNTIME, Runtimes
 from engine.supervisor.starter import STARTER, Starter
@@ -105,7 +106,13 @@ class Engine:
         hub = Hub(tokens.read)
         librarian = Librarian(self._library, self._jobs, self._runtimes, hub)
         desk = HubDesk(self._library, hub, tokens, judging, librarian)
-        desks: dict[tuple[type, ...], Desk] = {LIBRARY: librarian, JUDGING: judging, HUB: desk}
+        ranks = Ranks(home, self._library, self._jobs, live)
+        desks: dict[tuple[type, ...], Desk] = {
+            LIBRARY: librarian,
+            JUDGING: judging,
+            HUB: desk,
+            RANKS: ranks,
+        }
         self._requests = Requests(home, self._jobs, live, desks, self._status, self._stop_soon)
 
     async def run(self, on_ready: Callable[[Announcement], None]) -> None:

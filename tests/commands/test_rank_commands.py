@@ -69,7 +69,7 @@ def test_any_lora_in_order(studio):
     assert told["command"] == "adapter-studio rank order reverse --out reverse-in-order"
     asked = (*BASE, "--data", "reverse.heldout", "--limit", "16", "--ranks", "1,8")
     there = studio("rank", "curve", "--adapter", "reverse-in-order", *asked)
-    here = studio("rank", "curve", "--adapter", "reverse", "--ordered", *asked)
+    here = studio("rank", "curve", "--adapter", "reverse", "--order", "energy", *asked)
     assert [point["energy"] for point in there["points"]] == pytest.approx(
         [done["energy"][0], done["energy"][7]]
     )
@@ -77,6 +77,64 @@ def test_any_lora_in_order(studio):
     assert there["points"][1]["value"] == 1.0 and there["metric"] == "exact" and there["n"] == 16
     taken = studio("rank", "order", "reverse", "--out", "reverse-in-order", code=2)["error"]
     assert "already" in taken["message"]
+
+
+def test_any_lora_in_the_order_of_what_it_says_on_data(studio):
+    asked = ("--base", "starter-llama", "--data", "reverse.heldout")
+    done = studio("rank", "order", "reverse", "--out", "weighed", *asked)
+    assert done["energy"] == sorted(done["energy"]) and done["error"] < 1e-6
+    assert all(mine >= its - 1e-6 for mine, its in zip(done["energy"], done["plain"], strict=True))
+    assert done["energy"][0] > done["plain"][0] + 0.01 and "Weighed on 150 rows." in done["notes"]
+    (card,) = [one for one in studio("adapters", "list")["adapters"] if one["name"] == "weighed"]
+    assert (card["kind"], card["rank"], card["license"]) == ("svd", 8, "apache-2.0")
+    told = studio("adapters", "provenance", "weighed")
+    command = "adapter-studio rank order reverse --out weighed --base starter-llama --data reverse.heldout"
+    facts = dict(told["facts"])
+    assert told["command"] == command and facts["Data"].startswith("sha256 ") and facts["Base's files"]
+    assert studio("adapters", "inspect", card["path"])["reason"].endswith("of what it says on data.")
+    seen = studio("rank", "curve", "--adapter", "weighed", *asked, "--limit", "8", "--ranks", "1,8")
+    assert seen["points"][0]["energy"] == pytest.approx(done["energy"][0])
+    error = studio("rank", "order", "reverse", "--out", "other", "--base", "starter-llama", code=2)["error"]
+    assert "has to read data" in error["message"] and error["hint"]
+
+
+@pytest.mark.parametrize("order", ["energy", "spread"])
+def test_a_rank_is_baked_into_an_ordinary_adapter(studio, order):
+    out = f"baked-{order}"
+    card = studio("rank", "bake", "reverse", "--rank", "2", "--out", out, "--order", order)
+    made = read_adapter(card["path"])
+    count = sum(item.rank for item in made.factors.values())
+    assert card["name"] == out and card["rank"] == made.rank and card["kind"] == "svd"
+    assert card["license"] == "apache-2.0" and card["description"].endswith("Rank 2 of reverse.")
+    whole = read_adapter(STARTER / "adapters" / "reverse")
+    assert count == 2 * len(whole.factors)
+    assert (made.rank == 2) == (order == "energy") and card["bytes"] < 120_000
+    told = studio("adapters", "provenance", out)
+    assert told["command"] == f"adapter-studio rank bake reverse --rank 2 --out {out} --order {order}"
+    assert dict(told["facts"])["Made from"] == "reverse"
+    asked = ("score", *BASE, "--data", "reverse.heldout", "--metric", "loss", "--limit", "8", "--adapter")
+    there = studio(*asked, out)["value"]
+    assert studio(*asked, "reverse@2", "--order", order)["value"] == pytest.approx(there, rel=1e-5)
+    taken = studio("rank", "bake", "reverse", "--rank", "1", "--out", out, code=2)["error"]
+    assert "already" in taken["message"]
+
+
+def test_a_dylora_is_baked_as_it_stands(studio, nested):
+    card = studio("rank", "bake", nested, "--rank", "3", "--out", "nested-3")
+    assert (card["kind"], card["rank"], card["alpha"]) == ("dylora", 3, 12.0)
+    asked = ("rank", "bake", nested, "--rank", "3", "--out", "other", "--order", "spread")
+    assert "trained at every rank" in studio(*asked, code=1)["error"]["message"]
+
+
+def test_how_energy_lies_in_ranks(studio):
+    seen = studio("rank", "spectrum", "reverse")
+    assert seen["kind"] == "lora" and len(seen["modules"]) == len(seen["values"]) > 0
+    assert len(seen["energy"]) == len(seen["spread"]) == len(seen["kept"]) == len(seen["bytes"]) == 8
+    assert all(s >= e - 1e-9 for s, e in zip(seen["spread"], seen["energy"], strict=True))
+    assert seen["kept"][0] < seen["energy"][0] and seen["kept"][-1] == pytest.approx(1.0)
+    assert "no order of their own" in seen["notes"][0]
+    text = studio.run("rank", "spectrum", "reverse").stdout
+    assert "by energy" in text and "singular values" in text and " more." in text
 
 
 @pytest.mark.parametrize(
@@ -99,8 +157,10 @@ def test_a_rank_that_is_not_there_is_said_wherever_it_is_asked_for(studio, tmp_p
             error = studio(*command, *BASE, "--adapter", adapter, code=2)["error"]
             assert words in error["hint"], error
     for rank in ("0", "9"):
-        error = studio("adapters", "export", "reverse", str(tmp_path / "x"), "--rank", rank, code=2)["error"]
-        assert "ranks 1 to 8" in error["message"]
+        for command in (("adapters", "export", "reverse", str(tmp_path / "x")),
+                        ("rank", "bake", "reverse", "--out", "x")):  # fmt: skip
+            error = studio(*command, "--rank", rank, code=2)["error"]
+            assert f"ranks 1 to 8, not {rank}" in error["message"] and error["hint"]
     low = ("train", "dylora", *BASE, "--data", "mixed", "--out", "x", "--rank", "4", "--low", "5")
     assert "above the highest, 4" in studio(*low, code=2)["error"]["message"]
 
