@@ -31,6 +31,7 @@ __all__ = ["RankChart"]
 
 HEAD = 18.0
 TALL = 80
+GROWTH = 2.2
 ABOVE, BELOW = 5.0, 6.0
 GAP = 8.0
 DOT = 3.0
@@ -69,7 +70,8 @@ class RankChart(QWidget):
         self.setAccessibleName(f"{title} by rank")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setMaximumHeight(round(GROWTH * height))
         theme.changed.connect(self.update)
 
     # values in

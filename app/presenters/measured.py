@@ -8,9 +8,10 @@ from math import log2
 
 import msgspec
 
-from engine.messages import RankCurve, RankOrder, RankPoint
+from app.words import count
+from engine.messages import AdapterCard, RankCurve, RankOrder, RankPoint
 
-__all__ = ["Measured", "aurac", "from_json", "grid", "to_json"]
+__all__ = ["Measured", "aurac", "from_json", "grid", "order_words", "to_json"]
 
 MOST_KEPT = 24
 EVERY_RANK = 12
@@ -59,6 +60,20 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
             rank = point.rank
         return rank
 
+    @property
+    def sentence(self) -> str:
+        """On what it was measured, and which ranks it does not tell apart."""
+        points = self.curve.points
+        on = f"{count(self.curve.n, 'row')} of {self.data}"
+        if len(points) == 1:
+            return f"{on}."
+        highest = points[-1].rank
+        if self.enough == points[0].rank:
+            return f"{on}. At every rank the 95 % interval overlaps that of rank {highest}."
+        if self.enough == highest:
+            return f"{on}. No lower rank's 95 % interval overlaps that of rank {highest}."
+        return f"{on}. From rank {self.enough} on the 95 % intervals overlap that of rank {highest}."
+
 
 def aurac(points: Sequence[RankPoint]) -> float:
     """The area under value over log2 rank by the trapezoid rule, divided by its width: the mean value when
@@ -90,3 +105,10 @@ def from_json(text: str) -> tuple[Measured, ...]:
         return tuple(msgspec.json.decode(text.encode(), type=list[Measured])) if text else ()
     except msgspec.DecodeError:
         return ()
+
+
+def order_words(card: AdapterCard, order: RankOrder) -> str:
+    """What an order of an adapter's columns is called."""
+    if order == "":
+        return {"dylora": "As trained", "svd": "In order"}.get(card.kind, "As the file has it")
+    return {"energy": "By energy", "spread": "Shared out"}[order]

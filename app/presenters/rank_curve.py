@@ -8,12 +8,11 @@ from typing import Any, Literal
 from PySide6.QtCore import QObject, QSettings, Signal
 
 from app.client import Client
-from app.presenters.measured import Measured, from_json, grid, to_json
+from app.presenters.measured import Measured, from_json, grid, order_words, to_json
 from app.presenters.notice import from_error
 from app.presenters.rank_scene import orders_of
 from app.presenters.ranks import Ranks
 from app.presenters.stock import HELD_OUT
-from app.words import count
 from engine.messages import (
     AdapterCard,
     Body,
@@ -100,10 +99,8 @@ class RankCurves(QObject):
 
     @property
     def offered(self) -> list[DataSet]:
-        """Data to choose from: starter sets that nothing was trained on, then what was chosen besides."""
-        sets = [data for data in self.ranks.stock.sets if data.name.endswith(HELD_OUT)]
-        chosen = self.data
-        return [*sets, chosen] if chosen is not None and chosen not in sets else sets
+        """Starter sets that nothing was trained on."""
+        return [data for data in self.ranks.stock.sets if data.name.endswith(HELD_OUT)]
 
     @property
     def others(self) -> list[AdapterCard]:
@@ -111,6 +108,16 @@ class RankCurves(QObject):
         state = self.ranks.state
         mine = state.adapter.name if state.adapter is not None else ""
         return [card for card in state.adapters if card.name != mine]
+
+    @property
+    def beside(self) -> AdapterCard | None:
+        return next((card for card in self.others if card.name == self.plan.beside), None)
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there is more than one order to measure."""
+        beside = self.beside
+        return max(len(self.ranks.state.orders), len(orders_of(beside)) if beside else 0) > 1
 
     def set(self, **changes: Any) -> None:
         """Another CurvePlan."""
@@ -175,24 +182,16 @@ class RankCurves(QObject):
     def label(self, measured: Measured) -> str:
         """What a curve is called beside the others of its picture."""
         card = self.ranks.state.adapter
-        if card is None or measured.sha256 != card.sha256:
-            return measured.adapter
-        return order_words(card, measured.order)
+        if card is not None and measured.sha256 == card.sha256:
+            return order_words(card, measured.order)
+        other = self.ranks.stock.adapters.get(measured.adapter)
+        order = order_words(other, measured.order).lower() if other is not None else ""
+        return f"{measured.adapter}, {order}" if order else measured.adapter
 
     @property
     def sentence(self) -> str:
         """What the measured curve says, and on what; empty before."""
-        measured = self.current
-        if measured is None:
-            return ""
-        points = measured.curve.points
-        on = f"{count(measured.curve.n, 'row')} of {measured.data}"
-        if len(points) == 1:
-            return f"{on}."
-        highest = points[-1].rank
-        if measured.enough == highest:
-            return f"{on}. No lower rank's 95 % interval overlaps that of rank {highest}."
-        return f"{on}. From rank {measured.enough} on the 95 % intervals overlap that of rank {highest}."
+        return self.current.sentence if self.current is not None else ""
 
     # measuring
 
@@ -203,9 +202,10 @@ class RankCurves(QObject):
             return False
         orders = state.orders if self.plan.every_order else (state.order,)
         wishes = [self._wish(state.adapter, order, state.low, data) for order in orders]
-        beside = next((card for card in self.others if card.name == self.plan.beside), None)
+        beside = self.beside
         if beside is not None:
-            wishes.append(self._wish(beside, orders_of(beside)[0], beside.low, data))
+            theirs = orders_of(beside) if self.plan.every_order else orders_of(beside)[:1]
+            wishes += [self._wish(beside, order, beside.low, data) for order in theirs]
         self._wishes = wishes
         self._next()
         return True
@@ -291,10 +291,3 @@ class RankCurves(QObject):
         named = [data for data in self.offered if card.name.startswith(data.name.removesuffix(HELD_OUT))]
         best = max(named, key=lambda data: len(data.name), default=None)
         return best.path if best is not None else ""
-
-
-def order_words(card: AdapterCard, order: RankOrder) -> str:
-    """What an order of an adapter's columns is called."""
-    if order == "":
-        return {"dylora": "As trained", "svd": "In order"}.get(card.kind, "As the file has it")
-    return {"energy": "By energy", "spread": "Shared out"}[order]

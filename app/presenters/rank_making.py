@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from app.client import Client
 from app.presenters.notice import Notice, from_error
 from app.presenters.ranks import Ranks
+from app.presenters.spectrum_cut import sizes_of
 from app.words import megabytes
 from engine.messages import (
     AdapterCard,
@@ -119,9 +120,10 @@ class RankMaking(QObject):
     def sizes(self) -> str:
         """What baking takes off: "46 kB of 91 kB"; empty while the sizes of ranks are not known."""
         state, spectrum = self.ranks.state, self.ranks.facts.spectrum
-        if state.adapter is None or spectrum is None or state.rank > len(spectrum.bytes):
+        sizes = sizes_of(spectrum, state.order) if spectrum is not None else []
+        if state.adapter is None or state.rank > len(sizes):
             return ""
-        return f"{megabytes(spectrum.bytes[state.rank - 1])} of {megabytes(spectrum.bytes[-1])}"
+        return f"{megabytes(sizes[state.rank - 1])} of {megabytes(sizes[-1])}"
 
     @property
     def why_not(self) -> str:

@@ -52,14 +52,15 @@ class RankTraining(Following):
         super().__init__(client, parent)
         self.ranks = ranks
         self.plan = TrainingPlan()
+        self._is_chosen = False
         client.welcomed.connect(self.find)
         client.happened.connect(self._on_event)
         client.gauge.connect(self._on_gauge)
-        ranks.changed.connect(self.planned)
-        ranks.stock.changed.connect(self._stock_changed)
+        ranks.changed.connect(self._suggest)
+        ranks.stock.changed.connect(self._suggest)
         self.failed.connect(self._complain)
         self.finished.connect(self._ended)
-        self._stock_changed()
+        self._suggest()
         if client.engine.phase == "ready":
             self.find()
 
@@ -67,11 +68,9 @@ class RankTraining(Following):
 
     @property
     def offered(self) -> list[DataSet]:
-        """Data to choose from: starter sets that nothing is measured on, then what was chosen besides."""
+        """Starter sets that nothing is measured on."""
         stock = self.ranks.stock
-        sets = [data for data in stock.sets if not stock.is_held_out(data)]
-        chosen = self.data
-        return [*sets, chosen] if chosen is not None and chosen not in sets else sets
+        return [data for data in stock.sets if not stock.is_held_out(data)]
 
     @property
     def data(self) -> DataSet | None:
@@ -89,7 +88,12 @@ class RankTraining(Following):
 
     def choose_data(self, path: str) -> None:
         """Train on the file at ``path``; it is read to its end first."""
-        self.ranks.stock.read(path, lambda data: self.set(data=data.path))
+
+        def read(data: DataSet) -> None:
+            self._is_chosen = True
+            self.set(data=data.path)
+
+        self.ranks.stock.read(path, read)
 
     @property
     def name(self) -> str:
@@ -198,12 +202,12 @@ class RankTraining(Following):
         if error.code != "cancelled":
             self.noticed.emit(from_error(error))
 
-    def _stock_changed(self) -> None:
+    def _suggest(self) -> None:
         """The data of the adapter that slides is the likeliest, until a person chooses."""
         card = self.ranks.state.adapter
-        if self.offered and self.data is None:
-            named = [data for data in self.offered if card and data.name == card.name + OWN_SET]
-            self.plan = replace(self.plan, data=(named or self.offered)[0].path)
+        named = [data for data in self.offered if card and data.name == card.name + OWN_SET]
+        if not self._is_chosen and (named or self.data is None):
+            self.plan = replace(self.plan, data=next((data.path for data in named or self.offered), ""))
         self.planned.emit()
 
 

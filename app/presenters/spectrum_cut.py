@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from engine.messages import RankOrder, Spectrum
 
-__all__ = ["SpectrumCut"]
+__all__ = ["SpectrumCut", "sizes_of"]
 
 
 class SpectrumCut:
@@ -21,6 +21,11 @@ class SpectrumCut:
         if order == "spread" and self._spread:
             return self._spread[min(rank, len(self._spread)) - 1]
         return [min(rank, length) for length in self._lengths]
+
+
+def sizes_of(spectrum: Spectrum, order: RankOrder) -> list[int]:
+    """Bytes of an adapter at rank 1 and up; shared out, wide projections may take more ranks than narrow."""
+    return spectrum.spread_bytes if order == "spread" else spectrum.bytes
 
 
 def _shared_out(values: list[list[float]]) -> list[list[int]]:

@@ -40,6 +40,7 @@ def spectrum(kind: str = "lora") -> Spectrum:
         spread=[0.55, 0.75, 0.85, 0.92, 0.96, 0.985, 0.995, 1.0],
         kept=[-0.4 if kind == "dylora" else 0.2, *(0.3 + 0.1 * rank for rank in range(1, 7)), 1.0],
         bytes=[10_000 * rank for rank in range(1, 9)],
+        spread_bytes=[min(80_000, 12_000 * rank) for rank in range(1, 9)],
     )
 
 

@@ -46,6 +46,14 @@ def test_enough_is_where_intervals_begin_to_overlap_for_good() -> None:
     assert measured((1, 0.85), (2, 0.9)).enough == 1
 
 
+def test_the_sentence_of_a_curve_names_the_rows_and_what_they_do_not_tell() -> None:
+    assert measured((3, 0.5)).sentence == "100 rows of d."
+    every = "100 rows of d. At every rank the 95 % interval overlaps that of rank 2."
+    assert measured((1, 0.85), (2, 0.9)).sentence == every
+    none = "100 rows of d. No lower rank's 95 % interval overlaps that of rank 2."
+    assert measured((1, 0.1), (2, 0.9)).sentence == none
+
+
 def test_the_grid_has_every_rank_of_a_few_and_thins_out_over_many() -> None:
     assert grid(1, 8) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert grid(3, 5) == [3, 4, 5]
@@ -94,7 +102,7 @@ def test_every_order_and_a_neighbour_are_measured_one_after_the_other(client: Sc
         "By energy",
         "Shared out",
         "As the file has it",
-        "sort-dylora",
+        "sort-dylora, as trained",
     ]
     assert curves.doing is None
 
@@ -186,7 +194,7 @@ def test_a_file_of_ones_own_is_read_before_it_is_measured_on(client: ScriptedCli
     curves.choose_data("data/mine.jsonl")
     assert curves.data is not None and curves.data.name == "sort.heldout"
     client.answer(client.last(CheckData), data_set("mine"))
-    assert curves.data.name == "mine" and curves.data in curves.offered
+    assert curves.data.name == "mine"
 
 
 def test_without_an_adapter_it_says_what_to_do(client: ScriptedClient) -> None:

@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.pages.ranks.hues import hue_of, hue_of_order
 from app.pages.ranks.measuring import MeasuringBar
-from app.presenters.measured import Measured
-from app.presenters.rank_curve import RankCurves, order_words
+from app.presenters.measured import Measured, order_words
+from app.presenters.rank_curve import RankCurves
 from app.presenters.ranks import Ranks
+from app.presenters.spectrum_cut import sizes_of
 from app.words import megabytes
 from engine.messages import Spectrum
 from widgets.rank_chart import RankChart
@@ -24,6 +25,7 @@ __all__ = ["Axis", "RankCharts"]
 UNMEASURED = "Choose data above and press Measure: every rank answers the same rows."
 NO_ENERGY = "a DyLoRA's ranks are trained as they stand; their quality says more than their energy"
 NO_SPEED = "measured together with quality"
+UNTIMED = "was not timed with this curve"
 READING = "reading the adapter"
 
 
@@ -65,8 +67,8 @@ class RankCharts(QWidget):
         stack = QVBoxLayout(stacked)
         stack.setContentsMargins(0, 0, 0, 8)
         stack.setSpacing(0)
-        for chart in self._charts:
-            stack.addWidget(chart)
+        for chart, share in zip(self._charts, (3, 1, 1, 1), strict=True):
+            stack.addWidget(chart, share)
         stack.addStretch(1)
         self._area = QScrollArea(widgetResizable=True, objectName="ranks.charts.area")
         self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -125,10 +127,11 @@ class RankCharts(QWidget):
         self.quality.set_series(lines, None if is_loss or not lines else (0.0, 1.0), UNMEASURED)
         spectrum = self._ranks.facts.spectrum
         self.energy.set_series(self._energies(spectrum), (0.0, 1.0), NO_ENERGY if spectrum else READING)
-        self.bytes.set_series(_sizes(spectrum), _from_zero(spectrum.bytes) if spectrum else None, READING)
+        sizes = sizes_of(spectrum, state.order) if spectrum else []
+        self.bytes.set_series(_line_of(sizes), _from_zero(sizes), READING)
         speeds = [line for each in shown if (line := self._speed(each, each is current))]
         most = [value.value for line in speeds for value in line.values]
-        self.speed.set_series(speeds, _from_zero(most), NO_SPEED)
+        self.speed.set_series(speeds, _from_zero(most), UNTIMED if shown else NO_SPEED)
         self._align()
         self._show_rank(state.rank)
 
@@ -162,10 +165,9 @@ class RankCharts(QWidget):
         return lines
 
 
-def _sizes(spectrum: Spectrum | None) -> list[RankSeries]:
-    if spectrum is None:
-        return []
-    return [RankSeries("", tuple(RankValue(rank, size) for rank, size in enumerate(spectrum.bytes, 1)))]
+def _line_of(sizes: list[int]) -> list[RankSeries]:
+    values = tuple(RankValue(rank, size) for rank, size in enumerate(sizes, 1))
+    return [RankSeries("", values)] if values else []
 
 
 def _from_zero(values: list[float] | list[int]) -> tuple[float, float] | None:

@@ -28,9 +28,10 @@ class DataBox(QComboBox):
         self.activated.connect(self._activated)
 
     def offer(self, sets: Sequence[DataSet], chosen: DataSet | None) -> None:
-        """Show ``sets``, and ``chosen`` as the one in use."""
+        """Show ``sets``, and ``chosen`` as the one in use, wherever it comes from."""
         self._path = chosen.path if chosen is not None else ""
-        items = [(data.name, data.path) for data in sets]
+        besides = [chosen] if chosen is not None and chosen not in sets else []
+        items = [(data.name, data.path) for data in (*sets, *besides)]
         if self._nothing:
             items.insert(0, (self._nothing, ""))
         fill(self, [*items, (CHOOSE, CHOOSE)], self._path)

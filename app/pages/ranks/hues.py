@@ -8,17 +8,17 @@ from engine.messages import RankOrder
 
 __all__ = ["hue_of", "hue_of_order"]
 
-HUES: dict[RankOrder, int] = {"energy": 1, "spread": 2, "": 0}
-BESIDE = 6
+OWN: dict[RankOrder, int] = {"energy": 1, "spread": 2, "": 0}
+BESIDE: dict[RankOrder, int] = {"energy": 6, "spread": 3, "": 5}
 
 
 def hue_of_order(order: RankOrder) -> int:
     """The palette place of an order of the adapter that slides."""
-    return HUES[order]
+    return OWN[order]
 
 
 def hue_of(ranks: Ranks, measured: Measured) -> int:
     """The palette place of a measured curve; another adapter's is apart from all orders."""
     card = ranks.state.adapter
     is_own = card is not None and measured.sha256 == card.sha256
-    return HUES[measured.order] if is_own else BESIDE
+    return (OWN if is_own else BESIDE)[measured.order]

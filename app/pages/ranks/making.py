@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, 
 from app.pages.mixer.fields import heading, rows, tiny
 from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.outcome import Outcome
-from app.presenters.rank_curve import order_words
+from app.presenters.measured import order_words
 from app.presenters.rank_making import RankMaking
 
 __all__ = ["RankMakingForm"]

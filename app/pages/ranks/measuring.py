@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 from app.pages.mixer.fields import fill, narrow, quietly
 from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.hues import hue_of
-from app.presenters.measured import Measured
-from app.presenters.rank_curve import Doing, RankCurves, order_words
+from app.presenters.measured import Measured, order_words
+from app.presenters.rank_curve import Doing, RankCurves
 from widgets.choice import Choice
 from widgets.number_field import whole_field
 from widgets.painting import hue_colour
@@ -52,7 +52,7 @@ class MeasuringBar(QWidget):
         self.rows = whole_field("ranks.measuring.rows", "Rows at most", 10, 100_000, 50)
         self.rows.setToolTip("At most so many rows of the data; more rows give narrower intervals")
         self.every = QCheckBox("Every order", objectName="ranks.measuring.every")
-        self.every.setToolTip("Measure every order that this adapter may have, one after the other")
+        self.every.setToolTip("Measure every order that an adapter may have, one after the other")
         self.beside = narrow(QComboBox(objectName="ranks.measuring.beside", accessibleName="Drawn beside it"))
         self.beside.setToolTip("Another adapter, measured on the same rows and drawn in the same picture")
         self.measure = QPushButton("Measure", objectName="ranks.measuring.measure")
@@ -139,7 +139,7 @@ class MeasuringBar(QWidget):
         with quietly(self.rows, self.every):
             self.rows.setValue(plan.rows)
             self.every.setChecked(plan.every_order)
-        self.every.setVisible(len(curves.ranks.state.orders) > 1)
+        self.every.setVisible(curves.has_orders)
         others = [(f"beside {card.name}", card.name) for card in curves.others]
         fill(self.beside, [(ALONE, ""), *others], plan.beside)
         self.measure.setEnabled(not curves.why_not)

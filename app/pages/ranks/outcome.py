@@ -61,7 +61,7 @@ class Outcome(QWidget):
         self.play.clicked.connect(making.play)
         self.undo.clicked.connect(making.undo)
         self.show_folder.clicked.connect(self._reveal)
-        self.energies.picked.connect(self._read)
+        self.energies.picked.connect(making.ranks.slide)
         self.energies.pointed.connect(self.energies.set_pointed)
         making.changed.connect(self._show)
 
@@ -97,6 +97,7 @@ class Outcome(QWidget):
                 ],
                 (0.0, 1.0),
             )
+            self.energies.set_rank(min(self._making.ranks.state.rank, len(made.energies[0][1])))
             self._align()
 
     def _align(self) -> None:
@@ -109,9 +110,6 @@ class Outcome(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.energies.update()
-
-    def _read(self, rank: int) -> None:
-        self.energies.set_rank(rank)
 
     def _reveal(self) -> None:
         if self._making.made is not None:
