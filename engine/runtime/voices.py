@@ -17,6 +17,7 @@ import torch
 
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error
+from engine.formats.studio_file import check_rank
 from engine.lora import Bank, Gates, attach, in_order, read_adapter
 from engine.messages import Ask, Mixing, Part, RankOrder
 from engine.mixer import Router, load_mix
@@ -26,6 +27,8 @@ from engine.training.play import play
 __all__ = ["Playing", "Voice", "Voices", "mixed", "together"]
 
 KEPT = 8
+ALIKE = 2
+"""Of the same files in other orders, as a hand slides one expert of a mix after the other, fewer are kept."""
 Key = tuple[tuple[str | int, ...], ...]
 Orders = dict[str, RankOrder]
 Playing = Callable[[], AbstractContextManager[None]]
@@ -70,13 +73,15 @@ class Voice:
             raise StudioError(
                 "usage", f"{adapter} takes no part in this answer.", "Slide one of those that it has."
             )
-        _check_rank(self.bank, adapter, rank)
+        its = self.bank.adapters[adapter]
+        check_rank(adapter, rank, its.low, its.rank)
 
 
 @dataclass(eq=False)
 class _Kept:
     bank: Bank
     router: Router | None
+    files: Key = ()
     users: int = 0
 
 
@@ -142,6 +147,7 @@ class Voices:
         key = (*signs, *(item for item in sorted(orders.items()) if item[1]))
         if key not in self._kept:
             self._kept[key] = self._attach(mix, orders, folders)
+            self._kept[key].files = tuple(signs)
         self._kept.move_to_end(key)
         return self._kept[key]
 
@@ -156,8 +162,9 @@ class Voices:
         return _Kept(attach(model, adapters, dtype=model.dtype), None)
 
     def _make_room(self) -> None:
-        for key in [key for key, kept in self._kept.items() if not kept.users]:
-            if len(self._kept) > self._limit:
+        for key, kept in [(key, kept) for key, kept in self._kept.items() if not kept.users]:
+            alike = sum(other.files == kept.files for other in self._kept.values())
+            if len(self._kept) > self._limit or alike > ALIKE:
                 self._kept.pop(key).bank.detach()
 
 
@@ -167,7 +174,7 @@ def mixed(bank: Bank, router: Router, parts: Sequence[Part], mixing: Mixing) -> 
         mixing.mode, mixing.top_k, mixing.strength, mixing.renormalise, mixing.muted, mixing.locked
     )
     weights = dict.fromkeys(bank.experts, 1.0) | {part.name: part.weight for part in parts}
-    return Voice(bank, bank.new_gates(weights, _ranks(bank, parts), playing), playing.experts)
+    return Voice(bank, bank.new_gates(weights, _ranks(parts), playing), playing.experts)
 
 
 def together(voices: Sequence[Voice]) -> Playing:
@@ -207,25 +214,11 @@ def _shared(asks: Sequence[Ask]) -> list[Orders]:
 
 
 def _plain(bank: Bank, parts: Sequence[Part]) -> Voice:
-    return Voice(bank, bank.new_gates({part.name: part.weight for part in parts}, _ranks(bank, parts)))
+    return Voice(bank, bank.new_gates({part.name: part.weight for part in parts}, _ranks(parts)))
 
 
-def _ranks(bank: Bank, parts: Sequence[Part]) -> dict[str, int | None]:
-    """StudioError("usage") for a rank that its adapter does not have."""
-    for part in parts:
-        if part.rank is not None and part.name in bank.adapters:
-            _check_rank(bank, part.name, part.rank)
+def _ranks(parts: Sequence[Part]) -> dict[str, int | None]:
     return {part.name: part.rank for part in parts}
-
-
-def _check_rank(bank: Bank, name: str, rank: int) -> None:
-    highest = bank.adapters[name].rank
-    if not 1 <= rank <= highest:
-        raise StudioError(
-            "usage",
-            f"{name} has ranks 1 to {highest}, not {rank}.",
-            "Choose one of these, or none for all of it.",
-        )
 
 
 def _check_once(parts: Sequence[Part]) -> None:

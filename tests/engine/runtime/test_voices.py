@@ -10,6 +10,7 @@ import torch
 from engine.formats.errors import StudioError
 from engine.lora import in_order, read_adapter, write_adapter
 from engine.messages import Ask, Mixing, Part
+from engine.runtime.voices import Voices
 
 
 def logits(voices, parts, library, mixing=None):
@@ -100,6 +101,22 @@ def test_a_mix_plays_its_experts_in_an_order(voices, library):
     assert torch.allclose(whole, logits(voices, [], library, mixing), atol=1e-5)
     cut = logits(voices, parts, library, mixing)
     assert not torch.allclose(cut, logits(voices, [Part(name="left", rank=2)], library, mixing))
+
+
+def test_few_banks_are_kept_of_a_mix_whose_experts_are_slid_one_after_the_other(base, library):
+    voices = Voices(base, kept=8)
+    try:
+        for slid in ([], ["left"], ["left", "right"], ["right"]):
+            parts = [Part(name=name, rank=2, order="energy") for name in slid]
+            logits(voices, parts, library, Mixing(name="both"))
+        assert len(voices._kept) == 2
+        logits(voices, [Part(name="left")], library)
+        assert len(voices._kept) == 3
+        with voices.hold([Part(name="right", rank=1, order="energy")], Mixing(name="both"), library) as again:
+            assert again.bank in [kept.bank for kept in voices._kept.values()]
+            assert len(voices._kept) == 3, "slid further, it plays on the same bank"
+    finally:
+        voices.close()
 
 
 def test_rows_share_a_bank_unless_an_adapter_plays_in_two_orders(voices, library):
