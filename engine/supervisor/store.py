@@ -7,6 +7,7 @@ never deleted (see ``rescue``); what the last backup and the folders' own notes 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,13 @@ _row = msgspec.json.Decoder(dict[str, float])
 
 
 class Store:
-    """One open database. Every method that writes returns after the commit, or raises StudioError."""
+    """One open database. Every method that writes returns after the commit, or raises StudioError.
+
+    Threads take turns: a connection that is used by two at once refuses.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._turn = threading.RLock()
         with _refusals():
             self._db = apsw.Connection(str(path))
             self._db.set_busy_timeout(2000)
@@ -94,10 +99,11 @@ class Store:
         self._db.close()
 
     def _pragma(self, name: str) -> object:
-        return self._db.execute(f"PRAGMA {name}").fetchall()[0][0]
+        return self._rows(f"PRAGMA {name}")[0][0]
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._db.execute(query, values).fetchall()
+        with self._turn:
+            return self._db.execute(query, values).fetchall()
 
     def _migrate(self) -> None:
         version = self._pragma("user_version")
@@ -122,7 +128,7 @@ class Store:
     def _writing(self) -> Iterator[None]:
         """One transaction; SQLite's refusals as sentences."""
         try:
-            with _refusals(), self._db:
+            with self._turn, _refusals(), self._db:
                 yield
         except apsw.CorruptError as error:
             raise StudioError(
@@ -143,7 +149,7 @@ class Store:
 
     def jobs(self) -> list[Record]:
         """All jobs in the order in which they came."""
-        records = [_record.decode(text) for (text,) in self._db.execute("SELECT record FROM jobs")]
+        records = [_record.decode(text) for (text,) in self._rows("SELECT record FROM jobs")]
         return sorted(records, key=lambda record: record.number)
 
     def drop_job(self, job: str) -> None:
@@ -181,7 +187,7 @@ class Store:
             )
 
     def log(self, job: str) -> list[LogLine]:
-        rows = self._db.execute("SELECT line FROM logs WHERE job=? ORDER BY id", (job,))
+        rows = self._rows("SELECT line FROM logs WHERE job=? ORDER BY id", job)
         return [_line.decode(text) for (text,) in rows]
 
     # --- events ---
@@ -197,7 +203,7 @@ class Store:
             )
 
     def events(self, since: int) -> list[Event]:
-        rows = self._db.execute("SELECT number, body FROM events WHERE number>? ORDER BY number", (since,))
+        rows = self._rows("SELECT number, body FROM events WHERE number>? ORDER BY number", since)
         return [Event(number=number, body=_event_body.decode(body)) for number, body in rows]
 
     def last_event(self) -> int:
@@ -225,7 +231,7 @@ class Store:
         return _entry.decode(rows[0][0]) if rows else None
 
     def entries(self, kind: str) -> list[Entry]:
-        rows = self._db.execute("SELECT entry FROM library WHERE kind=? ORDER BY name", (kind,))
+        rows = self._rows("SELECT entry FROM library WHERE kind=? ORDER BY name", kind)
         return [_entry.decode(text) for (text,) in rows]
 
     # --- what was read of the Hub ---
@@ -255,7 +261,7 @@ class Store:
         work = target.with_suffix(".new")
         work.unlink(missing_ok=True)
         try:
-            self._db.execute("VACUUM INTO ?", (str(work),))
+            self._rows("VACUUM INTO ?", str(work))
         except apsw.Error as error:
             work.unlink(missing_ok=True)
             raise StudioError(

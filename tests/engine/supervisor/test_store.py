@@ -1,4 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import apsw
+import msgspec
 import pytest
 
 from engine.formats.errors import StudioError
@@ -147,3 +150,16 @@ def test_an_old_sqlite_is_refused(paths, monkeypatch):
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.40.1")
     with pytest.raises(StudioError, match="can lose committed data"):
         open_store(*paths)
+
+
+def test_threads_take_turns(store):
+    """The library is read where an adapter is judged, while the engine writes down what its jobs say."""
+    card = BaseCard(name="x", architecture="Llama", parameters=1, path="/x")
+    for number in range(20):
+        store.save_entry("bases", Entry(card=msgspec.structs.replace(card, name=f"x{number:02}")))
+    with ThreadPoolExecutor(2) as pool:
+        reading = [pool.submit(store.entries, "bases") for _ in range(100)]
+        for number in range(30):
+            store.add_log("a", [LogLine(time=0.0, level="info", text=str(number))])
+    assert all(len(read.result()) == 20 for read in reading)
+    assert len(store.log("a")) == 30
