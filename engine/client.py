@@ -69,12 +69,18 @@ def start_engine(home: Home, *, detach: bool = False, parent: int | None = None)
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    _reap()
     _started.append(process)
     assert process.stdout is not None
     with process.stdout:
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
         line = process.stdout.readline() if ready else b""
     return _read_greeting(home, line)
+
+
+def _reap() -> None:
+    """Let go of the engines that have ended."""
+    _started[:] = [process for process in _started if process.poll() is None]
 
 
 def _read_greeting(home: Home, line: bytes) -> Announcement:
@@ -225,4 +231,5 @@ def wait_for_end(pid: int, seconds: float) -> bool:
         if time.monotonic() > until:
             return False
         time.sleep(0.05)
+    _reap()
     return True

@@ -189,6 +189,7 @@ def test_a_training_outlives_its_window(open_window):
     step = second.look("mixer.training.job.step")
     second.until(f"mixer.training.job.step > {step}", 30)
     second.key("ctrl+2", "ctrl+3")
+    second.until("named('mixer.router.keep').isVisible()")
     second.click("mixer.router.keep")
     second.until("mixer.desk.mix == 'mix-1'", 60)
 
