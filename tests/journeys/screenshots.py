@@ -108,7 +108,7 @@ def photograph_hub(folder: Path) -> None:
 
 
 def play(window: Window, folder: Path) -> None:
-    """Lay, train, ask; a picture of the desk while it learns and of a muted strip."""
+    """Lay, train, ask; a picture of the desk while it learns, of a muted strip and of slid ones."""
     window.look("mixer.lay_out_starters()")
     window.key("ctrl+t")
     window.until("mixer.training.job is not None and mixer.training.job.step >= 60", 120)
@@ -126,6 +126,10 @@ def play(window: Window, folder: Path) -> None:
     rest(window)
     in_both(window, folder, "mixer-muted")
     window.look("mixer.mute('reverse', False)")
+    window.look("(mixer.set_rank('sort', 2), mixer.set_rank('reverse', 5))")
+    rest(window)
+    in_both_sizes(window, folder, "mixer-ranks")
+    window.look("(mixer.set_rank('sort', 8), mixer.set_rank('reverse', 8))")
     rest(window)
 
 
