@@ -59,6 +59,7 @@ class SpectrumMap(QWidget):
         self._is_log = False
         self._heat: NDArray[np.float64] = np.zeros((0, 0))
         self._image = QImage()
+        self._left = float(PAD)
         self._cursor = (0, 0)
         self._hover: tuple[int, int] | None = None
         self.setAccessibleName(words)
@@ -74,6 +75,9 @@ class SpectrumMap(QWidget):
         self._rows, self._values = list(rows), [list(row) for row in values]
         self._kept = [len(row) for row in self._values]
         self._cursor, self._hover = (0, 0), None
+        metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
+        widest = max((metrics.horizontalAdvance(" ".join(row)) for row in self._rows), default=0.0)
+        self._left = min(LABEL_MOST, widest) + PAD
         self._warm()
         self.updateGeometry()
         self._say()
@@ -139,12 +143,6 @@ class SpectrumMap(QWidget):
     def _height(self) -> float:
         room = (self.height() - HEAD - 2) / max(1, len(self._rows))
         return float(int(max(LOWEST, min(HIGHEST, room))))
-
-    @property
-    def _left(self) -> float:
-        metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        widest = max((metrics.horizontalAdvance(" ".join(row)) for row in self._rows), default=0.0)
-        return min(LABEL_MOST, widest) + PAD
 
     def cell_rect(self, row: int, column: int) -> QRectF:
         wide = (self.width() - self._left - 2) / max(1, self.columns)

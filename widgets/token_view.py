@@ -93,6 +93,18 @@ class TokenView(QTextEdit):
         self._is_writing = False
         bar.setValue(bar.maximum() if is_at_end else seen)
 
+    def write(self, texts: Sequence[str]) -> None:
+        """Show tokens that were said before, all at once, in place of what is here."""
+        self.restart()
+        self._is_writing = True
+        end = QTextCursor(self.document())
+        end.beginEditBlock()
+        for index, text in enumerate(texts):
+            self._tokens.append(_Token(end.position(), PLAIN, 0.0))
+            end.insertText(text, self._format(self._tokens[-1], index))
+        end.endEditBlock()
+        self._is_writing = False
+
     def _line_of(self, position: int) -> int:
         """The line of its paragraph in which a character stands; -1 before the first."""
         block = self.document().findBlock(max(0, position))

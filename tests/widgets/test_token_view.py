@@ -153,3 +153,14 @@ def test_what_agrees_is_grey_and_where_texts_part_is_underlined(view):
     assert view.cursorRect().topLeft() == place
     view.compare((), ())
     assert all(style(view, position).foreground().color().name() == full for position in range(4))
+
+
+def test_a_whole_answer_is_written_at_once_and_can_be_added_to(view):
+    view.append_token("before")
+    view.write(["a", "\n", "😀", "b"])
+    assert view.text == "a\n😀b"
+    assert [view.token_at(position) for position in range(5)] == [0, 1, 2, 2, 3]
+    view.append_token("c")
+    assert view.text == "a\n😀bc"
+    view.compare((True,) * 4, ())
+    assert style(view, 4).foreground().color().name() == theme.tokens.text_dim

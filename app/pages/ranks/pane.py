@@ -111,9 +111,7 @@ class RankPane(QWidget):
 
     def show_answer(self, answer: Answer) -> None:
         """Write all that has been said so far."""
-        self.text.restart()
-        for spoken in answer.tokens:
-            self.text.append_token(spoken.text)
+        self.text.write([spoken.text for spoken in answer.tokens])
         self.show_state(answer)
 
     def show_state(self, answer: Answer) -> None:
