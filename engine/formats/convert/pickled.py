@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import pickletools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.formats.errors import AdapterError
 
-__all__ = ["MAX_PICKLE", "Storage", "Tensor", "play"]
+__all__ = ["ALLOWED", "MAX_PICKLE", "Machine", "Name", "Storage", "Tensor", "play", "read_name", "step"]
 
 MAX_PICKLE = 4 << 20
 MAX_OPCODES = 300_000
@@ -28,7 +29,7 @@ _STORAGES = {
 _ORDERED = ("collections", "OrderedDict")
 _TENSOR = ("torch._utils", "_rebuild_tensor_v2")
 _PARAMETER = ("torch._utils", "_rebuild_parameter")
-_ALLOWED = {_ORDERED, _TENSOR, _PARAMETER} | {("torch", name) for name in _STORAGES}
+ALLOWED = {_ORDERED, _TENSOR, _PARAMETER} | {("torch", name) for name in _STORAGES}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS = {
     "INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "FLOAT", "BINFLOAT",
@@ -58,7 +59,9 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
+    """What a pickle names to be imported; nobody imports it."""
+
     module: str
     name: str
 
@@ -68,9 +71,12 @@ class _Name:
 
 
 @dataclass
-class _Machine:
+class Machine:
+    """What a pickle has put down so far, and the ``storages`` that it has named, by key."""
+
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    storages: dict[str, Storage] = field(default_factory=dict)
 
     def pop(self) -> Any:
         value = self.stack.pop()
@@ -89,25 +95,32 @@ class _Machine:
         self.stack.append(values[::-1])
 
 
-def play(file: io.BytesIO) -> Any:
+def play(
+    file: io.BytesIO,
+    do: Callable[[Machine, str, Any], None] | None = None,
+    storages: dict[str, Storage] | None = None,
+) -> Any:
     """What the pickle at the file's place would be: numbers, texts, lists, dicts, and ``Tensor``s.
 
     Leaves the file behind the pickle. AdapterError: damaged; code "refused": it asks for more than tensors.
+    ``do`` plays an opcode (default: ``step``); ``storages`` gathers all that are named.
     """
-    machine = _Machine()
+    do = do or step
+    machine = Machine(storages={} if storages is None else storages)
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if count > MAX_OPCODES:
                 raise AdapterError("Its pickle is longer than that of any adapter.", _HINT, code="refused")
             if opcode.name == "STOP":
                 return machine.pop()
-            _step(machine, opcode.name, argument)
+            do(machine, opcode.name, argument)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, StopIteration, RuntimeError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
     raise _damaged("it does not end")
 
 
-def _step(machine: _Machine, name: str, argument: Any) -> None:
+def step(machine: Machine, name: str, argument: Any) -> None:
+    """Play one opcode. AdapterError("refused") for one that no plain table of tensors has."""
     stack = machine.stack
     if name in _LITERALS:
         stack.append(argument)
@@ -125,7 +138,8 @@ def _step(machine: _Machine, name: str, argument: Any) -> None:
         arguments, called = machine.pop(), machine.pop()
         stack.append(_call(called, arguments))
     elif name == "BINPERSID":
-        stack.append(_storage(machine.pop()))
+        storage = _storage(machine.pop())
+        stack.append(machine.storages.setdefault(storage.key, storage))
     elif name == "BUILD":  # the attributes of a state dict: versions of its modules
         machine.pop()
         if type(stack[-1]) is not dict:
@@ -134,7 +148,7 @@ def _step(machine: _Machine, name: str, argument: Any) -> None:
         _shape(machine, name)
 
 
-def _shape(machine: _Machine, name: str) -> None:
+def _shape(machine: Machine, name: str) -> None:
     """The opcodes that make and fill tuples, lists and dicts."""
     stack = machine.stack
     if name == "MARK":
@@ -175,20 +189,26 @@ def _filled(target: Any, items: list[Any]) -> dict[Any, Any]:
     return target
 
 
-def _named(machine: _Machine, opcode: str, argument: Any) -> _Name:
+def read_name(machine: Machine, opcode: str, argument: Any) -> Name:
+    """What GLOBAL or STACK_GLOBAL names."""
     if opcode == "GLOBAL":
         module, _, name = argument.partition(" ")
     else:
         name, module = machine.pop(), machine.pop()
     if not isinstance(module, str) or not isinstance(name, str):
         raise ValueError("a name that is no text")
-    if (module, name) not in _ALLOWED:
-        raise _refused(f"{module[:80]}.{name[:80]}")
-    return _Name(module, name)
+    return Name(module, name)
+
+
+def _named(machine: Machine, opcode: str, argument: Any) -> Name:
+    found = read_name(machine, opcode, argument)
+    if found.pair not in ALLOWED:
+        raise _refused(f"{found.module[:80]}.{found.name[:80]}")
+    return found
 
 
 def _call(called: Any, arguments: Any) -> Any:
-    if not isinstance(called, _Name) or not isinstance(arguments, tuple):
+    if not isinstance(called, Name) or not isinstance(arguments, tuple):
         raise _refused(_say(called))
     if called.pair == _ORDERED and arguments in ((), ([],)):
         return {}
@@ -204,7 +224,7 @@ def _call(called: Any, arguments: Any) -> Any:
 def _storage(reference: Any) -> Storage:
     """("storage", class, key, device, size), and of the older format a view, which must be none."""
     match reference:
-        case ("storage", _Name() as kind, str(key), str(), size, *view) if view in ([], [None]):
+        case ("storage", Name() as kind, str(key), str(), size, *view) if view in ([], [None]):
             if (
                 kind.name in _STORAGES
                 and _natural(size)
@@ -226,7 +246,7 @@ def _naturals(value: Any) -> bool:
 
 def _say(value: Any) -> str:
     """A symbol in a few words; never its contents, which may hold themselves."""
-    if isinstance(value, _Name):
+    if isinstance(value, Name):
         return f"{value.module}.{value.name}"[:160]
     return repr(value)[:80] if isinstance(value, str | int | float | None) else type(value).__name__
 

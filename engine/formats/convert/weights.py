@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.formats.convert.archive import Member, read_members
-from engine.formats.convert.pickled import MAX_PICKLE, Storage, Tensor, play
+from engine.formats.convert.inert import step_over
+from engine.formats.convert.pickled import MAX_PICKLE, Machine, Storage, Tensor, play, step
 from engine.formats.errors import AdapterError
 from engine.formats.plain import open_plain
 from engine.formats.safetensors_file import DTYPE_BYTES, MAX_NAME, MAX_TENSORS, read_header
@@ -49,11 +50,13 @@ class Weights:
     tensors: Mapping[str, Stored]
 
 
-def read_weights(path: Path) -> Weights:
+def read_weights(path: Path, within: Sequence[str] | None = None) -> Weights:
     """The table of the file at ``path``, by its content, whatever its name says.
 
     Every tensor lies inside the file, and together they are no larger than it. AdapterError when it is
-    damaged or of another kind; code "refused" when opening it as its makers meant would run code.
+    damaged or of another kind; code "refused" when opening it as its makers meant would run code. With
+    ``within`` it may be a whole training state: the table under the first of these keys that it has is read,
+    else the state itself; everything else in it is passed over, never made, and tensors may share numbers.
     """
     with open_plain(path) as file:
         head = file.read(512)
@@ -69,18 +72,23 @@ def read_weights(path: Path) -> Weights:
         if head[:4] == b"GGUF" or head[257:262] == b"ustar":
             what = "a GGUF file" if head[:4] == b"GGUF" else "a tar archive"
             raise AdapterError(f"{path.name} is {what}, which is not read.", "Ask for a safetensors file.")
-        if head[:2] == b"PK":
-            state, places = _zipped(file, size)
-        else:
-            state, places = _pickles(file, size)
-    return Weights(path, "pickle", _placed(state, places, size))
+        read = _zipped if head[:2] == b"PK" else _pickles
+        state, places = read(file, size, step if within is None else step_over)
+    for key in within or ():
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
+    return Weights(path, "pickle", _placed(state, places, size, shared=within is not None))
+
+
+_Do = Callable[[Machine, str, Any], None]
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def _zipped(file: BinaryIO, size: int) -> tuple[Any, dict[str, Member]]:
+def _zipped(file: BinaryIO, size: int, do: _Do) -> tuple[Any, dict[str, Member]]:
     """What the archive's pickle says, and where its storages lie (torch since 1.6)."""
     members = read_members(file, size)
     roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")]
@@ -98,12 +106,12 @@ def _zipped(file: BinaryIO, size: int) -> tuple[Any, dict[str, Member]]:
 
     if content("byteorder", 99) not in (b"", b"little"):
         raise AdapterError("Its numbers are written for another kind of processor.", "Export it again.")
-    state = play(io.BytesIO(content("data.pkl", MAX_PICKLE)))
+    state = play(io.BytesIO(content("data.pkl", MAX_PICKLE)), do)
     data = f"{roots[0]}data/"
     return state, {name.removeprefix(data): m for name, m in members.items() if name.startswith(data)}
 
 
-def _pickles(file: BinaryIO, size: int) -> tuple[Any, dict[str, Member]]:
+def _pickles(file: BinaryIO, size: int, do: _Do) -> tuple[Any, dict[str, Member]]:
     """The same of torch's older format: magic, protocol, system, state, keys, then size and data of each."""
     file.seek(0)
     head = io.BytesIO(file.read(2 * MAX_PICKLE))
@@ -111,12 +119,13 @@ def _pickles(file: BinaryIO, size: int) -> tuple[Any, dict[str, Member]]:
         raise AdapterError(
             "The file is neither safetensors nor anything that torch saves.", "Download it again."
         )
-    system, state, keys = play(head), play(head), play(head)
+    storages: dict[str, Storage] = {}
+    system, state, keys = play(head), play(head, do, storages), play(head)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise AdapterError("Its numbers are written for another kind of processor.", "Export it again.")
     if not isinstance(keys, list) or len(keys) > MAX_TENSORS or not all(type(key) is str for key in keys):
         raise AdapterError("Its list of storages is damaged.", "Download it again.")
-    widths = {tensor.storage.key: DTYPE_BYTES[tensor.storage.dtype] for tensor in _tensors(state).values()}
+    widths = {key: DTYPE_BYTES[storage.dtype] for key, storage in storages.items()}
     places, at = {}, head.tell()
     for key in keys:
         if at > size:
@@ -141,12 +150,13 @@ def _tensors(state: Any) -> dict[str, Tensor]:
     return state
 
 
-def _placed(state: Any, places: Mapping[str, Member], size: int) -> dict[str, Stored]:
+def _placed(state: Any, places: Mapping[str, Member], size: int, shared: bool) -> dict[str, Stored]:
     tensors = _tensors(state)
     if len(tensors) > MAX_TENSORS:
         raise AdapterError(f"The file lists {len(tensors):,} tensors.", "This is not an ordinary adapter.")
     found = {name: _place(name, tensor, places) for name, tensor in tensors.items()}
-    if sum(stored.bytes for stored in found.values()) > size:
+    counted = set(found.values()) if shared else found.values()
+    if sum(stored.bytes for stored in counted) > size:
         raise AdapterError("Its tensors together are larger than the file.", "Do not use it.", code="refused")
     return found
 

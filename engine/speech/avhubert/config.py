@@ -52,14 +52,15 @@ def derive_config(
         feedforward = shapes["encoder.layers.0.fc1.weight"][0]
         trunk = "feature_extractor_video.resnet.trunk.layer{}.0.conv1.weight"
         one, two, three, four = (shapes[trunk.format(stage)][0] for stage in (1, 2, 3, 4))
-    except (KeyError, ValueError) as error:
+        groups = width // per_group
+        numbers = {int(name.split(".")[2]) for name in shapes if name.startswith("encoder.layers.")}
+    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise StudioError(
             "adapter",
             "These are not the tensors of an AV-HuBERT encoder.",
             "Choose a checkpoint of AV-HuBERT (base or large), or of Llama-AVSR.",
             f"{type(error).__name__}: {error}",
         ) from error
-    numbers = {int(name.split(".")[2]) for name in shapes if name.startswith("encoder.layers.")}
     return AvHubertConfig(
         width=width,
         feedforward=feedforward,
@@ -67,7 +68,7 @@ def derive_config(
         heads=heads or max(1, width // HEAD_WIDTH),
         audio_features=audio_features,
         position_kernel=kernel,
-        position_groups=width // per_group,
+        position_groups=groups,
         channels=(one, two, three, four),
         pre_norm=pre_norm,
         masked="mask_emb" in shapes,

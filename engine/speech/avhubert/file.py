@@ -14,6 +14,7 @@ from engine.formats.plain import load_json
 from engine.formats.safetensors_file import read_header
 from engine.speech.avhubert.config import parse_config
 from engine.speech.avhubert.encoder import AvHubert
+from engine.speech.avhubert.layout import layout
 
 __all__ = ["CONFIG", "WEIGHTS", "read_avhubert", "write_avhubert"]
 
@@ -28,9 +29,7 @@ def read_avhubert(folder: str | Path, dtype: torch.dtype = torch.float32) -> AvH
     """
     folder = Path(folder)
     config = parse_config(load_json(folder / CONFIG)["encoder"])
-    with torch.device("meta"):
-        model = AvHubert(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    expected = layout(config)
     found = {name: info.shape for name, info in read_header(folder / WEIGHTS).items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[:4]
@@ -40,6 +39,8 @@ def read_avhubert(folder: str | Path, dtype: torch.dtype = torch.float32) -> AvH
             "Convert the checkpoint again.",
             f"{odd}",
         )
+    with torch.device("meta"):
+        model = AvHubert(config)
     state = safetensors.torch.load_file(folder / WEIGHTS)
     floats = {
         name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()
