@@ -10,6 +10,7 @@ import numpy
 import torch
 
 from engine.formats.errors import StudioError
+from engine.formats.studio_file import check_rank
 from engine.lora import Bank, Gates
 from engine.lora.adapter import Adapter
 from engine.lora.order import energy, order_notes
@@ -44,7 +45,7 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
         bank = voice.bank
         assert bank is not None
         adapter = bank.adapters[request.adapter]
-        ranks = _ranks(request, adapter.rank)
+        ranks = _ranks(request, adapter)
         examples = read_examples(base, data, request.limit)
         curve = _Curve(base, bank, [_gates(bank, request.adapter, rank) for rank in ranks], examples)
         # Neighbours of like length need little padding.
@@ -61,17 +62,14 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
     return _told(request, adapter, ranks, curve)
 
 
-def _ranks(request: MeasureRanks, highest: int) -> list[int]:
-    """The ranks to measure, each once and in order: those that were asked for, or 1, 2, 4 ... and all."""
-    powers = [1 << power for power in range(highest.bit_length())]
-    ranks = sorted({*request.ranks} or {*powers, highest})
+def _ranks(request: MeasureRanks, adapter: Adapter) -> list[int]:
+    """The ranks to measure, each once and in order: those that were asked for, or 1, 2, 4 ... and all, as far
+    as it was trained at them."""
+    powers = {1 << power for power in range(adapter.rank.bit_length())}
+    own = {adapter.low, *(power for power in powers if power > adapter.low), adapter.rank}
+    ranks = sorted({*request.ranks} or own)
     for rank in ranks:
-        if not 1 <= rank <= highest:
-            raise StudioError(
-                "usage",
-                f"{request.adapter} has ranks 1 to {highest}, not {rank}.",
-                "Choose among these, or name none for a curve over all of them.",
-            )
+        check_rank(request.adapter, rank, adapter.low, adapter.rank)
     if len(ranks) > MOST:
         raise StudioError("usage", f"{len(ranks)} ranks are too many for one curve.", f"Name {MOST} at most.")
     return ranks

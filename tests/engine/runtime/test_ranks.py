@@ -149,6 +149,15 @@ def test_a_rank_that_it_has_not_is_a_sentence(voices, nested, copy_task, rank):
     assert refused.value.code == "usage"
 
 
+def test_a_curve_begins_where_the_training_did(voices, nested, copy_task, tmp_path):
+    write_adapter(dataclasses.replace(read_adapter(nested), low=3), tmp_path / "low")
+    seen = curve(voices, tmp_path / "low", copy_task, limit=2)[1]
+    assert [point.rank for point in seen.points] == [3, 4, 8]
+    for ask in (curve, lambda *given, ranks, limit: alone(*given, ranks[0], "loss")):
+        with pytest.raises(StudioError, match="it was trained at ranks 3 to 8, not 2"):
+            ask(voices, tmp_path / "low", copy_task, ranks=[2], limit=2)
+
+
 def test_no_bank_is_left_behind(voices, nested, base, copy_task):
     prompt = torch.tensor([[5, 6, 7]])
     with torch.no_grad():
