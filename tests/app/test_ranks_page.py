@@ -235,6 +235,10 @@ def test_library_and_mixer_lead_here(shell, page, qtbot):
     library.look_at("adapters", "plain")
     qtbot.mouseClick(library.findChild(QAbstractButton, "details-ranks"), Qt.MouseButton.LeftButton)
     assert (shell.page(), page.ranks.state.adapter.name) == (page, "plain")
+    shell.go("library").look_at("adapters", "nested")
+    acts(library)["Slide the rank of the chosen adapter"].trigger()
+    assert (shell.page(), page.ranks.state.adapter.name) == (page, "nested")
+    page.choose("plain")
     shell.go("mixer").ranks_wanted.emit("nested")
     assert (shell.page(), page.ranks.state.adapter.name) == (page, "nested")
 

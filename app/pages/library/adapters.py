@@ -65,7 +65,12 @@ class AdaptersView(View):
             ("Search adapters", "Ctrl+F", self.search.setFocus),
             ("Check the Hub for newer revisions", "", self.library.check_revisions),
             ("Verify the files of all adapters", "", self.library.verify),
+            ("Slide the rank of the chosen adapter", "Ctrl+R", self._slide),
         ]
+
+    def _slide(self) -> None:
+        if self.library.state.card is not None:
+            self.ranks_wanted.emit(self.library.state.card.name)
 
     def take_in(self, path: str) -> None:
         self.library.inspect(path)
