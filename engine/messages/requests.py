@@ -170,9 +170,13 @@ class RestoreAdapter(Struct, frozen=True):
 
 
 class ExportAdapter(Struct, frozen=True):
+    """Write an adapter as an ordinary PEFT folder, which must not exist: all of it, or as it plays at
+    ``rank`` under ``order``; None is its own order, or by energy where it has none."""
+
     name: str
     folder: str
     rank: int | None = None
+    order: RankOrder | None = None
 
 
 class ListBases(Struct, frozen=True):

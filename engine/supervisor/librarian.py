@@ -80,8 +80,8 @@ class Librarian:
             case messages.RestoreAdapter(name=name):
                 await library.restore("adapters", name)
                 return library.adapter(name)
-            case messages.ExportAdapter(name=name, folder=folder, rank=rank):
-                return messages.Done(path=await library.export_adapter(name, folder, rank))
+            case messages.ExportAdapter(name=name, folder=folder, rank=rank, order=order):
+                return messages.Done(path=await library.export_adapter(name, folder, rank, order))
         return None
 
     async def _others(self, body: Any) -> Body | None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.formats.errors import StudioError
 from engine.formats.studio_file import check_rank
 from engine.hub.client import Hub
-from engine.messages import AdapterCard, DiskUse, Job, Provenance, Uses, Verification
+from engine.messages import AdapterCard, DiskUse, Job, Provenance, RankOrder, Uses, Verification
 from engine.supervisor import disk, provenance, uses
 from engine.supervisor.adapter_folders import copy_adapter
 from engine.supervisor.entry import Entry
@@ -137,8 +137,10 @@ class Library(Stock, Trash):
 
     # --- taking it elsewhere ---
 
-    async def export_adapter(self, name: str, folder: str, rank: int | None) -> str:
-        """Write an adapter as an ordinary PEFT folder, all of it or its best ``rank`` columns."""
+    async def export_adapter(
+        self, name: str, folder: str, rank: int | None, order: RankOrder | None = None
+    ) -> str:
+        """Write an adapter as an ordinary PEFT folder, all of it or what it plays at ``rank``."""
         card = self.adapter(name)
         target = Path(folder).expanduser().absolute()
         check_target(target, self._home.root)
@@ -146,8 +148,8 @@ class Library(Stock, Trash):
             await asyncio.to_thread(copy_adapter, Path(card.path), target)
         else:
             check_rank(name, rank, card.low, card.rank)
-            is_in_order = card.kind in ("svd", "dylora")
-            await write_cut(Path(card.path), target, rank, "" if is_in_order else "energy")
+            own: RankOrder = "" if card.kind in ("svd", "dylora") else "energy"
+            await write_cut(Path(card.path), target, rank, own if order is None else order)
         return str(target)
 
     async def copy_mix(self, name: str, folder: str, scores: dict[str, Any]) -> str:

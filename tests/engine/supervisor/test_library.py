@@ -125,6 +125,13 @@ def test_export_at_a_lower_rank(rig, tmp_path):
     assert rig.ask(m.InspectAdapter(path=str(tmp_path / "low"))).rank == 3
 
 
+def test_export_at_a_rank_that_is_shared_out(rig, tmp_path):
+    low = tmp_path / "low"
+    rig.ask(m.ExportAdapter(name="reverse", folder=str(low), rank=3, order="spread"))
+    pattern = json.loads((low / "adapter_config.json").read_text())["rank_pattern"]
+    assert len(set(pattern.values())) > 1
+
+
 def test_bases(rig, tmp_path):
     (card,) = [base for base in rig.ask(m.ListBases()).bases if base.name == "tiny"]
     assert card.architecture == "LlamaForCausalLM" and card.parameters > 100_000
