@@ -128,7 +128,7 @@ class RankChart(QWidget):
         value = series.at(self.read_rank)
         if value is None:
             return "not measured at this rank"
-        if value.low is None or value.high is None:
+        if value.low is None or value.high is None or not series.strong:
             return self._figure(value.value)
         return f"{self._figure(value.value)} ({self._figure(value.low)} to {self._figure(value.high)})"
 
@@ -210,16 +210,13 @@ class RankChart(QWidget):
 
     def _paint_axis(self, painter: QPainter) -> None:
         left, right = self._x_of(self._ranks[0]), self._x_of(self._ranks[-1])
-        for value in self._span if self._series else self._span[:1]:
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        for value in self._span if self._series else ():
             y = round(self.y_of(value)) + 0.5
             painter.setPen(QPen(theme.colour("line"), 1))
             painter.drawLine(QPointF(left, y), QPointF(right, y))
-            if self._series:
-                painter.setPen(theme.colour("text_dim"))
-                room = QRectF(0, y - 8, left - GAP, 16)
-                painter.drawText(
-                    room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._figure(value)
-                )
+            painter.setPen(theme.colour("text_dim"))
+            painter.drawText(QRectF(0, y - 8, left - GAP, 16), flags, self._figure(value))
 
     def _colour(self, series: RankSeries, alpha: float = 1.0) -> QColor:
         return theme.colour("accent", alpha) if series.hue is None else hue_colour(series.hue, alpha)

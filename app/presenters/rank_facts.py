@@ -46,7 +46,7 @@ class RankFacts(QObject):
     def energy(self, order: RankOrder, rank: int) -> float | None:
         """The share of its squared norm that an adapter keeps at ``rank``; None where nobody knows, or where
         a rank is no part of the whole: a DyLoRA's is louder than what it is cut from."""
-        if self.spectrum is None:
+        if self.spectrum is None or self.spectrum.kind == "dylora":
             return None
         shares = {"energy": self.spectrum.energy, "spread": self.spectrum.spread, "": self.spectrum.kept}
         share = shares[order][rank - 1] if rank <= len(shares[order]) else -1.0

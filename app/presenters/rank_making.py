@@ -134,7 +134,7 @@ class RankMaking(QObject):
 
     @property
     def why_not_bake(self) -> str:
-        return self.why_not or self._taken(self.baked_name)
+        return self.why_not or self._unordered or self._taken(self.baked_name)
 
     @property
     def why_not_order(self) -> str:
@@ -148,13 +148,20 @@ class RankMaking(QObject):
 
     @property
     def why_not_export(self) -> str:
-        card = self.ranks.state.adapter
-        is_prefix = card is not None and card.kind in ("dylora", "svd")
-        if card is not None and self.ranks.state.order != ("" if is_prefix else "energy"):
-            return "A folder is written in order of energy. Bake this order first, and export what was baked."
         if self.plan.folder and not Path(self.plan.folder).is_absolute():
             return "Name the new folder in full, from the root on."
-        return self.why_not
+        return self.why_not or self._unordered
+
+    @property
+    def _unordered(self) -> str:
+        """A part of columns without an order is an arbitrary one: to be heard, not to be made a file of."""
+        state = self.ranks.state
+        is_unordered = state.adapter is not None and state.adapter.kind == "lora" and state.order == ""
+        return (
+            "As the file has them its columns have no order. Choose another order first."
+            if is_unordered
+            else ""
+        )
 
     def _taken(self, name: str) -> str:
         is_taken = name in self.ranks.stock.adapters
@@ -191,7 +198,9 @@ class RankMaking(QObject):
         if self.why_not_export or not self.plan.folder or state.adapter is None:
             return False
         rank = state.rank
-        request = ExportAdapter(name=state.adapter.name, folder=self.plan.folder, rank=rank)
+        request = ExportAdapter(
+            name=state.adapter.name, folder=self.plan.folder, rank=rank, order=state.order
+        )
         self._make(f"Writing rank {rank}", request, partial(self._exported, state.adapter.name, rank))
         return True
 

@@ -132,7 +132,7 @@ def test_a_folder_is_written_at_the_live_rank(bench: Bench) -> None:
     making.set(folder="/tmp/out")
     assert making.export()
     call = bench.client.last(ExportAdapter)
-    assert call.body == ExportAdapter(name="sort", folder="/tmp/out", rank=3)
+    assert call.body == ExportAdapter(name="sort", folder="/tmp/out", rank=3, order="energy")
     bench.client.answer(call, Done(path="/tmp/out"))
     made = making.made
     assert made is not None and made.card is None and made.path == "/tmp/out"
@@ -140,11 +140,12 @@ def test_a_folder_is_written_at_the_live_rank(bench: Bench) -> None:
     assert not bench.client.asked(RemoveAdapter)  # what lies outside the library is not ours to take back
 
 
-def test_an_order_that_no_folder_is_written_in_says_the_way(bench: Bench) -> None:
-    bench.making.ranks.set_order("spread")
+def test_columns_without_an_order_are_not_cut(bench: Bench) -> None:
+    bench.making.ranks.set_order("")
     bench.making.set(folder="/tmp/out")
-    assert bench.making.why_not_export.endswith("Bake this order first, and export what was baked.")
-    assert not bench.making.export()
+    refusal = "As the file has them its columns have no order. Choose another order first."
+    assert bench.making.why_not_bake == bench.making.why_not_export == refusal
+    assert not bench.making.bake() and not bench.making.export()
 
 
 def test_a_refusal_is_said_and_nothing_was_made(bench: Bench) -> None:

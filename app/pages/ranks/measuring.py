@@ -77,6 +77,8 @@ class MeasuringBar(QWidget):
         label.setBuddy(self.data)
         label.setProperty("role", "dim")
         self.data.setMinimumWidth(120)
+        self.data.setMaximumWidth(320)
+        self.beside.setMaximumWidth(240)
         self.rows.setFixedWidth(84)
         self.beside.setMinimumWidth(96)
         line = QWidget()
@@ -88,6 +90,7 @@ class MeasuringBar(QWidget):
         for part in (self.kind, self.rows, self.every):
             row.addWidget(part)
         row.addWidget(self.beside, 2)
+        row.addStretch(1)
         row.addWidget(self.measure)
         running = QWidget()
         row = QHBoxLayout(running)

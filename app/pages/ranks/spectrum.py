@@ -25,10 +25,7 @@ SCALE = 144
 LAYER = re.compile(r"\.(\d+)\.")
 EMPTY = "Choose an adapter to see how strong each direction of its projections is."
 READING = "Reading the adapter"
-TRAINED = (
-    "This DyLoRA plays its columns as trained, so the line is where the rank stands, not which "
-    "directions it keeps."
-)
+TRAINED = "The line is where the rank stands: its columns are as trained, not these directions."
 
 
 class SpectrumView(QWidget):
