@@ -57,10 +57,21 @@ def watch(window):
     )
 
 
+def drag_from_the_library(window):
+    """From its card onto the rail's button, which opens the page, and into the page."""
+    window.key("ctrl+2")
+    window.until("named('library-cards').model().rowCount() == 6", 60)
+    icon = window.look("place('go-ranks')")
+    card = window.look("place('library-cards', row('library-cards', 'reverse'))")
+    window.drag(card, icon, [icon[0] + 400, 330], rest=1.0)
+    window.until("page.objectName() == 'ranks' and page.ranks.state.adapter is not None")
+    assert window.look("page.ranks.state.adapter.name") == "reverse"
+
+
 def test_by_mouse(window):
-    on_the_page(window)
+    drag_from_the_library(window)
     window.click("ranks.adapter")
-    window.key("Up", "End", "Return")
+    window.key("End", "Return")
     window.until("page.ranks.state.adapter is not None and page.ranks.state.adapter.name == 'upper'")
     assert window.look("page.ranks.panes") == ["base", "rank 8", "live"]
     window.click("ranks.prompt")
