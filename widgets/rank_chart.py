@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
     QColor,
-    QFocusEvent,
     QFont,
     QFontMetricsF,
     QKeyEvent,
@@ -43,10 +44,12 @@ QUIET = 0.55
 class RankChart(QWidget):
     """``title`` and what is read at the current rank above, from ``inset`` on; ``figure`` writes values.
 
-    ``picked(rank)``: clicked, dragged to or walked to; ``pointed(rank)``: the mouse is over it, -1: nowhere.
+    ``picked(rank)``: clicked, dragged to or walked to; ``settled``: the hand has left it again;
+    ``pointed(rank)``: the mouse is over it, -1: nowhere.
     """
 
     picked = Signal(int)
+    settled = Signal()
     pointed = Signal(int)
 
     def __init__(
@@ -167,6 +170,10 @@ class RankChart(QWidget):
         if event.buttons() & Qt.MouseButton.LeftButton:
             self.picked.emit(rank)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.settled.emit()
+
     def leaveEvent(self, event: QEvent) -> None:
         self.pointed.emit(-1)
 
@@ -180,16 +187,10 @@ class RankChart(QWidget):
         wanted = moves.get(Qt.Key(event.key()))
         if wanted in self._ranks:
             self.picked.emit(wanted)
+            self.settled.emit()
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.accessibleDescription()))
         elif wanted is None:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
 
     # painting: hairlines, the axis, the lines, the words
 

@@ -13,7 +13,6 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
-    QFocusEvent,
     QFontMetricsF,
     QImage,
     QKeyEvent,
@@ -22,7 +21,6 @@ from PySide6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -200,14 +198,6 @@ class SpectrumMap(QWidget):
             self._hover = cell
             self._say()
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
-
     # painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -297,7 +287,3 @@ class SpectrumMap(QWidget):
             painter.drawRect(self.cell_rect(*self._hover))
         if self.hasFocus():
             focus_ring(painter, self.cell_rect(*self._cursor).adjusted(-2, -2, 2, 2), 3)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.update()

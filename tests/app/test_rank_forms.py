@@ -112,6 +112,8 @@ def test_a_click_in_a_chart_slides_there_and_all_hairlines_follow(stand: Stand, 
     assert stand.charts.bytes.words == "60 kB"
     qtbot.keyClick(stand.charts.quality, Qt.Key.Key_Left)
     assert ranks.state.rank == 5
+    ranks.undo()
+    assert ranks.state.rank == 6  # a click and a step are two
 
 
 def test_pointing_into_one_chart_reads_all_of_them(stand: Stand) -> None:

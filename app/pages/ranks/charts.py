@@ -54,7 +54,8 @@ class RankCharts(QWidget):
         self._charts = (self.quality, self.energy, self.bytes, self.speed)
         self._compose()
         for chart in self._charts:
-            chart.picked.connect(self._slide)
+            chart.picked.connect(self._ranks.slide)
+            chart.settled.connect(self._ranks.settle)
             chart.pointed.connect(self._point)
         slider.axis_changed.connect(self._align)
         curves.changed.connect(self._show)
@@ -103,10 +104,6 @@ class RankCharts(QWidget):
         QTimer.singleShot(0, self, self._align)
 
     # hands
-
-    def _slide(self, rank: int) -> None:
-        self._ranks.slide(rank)
-        self._ranks.settle()
 
     def _point(self, rank: int) -> None:
         for chart in self._charts:
