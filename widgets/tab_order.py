@@ -48,8 +48,10 @@ def _laid(layout: QLayout) -> Iterator[QWidget]:
 
 
 def first_stop(region: QWidget) -> QWidget | None:
-    """The first widget in ``region``, in reading order, that the keyboard may enter now."""
-    for widget in [*stops(region), *region.findChildren(QWidget)]:
+    """The first widget in ``region`` that the keyboard may enter now: its focus proxy, else in reading
+    order."""
+    proxy = [region.focusProxy()] if region.focusProxy() is not None else []
+    for widget in [*proxy, *stops(region), *region.findChildren(QWidget)]:
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled():
             return widget
     return None

@@ -69,6 +69,7 @@ class Shelf(QWidget):
         column.addWidget(self.list, 1)
         column.addWidget(self._hint)
         self.setMinimumWidth(144)
+        self.setFocusProxy(self.list)  # whoever comes here by the keyboard wants an adapter
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._proxy.setFilterFixedString)
