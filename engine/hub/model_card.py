@@ -24,6 +24,24 @@ model = PeftModel.from_pretrained(base, "{repo}")
 
 In Adapter Studio: `adapter-studio hub download {repo}`."""
 
+_RANKS = """\
+{meaning}
+
+PEFT plays the whole of it. At a lower rank Adapter Studio plays it, or writes it for PEFT:
+
+```sh
+adapter-studio generate --base BASE --adapter {name}@{some} --prompt "..."
+adapter-studio adapters export {name} FOLDER --rank {some}
+```"""
+
+_MEANING = {
+    "dylora": "It was trained at every rank from {low} to {high} (DyLoRA, arXiv 2210.07558). Rank b is the "
+    "first b columns of every projection at the scale alpha / b: a file that is cut to b keeps its alpha.",
+    "svd": "Its columns are in order of energy, so that every rank from {low} to {high} is the best of that "
+    "rank. Rank b is the first b columns of every projection at the same scale.",
+}
+"""By kind of adapter what its lower ranks are."""
+
 _AS_IS = (WEIGHTS, "gate.safetensors")
 """Files that are published byte for byte as they are."""
 
@@ -61,6 +79,7 @@ def model_card(
             *([one_line(_without_folders(card.description)), ""] if card.description else []),
             _what(card, named),
             *section("Use", [_LOAD.format(auto=auto, base=loaded, repo=repo), *_homeless(named)]),
+            *section("Ranks", _ranks(card)),
             *section("Where it comes from", table(("", ""), facts)),
             *section("How it was trained", table(("", ""), numbers)),
             *section("Files", table(("file", "SHA-256"), hashes)),
@@ -82,7 +101,7 @@ def _front_matter(card: AdapterCard, base: BaseCard | None) -> str:
         base_model=named if "/" in named and is_repo(named) else None,
         library_name="peft",
         license="other" if ", " in card.license else card.license.lower() or None,
-        tags=["lora", "adapter-studio", *card.tags],
+        tags=["lora", *(["dylora"] if card.kind == "dylora" else []), "adapter-studio", *card.tags],
         pipeline_tag="image-classification" if _is_vision(base) else "text-generation",
     )
     return f"---\n{data.to_yaml()}\n---"
@@ -93,7 +112,8 @@ def _what(card: AdapterCard, base: str) -> str:
         "lora": "A LoRA",
         "rslora": "A rank-stabilised LoRA",
         "dora": "A DoRA",
-        "svd": "A LoRA ordered by SVD",
+        "svd": "A LoRA in order of energy",
+        "dylora": "A DyLoRA",
     }
     targets = ", ".join(f"`{name.replace('`', '')}`" for name in card.targets[:20])
     more = f" and {len(card.targets) - 20} more" if len(card.targets) > 20 else ""
@@ -103,6 +123,14 @@ def _what(card: AdapterCard, base: str) -> str:
         f"{one_line(base or 'a base that it does not name')}{on}: {card.tensors} tensors, {card.bytes:,} "
         "bytes. Published with Adapter Studio."
     )
+
+
+def _ranks(card: AdapterCard) -> list[str]:
+    """How a lower rank of it is had, where it has any."""
+    if card.kind not in _MEANING or card.low == card.rank:
+        return []
+    meaning = _MEANING[card.kind].format(low=card.low, high=card.rank)
+    return [_RANKS.format(meaning=meaning, name=card.name, some=max(card.low, card.rank // 2))]
 
 
 def _homeless(base: str) -> list[str]:

@@ -120,13 +120,16 @@ def twin_of(file: AdapterFile, others: Iterable[Entry]) -> Twin | None:
 
 
 def _difference(file: AdapterFile, other: Path) -> str:
+    there = read_folder(other)
     mine = {landing.module: landing.scale for landing in file.landings}
-    theirs = {landing.module: landing.scale for landing in read_folder(other).landings}
+    theirs = {landing.module: landing.scale for landing in there.landings}
     ratios = {round(mine[module] / theirs[module], 6) for module in mine}
     if len(ratios) > 1:
         return "at other strengths"
     if ratios != {1.0}:
         return f"at {ratios.pop():.3g} times its strength"
+    if file.cutting != there.cutting:
+        return "cut otherwise to lower ranks"
     gates = [folder / GATE for folder in (file.folder, other)]
     hashes = {sha256_file(gate) if gate.is_file() else "" for gate in gates}
     return "with another gate of its own" if len(hashes) > 1 else ""

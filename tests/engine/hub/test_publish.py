@@ -216,6 +216,26 @@ def test_the_card_says_nothing_of_this_machine_and_lets_nothing_of_strangers_thr
     assert "<script>" not in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "what", "meaning"),
+    [
+        ("dylora", "A DyLoRA of rank 8 (alpha 16)", "trained at every rank from 2 to 8"),
+        (
+            "svd",
+            "A LoRA in order of energy of rank 8",
+            "first b columns of every projection at the same scale",
+        ),
+    ],
+)
+def test_the_card_of_an_adapter_of_many_ranks_says_how_to_use_one(kind, what, meaning):
+    card = replace(CARD, kind=kind, low=2)
+    text = model_card(card, PROVENANCE, BASE, "ada/sort")
+    assert what in text and meaning in text
+    assert "adapters export sort FOLDER --rank 4" in text and "--adapter sort@4" in text
+    assert ("dylora" in front_matter(text)["tags"]) == (kind == "dylora")
+    assert "## Ranks" not in model_card(replace(card, low=8)) and "## Ranks" not in model_card(CARD)
+
+
 def test_a_base_without_a_repository_is_not_somebody_else_s():
     unknown = BaseCard(name="tiny", architecture="LlamaForCausalLM", parameters=9, path="/x/tiny")
     assert "base_model" not in front_matter(model_card(CARD, None, unknown))

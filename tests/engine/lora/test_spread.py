@@ -71,6 +71,17 @@ def test_every_rank_plays_in_peft_as_here(base, request, ids, tmp_path, peft_log
     assert left_out  # at rank 1 some have nothing left
 
 
+def test_ranks_are_rows_of_one_batch_and_packed_alone(llama, ids, apart):
+    bank = attach(llama, {"a": in_order(uneven(llama), "spread")})
+    gates = [bank.new_gates({"a": 1.0}, {"a": rank}) for rank in (1, 3)]
+    bank.gates = bank.new_rows(gates)
+    both = llama(ids).logits
+    for row, one in enumerate(gates):
+        bank.gates = one
+        assert apart(llama(ids[row : row + 1]).logits, both[row : row + 1]) < 1e-6
+    assert any(packed is not None and 0 in packed.sizes for packed in gates[0]._packed)
+
+
 def test_a_dora_without_columns_keeps_its_magnitude(llama, ids, tmp_path, peft_logits, apart):
     adapter = uneven(llama, targets=["q_proj", "down_proj"])
     for path, item in adapter.factors.items():

@@ -159,6 +159,17 @@ def test_the_same_weights_are_said_of_one_that_is_named(room):
     (other,) = room.do("verify", "reverse")
     assert other.detail.endswith("same weights as strong, at 2 times its strength.")
     assert room.do("verify", "sort")[0].detail == "3 files unchanged."
+    nested = room.make("nested")
+    (nested / "studio.json").write_text(
+        '{"kind": "dylora", "scaling": "alpha/rank", "ranks": [3, 4, 5, 6, 7, 8]}'
+    )
+    card, twin = room.bring(nested)
+    assert twin.sentence == "It has the same weights as reverse, cut otherwise to lower ranks."
+    assert (card.kind, card.low, card.rank) == ("dylora", 3, 8)
+    nested.rename(nested.with_name("other"))
+    (nested.with_name("other") / "studio.json").write_text('{"kind": "dylora", "ranks": [1]}')
+    with pytest.raises(StudioError, match="does not say how its scale changes"):
+        room.bring(nested.with_name("other"))
 
 
 def test_what_cannot_be_read_is_said(room, monkeypatch):
