@@ -12,8 +12,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import GenerationConfig
 
-from engine.speech.clip import Clip, Mode
+from engine.speech.clip import Clip, Mode, available_mode
 from engine.speech.config import Rates
+from engine.speech.gate import somebody_speaks
 from engine.speech.model import SpeechModel
 from engine.training.play import play
 
@@ -35,11 +36,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """``whole`` is false where the text was cut because it grew longer than speech can be."""
+    """``whole`` is false where the text was cut because it grew longer than speech can be; ``speech`` where
+    nobody spoke, so that no words were asked for."""
 
     text: str
-    words: tuple[Word, ...]
-    whole: bool
+    words: tuple[Word, ...] = ()
+    whole: bool = True
+    speech: bool = True
 
 
 def most_tokens(seconds: float) -> int:
@@ -47,17 +50,31 @@ def most_tokens(seconds: float) -> int:
     return math.ceil(TOKENS_PER_SECOND * seconds) + TOKENS_BESIDE
 
 
-@torch.no_grad()
 def transcribe(
-    model: SpeechModel, clips: Sequence[Clip], mode: Mode, rates: Rates | None = None, *, beams: int = 1
+    model: SpeechModel,
+    clips: Sequence[Clip],
+    mode: Mode,
+    rates: Rates | None = None,
+    *,
+    beams: int = 1,
+    gated: bool = True,
 ) -> list[Transcript]:
     """What ``model`` understands of each clip, at ``rates`` (default: its finest).
 
     The same clip gives the same text: whatever the language model's own settings say, nothing is drawn.
+    With ``gated`` a clip in which nobody speaks (see ``gate``) has no text.
     """
-    if not clips:
-        return []
-    read = model.read(clips, mode, rates or model.config.finest)
+    spoken = [clip for clip in clips if not gated or somebody_speaks(clip, available_mode(clip, mode))]
+    written = iter(_write(model, spoken, mode, rates or model.config.finest, beams)) if spoken else iter(())
+    heard = {id(clip) for clip in spoken}
+    return [next(written) if id(clip) in heard else Transcript("", speech=False) for clip in clips]
+
+
+@torch.no_grad()
+def _write(
+    model: SpeechModel, clips: Sequence[Clip], mode: Mode, rates: Rates, beams: int
+) -> list[Transcript]:
+    read = model.read(clips, mode, rates)
     lengths = [len(row) for row in read]
     rows = pad_sequence([row.flip(0) for row in read], batch_first=True).flip(1)  # padded at their left
     place = torch.arange(rows.shape[1])

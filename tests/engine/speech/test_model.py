@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -10,17 +11,19 @@ from transformers import LlamaForCausalLM, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from engine.formats.errors import StudioError
+from engine.speech import decoding
 from engine.speech.augment import augmented
 from engine.speech.bridge import Bridge, compress
 from engine.speech.clip import Clip
 from engine.speech.config import Rates, SpeechConfig, parse_speech_config
-from engine.speech.decoding import most_tokens, transcribe
+from engine.speech.decoding import most_tokens
 from engine.speech.encoders import AvHubertEar, AvHubertEye, WhisperEar
 from engine.speech.file import read_speech_model, write_speech_model
 from engine.speech.model import LoraSize, SpeechModel
 from engine.speech.training import SpeechTask
 from engine.training import Checkpoints, Mailbox, Settings, StepDone, train
 
+transcribe = functools.partial(decoding.transcribe, gated=False)  # of tones, which are no speech
 CONFIG = SpeechConfig(audio_rates=(4, 10), video_rates=(2, 5), hidden=24)
 
 
@@ -300,3 +303,16 @@ def test_augmentation_changes_what_is_there_and_nothing_else():
     assert augmented(Clip(None, CLIPS[0].mouth), []).sound is None
     silent = Clip(torch.zeros(800), None)
     assert torch.equal(augmented(silent, [CLIPS[1].sound]).sound, silent.sound)
+
+
+def test_nobody_spoke_and_nothing_is_written(make, monkeypatch):
+    model = make()
+    silent = Clip(torch.zeros(8000), torch.full((12, 96, 96), 80, dtype=torch.uint8))
+    talking = Clip(
+        None, torch.randint(255, (12, 12, 12)).repeat_interleave(8, 1).repeat_interleave(8, 2).byte()
+    )
+    found = decoding.transcribe(model, [silent, talking, silent], "both")
+    assert [one.speech for one in found] == [False, True, False]
+    assert found[0] == decoding.Transcript("", (), True, False) and found[1].text
+    monkeypatch.setattr(model.llm, "generate", None)
+    assert not decoding.transcribe(model, [silent, CLIPS[0]], "audio")[1].speech

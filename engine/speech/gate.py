@@ -1,0 +1,112 @@
+"""Did anybody speak? Where a sound has speech, and whether a mouth moves, before words are asked of a model.
+
+A language model invents words for silence, a fan or a hummed tune; so it is asked about speech alone. Speech
+is loud against its own background, and its spectrum never rests: in 41 generated recordings (ten words and
+sentences, two voices, two backgrounds) its shape moved by 2.5 dB or more in 50 ms, those of hums, tunes, fans
+and mains by 1.1 at most; knocks, which move more, are mostly pauses. A voice no louder than a steady noise is
+missed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.speech.clip import FPS, SAMPLE_RATE, Clip, Mode
+from engine.speech.filterbank import log_energies
+
+__all__ = ["Stretch", "mouth_moves", "somebody_speaks", "speech_stretches"]
+
+STEPS = 100
+"""Of the filterbank, a second."""
+QUIETEST = 30.0
+"""dB of the filterbank's energy; what is quieter is silence (white noise at -86 dB below full scale)."""
+ABOVE_FLOOR = 6.0
+"""dB by which speech stands out from the quietest tenth of its clip."""
+DEPTH = 30.0
+"""dB below the loudest that are looked at: what is below is room, not voice."""
+LAG, RESTLESS = 5, 1.8
+"""The least mean movement of the spectrum's shape, in dB, within so many steps."""
+DENSE = 0.5
+"""The least share of loud steps in a stretch: knocks and clicks have less."""
+PAUSE, SHORTEST, LEAD = 0.35, 0.12, 0.1
+"""Seconds: pauses within a stretch, the shortest stretch, what is added at both ends."""
+_DECIBELS = 10 / math.log(10)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Somebody speaks from ``start`` to ``end``, in seconds."""
+
+    start: float
+    end: float
+
+
+def somebody_speaks(clip: Clip, mode: Mode = "both") -> bool:
+    """Whether there are words in what ``mode`` reads of ``clip``: in both, sound or lips say so."""
+    heard = mode != "video" and clip.sound is not None and bool(speech_stretches(clip.sound))
+    return heard or (mode != "audio" and clip.mouth is not None and mouth_moves(clip.mouth))
+
+
+def speech_stretches(sound: Tensor) -> list[Stretch]:
+    """Where in ``sound`` [samples] at 16 kHz somebody speaks; nowhere: an empty list."""
+    if not len(sound) or not sound.any():
+        return []
+    energies = _smooth(log_energies(sound) * _DECIBELS)
+    level = torch.logsumexp(energies / _DECIBELS, 1) * _DECIBELS
+    loud = level > max(QUIETEST, float(level.quantile(0.1)) + ABOVE_FLOOR)
+    shape = energies.clamp_min(float(energies.max()) - DEPTH)
+    shape = shape - shape.mean(1, keepdim=True)
+    length = len(sound) / SAMPLE_RATE
+    return [
+        Stretch(max(0.0, first / STEPS - LEAD), min(length, last / STEPS + LEAD))
+        for first, last in _runs(loud)
+        if loud[first:last].float().mean() >= DENSE
+        and _movement(shape[first:last][loud[first:last]]) >= RESTLESS
+    ]
+
+
+def _smooth(energies: Tensor) -> Tensor:
+    """Means over 50 ms of the logarithms of each band: noise wavers less than speech does."""
+    rows = functional.pad(energies.T[None], (2, 2), mode="replicate")
+    return functional.avg_pool1d(rows, 5, 1)[0].T
+
+
+def _movement(shape: Tensor) -> float:
+    return float((shape[LAG:] - shape[:-LAG]).abs().mean()) if len(shape) > LAG else 0.0
+
+
+def _runs(loud: Tensor) -> list[tuple[int, int]]:
+    """Runs of loud steps, joined over pauses, the shortest left out: [(first, after the last)]."""
+    runs: list[list[int]] = []
+    for step in loud.nonzero().flatten().tolist():
+        if runs and step - runs[-1][1] <= PAUSE * STEPS:
+            runs[-1][1] = step + 1
+        else:
+            runs.append([step, step + 1])
+    return [(first, last) for first, last in runs if last - first >= SHORTEST * STEPS]
+
+
+BLOCK = 8
+"""Pixels whose mean is taken, so that a camera's noise is not taken for movement."""
+MOVED, PART = 6.0, 0.95
+"""Grey levels by which the most changed twentieth of the picture changes from one picture to the next."""
+SHORTEST_MOVE = FPS // 5
+
+
+def mouth_moves(mouth: Tensor) -> bool:
+    """Whether the lips in ``mouth`` [frames, H, W] move for a fifth of a second at least.
+
+    What the whole picture does together (light that flickers) is taken away first; a covered lens shows
+    nothing that could move.
+    """
+    if len(mouth) < 2:
+        return False
+    blocks = functional.avg_pool2d(mouth[:, None].float(), BLOCK).flatten(1)
+    blocks = blocks - blocks.mean(1, keepdim=True)
+    moved = (blocks[1:] - blocks[:-1]).abs().quantile(PART, 1)
+    return int((moved > MOVED).sum()) >= SHORTEST_MOVE
