@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.qt_log_level_fail("WARNING"))
             # The off-screen platform says this of every window with a minimum size.
             item.add_marker(pytest.mark.qt_log_ignore("propagateSizeHints"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """What is still on its way when a test ends would reach windows that are being taken down."""
+    client = getattr(item, "funcargs", {}).get("client")
+    if isinstance(client, FakeClient):
+        client.hang_up()
+    return (yield)
 
 
 @pytest.fixture

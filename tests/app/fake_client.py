@@ -51,6 +51,7 @@ class FakeClient(ScriptedClient):
         self.silent: set[type] = set()
         self.delay_ms = 0
         self.restarts = 0
+        self._is_away = False
 
     def welcome(self, *, protocol: int = messages.PROTOCOL) -> None:
         """An engine is there."""
@@ -68,11 +69,17 @@ class FakeClient(ScriptedClient):
     def restart(self) -> None:
         self.restarts += 1
 
+    def hang_up(self) -> None:
+        """Whoever asked is going: nothing reaches anybody any more."""
+        self._is_away = True
+
     def requests(self, kind: type) -> list[Any]:
         """Every request of a kind so far, answered or not."""
         return [call.body for call in self.calls if isinstance(call.body, kind)]
 
     def deliver(self, message: messages.Downward) -> None:
+        if self._is_away:
+            return
         super().deliver(messages.decode_downward(messages.encode(message)))
 
     def _carry(self, message: messages.Upward) -> None:
