@@ -18,7 +18,7 @@ __all__ = ["PLAIN", "TokenView"]
 PLAIN = -2
 TINT = 0.34
 SILENT_TINT = 0.12
-PARTING = 0.16
+PARTING = 0.24
 # Says that a line may break here, and is no part of what was said.
 BREAK = "\u200b"
 

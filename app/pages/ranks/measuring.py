@@ -36,7 +36,7 @@ AURAC = (
     "counts the same"
 )
 LOSS_AREA = "Mean over log2 rank"
-ALONE = "Nothing beside it"
+ALONE = "Alone"
 INSET = 24
 
 
@@ -80,7 +80,7 @@ class MeasuringBar(QWidget):
         self.data.setMaximumWidth(320)
         self.beside.setMaximumWidth(240)
         self.rows.setFixedWidth(84)
-        self.beside.setMinimumWidth(96)
+        self.beside.setMinimumWidth(128)
         line = QWidget()
         row = QHBoxLayout(line)
         row.setContentsMargins(0, 0, 0, 0)
@@ -90,7 +90,7 @@ class MeasuringBar(QWidget):
         for part in (self.kind, self.rows, self.every):
             row.addWidget(part)
         row.addWidget(self.beside, 2)
-        row.addStretch(1)
+        row.addStretch(0)  # only what the boxes leave at their widest
         row.addWidget(self.measure)
         running = QWidget()
         row = QHBoxLayout(running)

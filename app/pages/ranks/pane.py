@@ -19,7 +19,7 @@ __all__ = ["NARROWEST", "RankPane"]
 NARROWEST = 112
 HEAD = 36
 # Below this a pinned pane's title leaves no room for a slider of its own.
-ROOMY = 168
+ROOMY = 150
 # The text view's own margin: what stands above it begins where its words do.
 INSET = 4
 # What stands in the place of the energy, where that is not known.
