@@ -11,8 +11,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.speech.clip import CROP, FPS, SAMPLE_RATE, Clip
+from engine.speech.clip import Clip
 from engine.speech.noise import SNRS, babble, mix
+from engine.speech.shape import CROP, FPS, SAMPLE_RATE
 
 __all__ = ["augmented"]
 

@@ -9,14 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.formats.errors import StudioError
+from engine.speech.shape import CROP, DEVIATION, FPS, MEAN, SAMPLE_RATE
 
-__all__ = ["CROP", "FPS", "SAMPLE_RATE", "SIDE", "Clip", "Mode", "as_lips", "available_mode"]
-
-SAMPLE_RATE, FPS = 16_000, 25
-SIDE, CROP = 96, 88
-"""Pixels of a mouth picture, and of the part of it that the encoder sees."""
-MEAN, DEVIATION = 0.421, 0.165
-"""Of grey mouths between 0 and 1, as published with AV-HuBERT."""
+__all__ = ["Clip", "Mode", "as_lips", "available_mode"]
 
 Mode = Literal["audio", "video", "both"]
 

@@ -11,8 +11,9 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from engine.speech.avhubert.encoder import AvHubert
-from engine.speech.clip import FPS, SAMPLE_RATE, Clip, as_lips
+from engine.speech.clip import Clip, as_lips
 from engine.speech.filterbank import filterbank
+from engine.speech.shape import FPS, SAMPLE_RATE
 
 if TYPE_CHECKING:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.speech.clip import SAMPLE_RATE
+from engine.speech.shape import SAMPLE_RATE
 
 __all__ = ["BANDS", "STACKED", "filterbank", "log_energies"]
 

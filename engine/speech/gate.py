@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.speech.clip import FPS, SAMPLE_RATE, Clip, Mode
+from engine.speech.clip import Clip, Mode
 from engine.speech.filterbank import log_energies
+from engine.speech.shape import FPS, SAMPLE_RATE
 
 __all__ = ["Stretch", "mouth_moves", "somebody_speaks", "speech_stretches"]
 
