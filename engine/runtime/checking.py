@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import DynamicCache
 
 from engine.formats.architectures import STATEFUL
 from engine.runtime.base import Base
@@ -21,8 +22,11 @@ Verdict = tuple[float | None, list[int]]
 Play = Callable[[Sequence[int]], AbstractContextManager[None]]
 
 
-def check(base: Base, examples: Sequence[Example], playing: Play) -> Generator[None, None, list[Verdict]]:
-    """The verdict on a greedy answer to each example; yields after every pass.
+def check(
+    base: Base, examples: Sequence[Example], playing: Play, cache: DynamicCache, opened: int
+) -> Generator[None, None, list[Verdict]]:
+    """The verdict on a greedy answer to each example; yields after every pass. ``cache`` has read the first
+    ``opened`` tokens of each.
 
     All prompts are read, and then, by those rows whose first token is right, their whole references at once.
     ``playing(rows)`` is done around a pass over the rows of these numbers. A base whose cache is a state
@@ -34,7 +38,7 @@ def check(base: Base, examples: Sequence[Example], playing: Play) -> Generator[N
         said = _read_whole(base, examples, playing(everyone))
         yield
         return [judge(base, *pair) for pair in zip(wanted, said, strict=True)]
-    reading = _Reading(base, examples)
+    reading = _Reading(base, examples, cache, opened)
     with torch.no_grad(), playing(everyone):
         first = reading.prompts()
     yield
@@ -67,19 +71,20 @@ def judge(base: Base, wanted: Sequence[int], said: Sequence[int]) -> Verdict:
 
 
 class _Reading:
-    """Prompts, padded on the left, and their cache."""
+    """Prompts but for what is in their cache already, padded on the left."""
 
-    def __init__(self, base: Base, examples: Sequence[Example]) -> None:
+    def __init__(self, base: Base, examples: Sequence[Example], cache: DynamicCache, opened: int) -> None:
         self._base = base
+        self._cache = cache
         self._asked = torch.tensor([example.asked for example in examples], device=base.device)
-        ids = [torch.tensor(example.ids[: example.asked]) for example in examples]
+        ids = [torch.tensor(example.ids[opened : example.asked]) for example in examples]
         self._ids = pad_sequence(ids, batch_first=True, padding_side="left").to(base.device)
         longest = self._ids.shape[1]
-        positions = torch.arange(longest, device=base.device) - (longest - self._asked)[:, None]
+        positions = self._asked[:, None] + torch.arange(-longest, 0, device=base.device)
         self._positions = positions.clamp(min=0)
-        self._mask = (positions >= 0).long()
-        self._padded = not bool(self._mask.all())
-        self._cache = base.new_cache()
+        real = (positions >= opened).long()
+        self._mask = torch.cat([real.new_ones(len(examples), opened), real], 1)
+        self._padded = not bool(real.all())
 
     def prompts(self) -> list[int]:
         """The likeliest token after each prompt."""

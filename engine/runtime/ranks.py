@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy
 import torch
+from transformers import DynamicCache
 
 from engine.formats.errors import StudioError
 from engine.formats.studio_file import check_rank
@@ -17,7 +18,9 @@ from engine.lora.order import energy, order_notes
 from engine.messages import MeasureRanks, Part, RankCurve, RankPoint, Scoring
 from engine.runtime.base import Base
 from engine.runtime.checking import check
+from engine.runtime.decoding import PASSES, measure_speeds
 from engine.runtime.intervals import Numbers
+from engine.runtime.opening import Opening
 from engine.runtime.scoring import Measured, Speaker, matches, read_examples
 from engine.runtime.voices import Voices
 from engine.training.play import play
@@ -47,7 +50,9 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
         adapter = bank.adapters[request.adapter]
         ranks = _ranks(request, adapter)
         examples = read_examples(base, data, request.limit)
-        curve = _Curve(base, bank, [_gates(bank, request.adapter, rank) for rank in ranks], examples)
+        gates = [bank.new_gates({request.adapter: 1.0}, {request.adapter: rank}) for rank in ranks]
+        curve = _Curve(base, bank, gates, examples)
+        yield from curve.open()
         # Neighbours of like length need little padding.
         order = sorted(
             range(len(examples)), key=lambda number: (examples[number].asked, len(examples[number].ids))
@@ -59,7 +64,11 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
             done = order[: start + size]
             value = float(curve.totals[-1, done].sum() / curve.counts[done].sum())
             yield Scoring(done=len(done), total=len(order), value=value)
-    return _told(request, adapter, ranks, curve)
+        prompt = examples[order[0]]
+        speeds = []
+        if request.speed:
+            speeds = yield from measure_speeds(base, bank, gates, prompt.ids[: prompt.asked])
+    return _told(request, adapter, ranks, curve, speeds)
 
 
 def _ranks(request: MeasureRanks, adapter: Adapter) -> list[int]:
@@ -73,10 +82,6 @@ def _ranks(request: MeasureRanks, adapter: Adapter) -> list[int]:
     if len(ranks) > MOST:
         raise StudioError("usage", f"{len(ranks)} ranks are too many for one curve.", f"Name {MOST} at most.")
     return ranks
-
-
-def _gates(bank: Bank, name: str, rank: int) -> Gates:
-    return bank.new_gates({name: 1.0}, {name: rank})
 
 
 class _Curve:
@@ -93,14 +98,22 @@ class _Curve:
         alone = any(one.cut_doras for one in gates)
         places = range(len(gates))
         self._parts = [[place] for place in places] if alone else [list(places)]
+        self._openings = [Opening(base, examples) for _ in self._parts]
+
+    def open(self) -> Generator[None, None, None]:
+        """Read what all prompts begin with, at every rank."""
+        for places, opening in zip(self._parts, self._openings, strict=True):
+            opening.read(self._playing([self._gates[place] for place in places]), len(places))
+            yield
 
     def loss(self, chosen: Sequence[int]) -> Generator[None, None, None]:
         """Nats and learned tokens of the examples of these numbers."""
-        for places in self._parts:
-            batch = collate([self._examples[number] for number in chosen] * len(places), self._base.device)
-            gates = [self._gates[place] for place in places for _ in chosen]
-            with torch.no_grad(), self._playing(gates, range(len(gates))):
-                logits = completion_logits(self._base.model, batch)
+        for places, opening in zip(self._parts, self._openings, strict=True):
+            rest = [_without(self._examples[number], opening.length) for number in chosen]
+            batch = collate(rest * len(places), self._base.device)
+            cache = self._cache(opening, len(places), len(chosen)) if opening.length else None
+            with torch.no_grad(), self._playing([self._gates[place] for place in places for _ in chosen]):
+                logits = completion_logits(self._base.model, batch, cache=cache)
             tokens = completion_loss(logits, batch, reduction="none").double()
             counts = batch.learned.sum(1)
             sums = [float(part.sum()) for part in torch.split(tokens, counts.tolist())]
@@ -111,11 +124,13 @@ class _Curve:
     def exact(self, chosen: Sequence[int]) -> Generator[None, None, None]:
         """1 or 0 for each example, and 1 each. What the check leaves open is written on to its end."""
         self.counts[chosen] = 1
-        for places in self._parts:
+        for places, opening in zip(self._parts, self._openings, strict=True):
             rows = [(place, number) for place in places for number in chosen]
             examples = [self._examples[number] for _, number in rows]
             gates = [self._gates[place] for place, _ in rows]
-            verdicts = yield from check(self._base, examples, partial(self._playing, gates))
+            cache = self._cache(opening, len(places), len(chosen))
+            playing = partial(self._playing, gates)
+            verdicts = yield from check(self._base, examples, playing, cache, opening.length)
             open_ = []
             for (place, number), (hit, begun) in zip(rows, verdicts, strict=True):
                 self.totals[place, number] = hit or 0.0
@@ -126,22 +141,34 @@ class _Curve:
 
     def _write_on(self, open_: Sequence[tuple[int, int, list[int]]]) -> Generator[None, None, None]:
         rows = [self._gates[place] for place, _, _ in open_]
-        speaker = Speaker(self._base.model, partial(self._playing, rows, range(len(rows))))
+        speaker = Speaker(self._base.model, partial(self._playing, rows))
         examples = [self._examples[number] for _, number, _ in open_]
         hits, _ = yield from matches(self._base, speaker, examples, [begun for _, _, begun in open_])
         for (place, number, _), hit in zip(open_, hits, strict=True):
             self.totals[place, number] = hit
 
-    def _playing(self, gates: Sequence[Gates], rows: Sequence[int]) -> AbstractContextManager[None]:
-        """Around a pass over some of the rows that ``gates`` play."""
-        chosen = [gates[row] for row in rows]
+    @staticmethod
+    def _cache(opening: Opening, places: int, chosen: int) -> DynamicCache:
+        return opening.cache([place for place in range(places) for _ in range(chosen)])
+
+    def _playing(
+        self, gates: Sequence[Gates], rows: Sequence[int] | None = None
+    ) -> AbstractContextManager[None]:
+        """Around a pass over those of the rows that ``gates`` play which have these numbers; None: all."""
+        chosen = gates if rows is None else [gates[row] for row in rows]
         return play(self._bank, chosen[0] if len(set(chosen)) == 1 else self._bank.new_rows(chosen))
 
 
-def _told(request: MeasureRanks, adapter: Adapter, ranks: Sequence[int], curve: _Curve) -> RankCurve:
+def _without(example: Example, opened: int) -> Example:
+    return Example(example.ids[opened:], example.asked - opened)
+
+
+def _told(
+    request: MeasureRanks, adapter: Adapter, ranks: Sequence[int], curve: _Curve, speeds: Sequence[float]
+) -> RankCurve:
     kept = energy(adapter) if adapter.kind == "svd" else None
     points = []
-    for rank, totals in zip(ranks, curve.totals, strict=True):
+    for place, (rank, totals) in enumerate(zip(ranks, curve.totals, strict=True)):
         measured = Measured(totals, curve.counts)
         points.append(
             RankPoint(
@@ -150,14 +177,20 @@ def _told(request: MeasureRanks, adapter: Adapter, ranks: Sequence[int], curve: 
                 interval=measured.interval(request.metric),
                 bytes=adapter.bytes_at(rank),
                 energy=None if kept is None else kept[rank - 1],
+                tokens_per_second=speeds[place] if speeds else None,
             )
+        )
+    notes = [UNORDERED] if adapter.kind == "lora" else order_notes(adapter) if kept else []
+    if speeds:
+        notes.append(
+            f"Tokens a second are of {PASSES} passes at each rank, one answer alone, written in turns here."
         )
     return RankCurve(
         metric=request.metric,
         n=len(curve.counts),
         kind=adapter.kind,
         points=points,
-        notes=[UNORDERED] if adapter.kind == "lora" else order_notes(adapter) if kept else [],
+        notes=notes,
     )
 
 

@@ -16,7 +16,7 @@ from engine.formats.dataset import Message, Row
 from engine.formats.errors import DataError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
     "Batch",
@@ -129,22 +129,25 @@ def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> 
     return Batch(ids.to(device), real.to(device), learned.to(device), targets.to(device), read)
 
 
-def completion_logits(model: PreTrainedModel, batch: Batch, embeddings: Tensor | None = None) -> Tensor:
+def completion_logits(
+    model: PreTrainedModel, batch: Batch, embeddings: Tensor | None = None, cache: Cache | None = None
+) -> Tensor:
     """What ``model`` says at the learned positions, row by row: [learned tokens, vocabulary].
 
-    ``embeddings`` [rows, length, width] are read in the place of the ids' own. Its head, as wide as the
-    vocabulary, reads these positions alone. Where a bank adapts the head it reads the whole text, because a
-    router follows a text from its start.
+    ``embeddings`` [rows, length, width] are read in the place of the ids' own, going on from ``cache``. Its
+    head, as wide as the vocabulary, reads these positions alone. Where a bank adapts the head it reads the
+    whole text, because a router follows a text from its start.
     """
     head = model.get_output_embeddings()
-    read = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
+    read: dict[str, Any] = {"input_ids": batch.ids} if embeddings is None else {"inputs_embeds": embeddings}
+    read |= {"use_cache": False} if cache is None else {"use_cache": True, "past_key_values": cache}
     logits: Tensor
     if head is None or head._forward_hooks:
-        logits = model(**read, use_cache=False).logits[batch.learned]
+        logits = model(**read).logits[batch.learned]
         return logits
     handle = head.register_forward_pre_hook(lambda module, args: (args[0][batch.learned],))
     try:
-        logits = model(**read, use_cache=False).logits
+        logits = model(**read).logits
     finally:
         handle.remove()
     return logits

@@ -142,6 +142,31 @@ def test_other_tokens_for_the_same_text_are_written_on(
     assert len(written) < 0.1 * 60 * 4, "few answers are in doubt"
 
 
+def test_what_all_prompts_begin_with_is_read_once(voices, nested, copy_task, tmp_path, monkeypatch):
+    begun = tmp_path / "begun.jsonl"
+    rows = [
+        {"prompt": f"bad cab: {row.prompt}", "completion": row.completion} for row in read_rows(copy_task)
+    ]
+    begun.write_text("\n".join(map(json.dumps, rows)))
+    check_curve(voices, nested, begun, ranks=[1, 5, 8], batch_size=30)
+    read = []
+    monkeypatch.setattr(
+        type(voices.base), "read", lambda self, ids, *rest: read.append(ids.shape) or self.model(ids).logits
+    )
+    curve(voices, nested, begun, ranks=[1, 5, 8], limit=20)
+    assert read == [(3, len(voices.base.tokenizer("bad cab: ").input_ids))]
+
+
+def test_speeds_are_measured_where_they_are_asked_for(voices, nested, copy_task):
+    assert all(
+        point.tokens_per_second is None for point in curve(voices, nested, copy_task, limit=2)[1].points
+    )
+    seen = curve(voices, nested, copy_task, limit=2, speed=True)[1]
+    speeds = [point.tokens_per_second for point in seen.points]
+    assert min(speeds) > 1 and max(speeds) < 5 * min(speeds)
+    assert "Tokens a second" in seen.notes[-1]
+
+
 @pytest.mark.parametrize("rank", [0, -1, RANK + 1])
 def test_a_rank_that_it_has_not_is_a_sentence(voices, nested, copy_task, rank):
     with pytest.raises(StudioError, match="has ranks 1 to 8, not") as refused:
