@@ -62,7 +62,8 @@ def curve(
     for note in seen.notes:
         session.note(note)
     rows = [_row(point, max(each.value for each in seen.points)) for point in seen.points]
-    text = table(("rank", seen.metric, "95 % interval", "energy", "size", "tokens/s", ""), rows)
+    measured = () if seen.points[0].tokens_per_second is None else ("tokens/s",)
+    text = table(("rank", seen.metric, "95 % interval", "energy", "size", *measured, ""), rows)
     points = [
         {
             "rank": point.rank,
@@ -90,8 +91,9 @@ def _row(point: RankPoint, most: float) -> tuple[str, ...]:
     kept = "" if point.energy is None else _percent(point.energy)
     bar = "#" * round(BAR * point.value / most) if most else ""
     value = f"{point.value:.4f}"
-    speed = "" if point.tokens_per_second is None else f"{point.tokens_per_second:.1f}"
-    return str(point.rank), value, f"{low:.4f} to {high:.4f}", kept, as_size(point.bytes), speed, bar
+    speed = point.tokens_per_second
+    measured = () if speed is None else (f"{speed:.1f}",)
+    return str(point.rank), value, f"{low:.4f} to {high:.4f}", kept, as_size(point.bytes), *measured, bar
 
 
 @app.command()
