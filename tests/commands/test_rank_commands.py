@@ -171,4 +171,7 @@ def test_a_table_for_people(studio):
     asked = ("--adapter", "sort-in-order", *BASE, "--data", "sort.heldout", "--limit", "8", "--ranks", "1,8")
     done = studio.run("rank", "curve", *asked)
     assert done.returncode == 0 and "95 % interval" in done.stdout and "8 rows" in done.stdout
+    assert "tokens/s" not in done.stdout
+    for point in studio("rank", "curve", *asked, "--speed")["points"]:
+        assert point["tokens_per_second"] > 0
     assert "#" in done.stdout
