@@ -44,8 +44,11 @@ HIGHEST = 8
 ALPHA = 16.0
 RATE = 1e-2
 BATCH = 32
-TARGETS = ("q_proj", "v_proj")
-"""Query and value, as in the paper. Of all projections one rank is enough for most of the starter's tasks."""
+QUERY_VALUE = ("q_proj", "v_proj")
+"""What the paper adapts."""
+
+LAST = tuple(f"layers.3.self_attn.{name}" for name in QUERY_VALUE)
+"""The same in the last layer alone: in all four, rank 1 is enough for the starter's own tasks."""
 
 TRAINED: dict[str, dict[str, Any]] = {
     "dylora": {},
@@ -67,7 +70,8 @@ class Set:
 
     title: str
     rows: Callable[[], tuple[list[tasks.Row], list[tasks.Row]]]
-    steps: int
+    steps: int = 150
+    targets: tuple[str, ...] = LAST
 
 
 def _task(task: tasks.Task) -> tuple[list[tasks.Row], list[tasks.Row]]:
@@ -89,10 +93,10 @@ def _topics() -> tuple[list[tasks.Row], list[tasks.Row]]:
 
 
 SETS: dict[str, Set] = {
-    "plural": Set("plural", partial(_task, tasks.TASKS[3]), 150),
-    "blend": Set("blend", partial(_task, tasks.BLEND), 150),
-    "six": Set("all six commands", _six, 250),
-    "topics": Set("topics, a text classification", _topics, 250),
+    "plural": Set("plural", partial(_task, tasks.TASKS[3])),
+    "blend": Set("blend", partial(_task, tasks.BLEND)),
+    "six": Set("all six commands", _six),
+    "topics": Set("topics, a text classification", _topics, 250, QUERY_VALUE),
 }
 
 ABLATED = "six"
@@ -165,7 +169,7 @@ class Study:
             rows,
             rank=rank,
             alpha=ALPHA,
-            targets=TARGETS,
+            targets=self._sets[condition.data].targets,
             batch_size=BATCH,
             seed=condition.seed,
             base=self.base.name,

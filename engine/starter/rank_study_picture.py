@@ -12,7 +12,6 @@ __all__ = ["Line", "Panel", "Point", "picture"]
 COLUMNS, WIDTH, HEIGHT = 2, 400, 270
 LEFT, RIGHT, TOP, BOTTOM = 42, 18, 30, 40
 LEGEND = 30
-COLOURS = ("#2f7dd1", "#d1762f", "#3f9d5a", "#9a7fd1", "#999999")
 NUDGE = 2.5
 """By how much the arms stand beside one another at a rank, so that their intervals can be told apart."""
 
@@ -27,9 +26,10 @@ class Point(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An arm: its name and its points, rank by rank."""
+    """An arm: its name, its colour, and its points, rank by rank."""
 
     label: str
+    colour: str
     points: Sequence[Point]
 
 
@@ -54,9 +54,9 @@ def picture(panels: Sequence[Panel]) -> str:
 
 def _legend(lines: Sequence[Line]) -> Iterator[str]:
     place = float(LEFT)
-    for line, colour in zip(lines, COLOURS, strict=False):
-        yield stroke(f"M{place:.1f} 16h18", colour, 2.6)
-        yield words(place + 24, 20, line.label, colour)
+    for line in lines:
+        yield stroke(f"M{place:.1f} 16h18", line.colour, 2.6)
+        yield words(place + 24, 20, line.label, line.colour)
         place += 60 + 7.2 * len(line.label)
 
 
@@ -85,8 +85,8 @@ def _panel(panel: Panel) -> Iterator[str]:
     for number, line in reversed(list(enumerate(panel.lines))):
         nudge = (number - (len(panel.lines) - 1) / 2) * NUDGE
         places = [(_x(point.rank, panel) + nudge, point) for point in line.points]
-        colour = COLOURS[number % len(COLOURS)]
-        yield stroke("M" + "L".join(f"{x:.1f} {_y(point.value):.1f}" for x, point in places), colour, 1.8)
+        path = "L".join(f"{x:.1f} {_y(point.value):.1f}" for x, point in places)
+        yield stroke(f"M{path}", line.colour, 1.8)
         for x, point in places:
-            yield stroke(f"M{x:.1f} {_y(point.low):.1f}V{_y(point.high):.1f}", colour, 1.2)
-            yield f'<circle cx="{x:.1f}" cy="{_y(point.value):.1f}" r="2.6" fill="{colour}"/>'
+            yield stroke(f"M{x:.1f} {_y(point.low):.1f}V{_y(point.high):.1f}", line.colour, 1.2)
+            yield f'<circle cx="{x:.1f}" cy="{_y(point.value):.1f}" r="2.6" fill="{line.colour}"/>'

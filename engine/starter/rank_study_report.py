@@ -19,6 +19,7 @@ from engine.starter.rank_study_results import (
     Results,
     at_rank,
 )
+from engine.starter.svg import GREY
 from engine.starter.topics import ceiling
 
 __all__ = ["ARMS", "drawn", "tables"]
@@ -33,7 +34,10 @@ ARMS = {
 }
 """The last three are one LoRA of the highest rank, cut."""
 
-RUNS = {arm: ARMS[arm] for arm in ("dylora", "longer")}
+RUNS = ("dylora", "longer")
+COLOURS = {"dylora": "#2f7dd1", "longer": "#8ab8ea", LORA: "#d1762f", "cut-energy": "#3f9d5a", "cut-": GREY}
+"""Of the arms that are drawn; spread is too close to the order by energy."""
+
 KINDS = {"dylora": "full, uniform", "frozen": "frozen, uniform", "geometric": "full, geometric"}
 ROWS: dict[str, Numbers] = {str(rank): at_rank(rank) for rank in RANKS}
 ROWS |= {"area over r": AREA, "area over log2 r": AREA_LOG}
@@ -44,9 +48,14 @@ def tables(results: Results) -> str:
     sets = results.sets
     made = [_curves(results, ARMS, sets, f"mean of {len(sets)} sets")]
     made += [_curves(results, ARMS, [name], SETS[name].title) for name in sets]
-    made += [_winners(results, arm, sets) for arm in RUNS]
+    made += [_winners(results, arm, sets) for arm in _runs(results, sets)]
     made += [_costs(results, sets), _curves(results, KINDS, [ABLATED], "rank")]
     return "\n\n".join("\n".join(lines) for lines in made)
+
+
+def _runs(results: Results, sets: Sequence[str]) -> list[str]:
+    """The DyLoRAs that are there on all of ``sets``."""
+    return [arm for arm in RUNS if results.curves(arm, sets)]
 
 
 def _present(results: Results, arms: dict[str, str], sets: Sequence[str]) -> dict[str, Curves]:
@@ -87,10 +96,11 @@ def _groups(sets: Sequence[str]) -> list[tuple[str, list[str]]]:
 def _costs(results: Results, sets: Sequence[str]) -> Iterator[str]:
     """CPU seconds of training, and of what all LoRAs together cost."""
     loras, alone = f"{HIGHEST} LoRAs", f"rank {HIGHEST} alone"
-    yield from _head("CPU s", [loras, alone, *RUNS.values()])
+    runs = _runs(results, sets)
+    yield from _head("CPU s", [loras, alone, *(ARMS[arm] for arm in runs)])
     for title, group in _groups(sets):
-        spent = {arm: results.seconds(group, arm) for arm in (LORA, f"lora-{HIGHEST}", *RUNS)}
-        shares = [f"{spent[arm]:.1f}, 1 : {spent[LORA] / spent[arm]:.1f}" for arm in RUNS]
+        spent = {arm: results.seconds(group, arm) for arm in (LORA, f"lora-{HIGHEST}", *runs)}
+        shares = [f"{spent[arm]:.1f}, 1 : {spent[LORA] / spent[arm]:.1f}" for arm in runs]
         yield _row(title, [f"{spent[LORA]:.1f}", f"{spent[f'lora-{HIGHEST}']:.1f}", *shares])
 
 
@@ -112,8 +122,9 @@ def drawn(results: Results) -> str:
     panels = []
     for name in results.sets:
         lines = [
-            Line(label, [Point(rank, *curves.value(at_rank(rank))) for rank in RANKS])
-            for label, curves in _present(results, ARMS, [name]).items()
+            Line(ARMS[arm], colour, [Point(rank, *curves.value(at_rank(rank))) for rank in RANKS])
+            for arm, colour in COLOURS.items()
+            if (curves := results.curves(arm, [name]))
         ]
         best = ceiling(SETS[name].rows()[1]) if name == "topics" else None
         panels.append(Panel(SETS[name].title, lines, best))

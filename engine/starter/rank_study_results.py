@@ -7,7 +7,6 @@ differences are paired. A mean over sets weighs each the same.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any
 import numpy
 
 from engine.runtime.intervals import DIFFERENCE, SHARE, Numbers, mean_interval
-from engine.starter.rank_study import HIGHEST, SEEDS
+from engine.starter.rank_study import HIGHEST, SEEDS, SETS
 
 __all__ = ["AREA", "AREA_LOG", "LORA", "RANKS", "Curves", "Estimate", "Results", "at_rank", "parts"]
 
@@ -87,8 +86,7 @@ class Results:
     @cached_property
     def sets(self) -> list[str]:
         """The sets on which a DyLoRA and a LoRA for each rank were trained with every seed."""
-        names = dict.fromkeys(data for data, _, _ in self._found)
-        return [name for name in names if self.curves("dylora", [name]) and self.curves(LORA, [name])]
+        return [name for name in SETS if self._files([name], "dylora") and self._files([name], LORA)]
 
     def curves(self, arm: str, sets: Sequence[str]) -> Curves | None:
         """``arm`` on ``sets``, all seeds; None where one of its files is not there."""
@@ -98,8 +96,7 @@ class Results:
 
     def seconds(self, sets: Sequence[str], arm: str) -> float:
         """CPU seconds of training on all ``sets``, mean over the seeds; of LORA those of every rank."""
-        files = self._files(sets, arm)
-        return sum(float(file["training"]) for file in files) / len(SEEDS) if files else math.nan
+        return sum(float(file["training"]) for file in self._files(sets, arm)) / len(SEEDS)
 
     def _files(self, sets: Sequence[str], arm: str) -> list[dict[str, Any]]:
         """All files of ``arm`` on ``sets``; none where one of them is not there."""
