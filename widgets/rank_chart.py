@@ -1,6 +1,7 @@
 """One quantity by rank, on an axis that stands elsewhere: lines with intervals, and a hairline at a rank.
 
-Charts of one axis are stacked without a gap, so that their hairlines are one line.
+Charts of one axis are stacked without a gap, so that their hairlines are one line. Lines are drawn once and
+kept as a picture: under a moving hand only the hairline and what is read at it are drawn anew.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
-    QColor,
     QFont,
     QFontMetricsF,
     QKeyEvent,
@@ -20,11 +20,13 @@ from PySide6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
-    QPolygonF,
+    QPixmap,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from widgets.painting import focus_ring, hue_colour
+from widgets.painting import focus_ring
+from widgets.rank_lines import QUIET, ink, paint_reading, paint_series
 from widgets.rank_series import RankSeries, span
 from widgets.theme import theme
 
@@ -35,10 +37,6 @@ TALL = 80
 GROWTH = 2.2
 ABOVE, BELOW = 5.0, 6.0
 GAP = 8.0
-DOT = 3.0
-DOTS_APART = 16.0
-BAND = 0.16
-QUIET = 0.55
 
 
 class RankChart(QWidget):
@@ -69,20 +67,21 @@ class RankChart(QWidget):
         self._span = (0.0, 1.0)
         self._rank, self._pointed = 1, -1
         self._empty = ""
+        self._lines: QPixmap | None = None
         self.setObjectName(name)
         self.setAccessibleName(f"{title} by rank")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setMaximumHeight(round(GROWTH * height))
-        theme.changed.connect(self.update)
+        theme.changed.connect(self._draw_anew)
 
     # values in
 
     def set_axis(self, x_of: Callable[[float], float], low: int, highest: int) -> None:
         """Where ranks stand, in this widget's pixels."""
         self._x_of, self._ranks = x_of, range(low, highest + 1)
-        self.update()
+        self._draw_anew()
 
     def set_series(
         self, series: Sequence[RankSeries], ends: tuple[float, float] | None = None, empty: str = ""
@@ -92,6 +91,7 @@ class RankChart(QWidget):
         self._series = tuple(sorted(series, key=lambda one: one.strong))
         self._span = ends or span(self._series)
         self._empty = empty
+        self._draw_anew()
         self._say()
 
     def set_unit(self, title: str, figure: Callable[[float], str]) -> None:
@@ -192,18 +192,41 @@ class RankChart(QWidget):
         elif wanted is None:
             super().keyPressEvent(event)
 
-    # painting: hairlines, the axis, the lines, the words
+    # painting: the axis and the lines, then hairlines and what is read at them
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._lines = None
+
+    def _draw_anew(self) -> None:
+        self._lines = None
+        self.update()
+
+    def _drawn(self) -> QPixmap:
+        """The axis and the lines, as they are at every rank."""
+        scale = self.devicePixelRatioF()
+        if self._lines is None or self._lines.devicePixelRatio() != scale:
+            self._lines = QPixmap(self.size() * scale)
+            self._lines.setDevicePixelRatio(scale)
+            self._lines.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._lines)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setFont(theme.font(theme.tokens.tiny))
+            self._paint_axis(painter)
+            for series in self._series:
+                paint_series(painter, series, self._x_of, self.y_of)
+            painter.end()
+        return self._lines
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(theme.font(theme.tokens.tiny))
-        self._paint_axis(painter)
-        for series in self._series:
-            self._paint_series(painter, series)
+        painter.drawPixmap(0, 0, self._drawn())
         self._paint_hairline(painter, self._rank, "text")
         if self._pointed not in (-1, self._rank):
             self._paint_hairline(painter, self._pointed, "edge")
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for series in self._series:
+            paint_reading(painter, series, self.read_rank, self._x_of, self.y_of)
         self._paint_words(painter)
         if self.hasFocus():
             focus_ring(painter, QRectF(self.rect()))
@@ -219,46 +242,9 @@ class RankChart(QWidget):
             painter.setPen(theme.colour("text_dim"))
             painter.drawText(QRectF(0, y - 8, left - GAP, 16), flags, self._figure(value))
 
-    def _colour(self, series: RankSeries, alpha: float = 1.0) -> QColor:
-        return theme.colour("accent", alpha) if series.hue is None else hue_colour(series.hue, alpha)
-
-    def _paint_series(self, painter: QPainter, series: RankSeries) -> None:
-        points = [QPointF(self._x_of(value.rank), self.y_of(value.value)) for value in series.values]
-        banded = [value for value in series.values if value.low is not None and value.high is not None]
-        if series.strong and len(banded) > 1:
-            upper = [QPointF(self._x_of(value.rank), self.y_of(value.high or 0.0)) for value in banded]
-            lower = [QPointF(self._x_of(value.rank), self.y_of(value.low or 0.0)) for value in banded]
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self._colour(series, BAND))
-            painter.drawPolygon(QPolygonF([*upper, *reversed(lower)]))
-        ink = self._colour(series, 1.0 if series.strong else QUIET)
-        painter.setPen(QPen(ink, 2 if series.strong else 1.5))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(QPolygonF(points))
-        if len(points) < 2 or (points[-1].x() - points[0].x()) / (len(points) - 1) >= DOTS_APART:
-            painter.setBrush(ink)
-            painter.setPen(QPen(theme.colour("ground"), 1))
-            for point in points:
-                painter.drawEllipse(point, DOT, DOT)
-        self._paint_reading(painter, series, ink)
-
-    def _paint_reading(self, painter: QPainter, series: RankSeries, ink: QColor) -> None:
-        """The interval and a larger dot, where the chart is read."""
-        value = series.at(self.read_rank)
-        if value is None or not series.strong:
-            return
-        x = self._x_of(value.rank)
-        if value.low is not None and value.high is not None:
-            painter.setPen(QPen(ink, 2))
-            painter.drawLine(QPointF(x, self.y_of(value.low)), QPointF(x, self.y_of(value.high)))
-        painter.setBrush(ink)
-        painter.setPen(QPen(theme.colour("ground"), 1.5))
-        painter.drawEllipse(QPointF(x, self.y_of(value.value)), DOT + 2, DOT + 2)
-
     def _paint_hairline(self, painter: QPainter, rank: int, token: str) -> None:
-        x = round(self._x_of(rank)) + 0.5
-        painter.setPen(QPen(theme.colour(token, QUIET), 1))
-        painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
+        x = round(self._x_of(rank))
+        painter.fillRect(x, 0, 1, self.height(), theme.colour(token, QUIET))
 
     def _paint_words(self, painter: QPainter) -> None:
         strong = theme.font(theme.tokens.tiny, strong=True)
@@ -269,7 +255,7 @@ class RankChart(QWidget):
                 square = QPainterPath()
                 square.addRoundedRect(QRectF(x, HEAD / 2 - 4, 8, 8), 2, 2)
                 self._clear(painter, x, 12)
-                painter.fillPath(square, self._colour(series, 1.0 if series.strong else QUIET))
+                painter.fillPath(square, ink(series))
                 x = self._write(painter, x + 12, label, theme.font(theme.tokens.tiny), "text_dim") + 4
             x = self._write(painter, x, value, strong if series.strong else painter.font(), "text")
         if not self._series and self._height < TALL:

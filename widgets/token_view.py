@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextCharFormat, QTextCursor, QTextOption
@@ -78,7 +79,7 @@ class TokenView(QTextEdit):
         token = _Token(end.position(), hue, certainty)
         before = self._line_of(token.start - 1)
         self._tokens.append(token)
-        style = self._format(token, len(self._tokens) - 1)
+        style = self._format(len(self._tokens) - 1)
         reader = self.textCursor()
         anchor, position = reader.anchor(), reader.position()
         self._is_writing = True
@@ -101,7 +102,7 @@ class TokenView(QTextEdit):
         end.beginEditBlock()
         for index, text in enumerate(texts):
             self._tokens.append(_Token(end.position(), PLAIN, 0.0))
-            end.insertText(text, self._format(self._tokens[-1], index))
+            end.insertText(text, self._format(index))
         end.endEditBlock()
         self._is_writing = False
 
@@ -131,11 +132,14 @@ class TokenView(QTextEdit):
     def compare(self, agrees: Sequence[bool], parts: Collection[int]) -> None:
         """Write tokens that agree with another text in grey, all others in full ink, and underline those
         where they part."""
+        changed = []
         for index, token in enumerate(self._tokens):
             is_grey, does_part = index < len(agrees) and agrees[index], index in parts
             if (token.is_grey, token.parts) != (is_grey, does_part):
                 token.is_grey, token.parts = is_grey, does_part
-                self._paint(index)
+                changed.append(index)
+        if changed:
+            self._paint(changed[0], changed[-1] + 1)
 
     def set_faded(self, faded: bool) -> None:
         """Show that this text answers the question before the one now being asked."""
@@ -149,7 +153,7 @@ class TokenView(QTextEdit):
             before, self._marked = self._marked, index
             for changed in (before, index):
                 if 0 <= changed < len(self._tokens):
-                    self._paint(changed)
+                    self._paint(changed, changed + 1)
 
     def token_at(self, position: int) -> int:
         """The token that holds the character at ``position``; -1 when there is none."""
@@ -178,7 +182,8 @@ class TokenView(QTextEdit):
         if index >= 0:
             self.opened.emit(index)
 
-    def _format(self, token: _Token, index: int) -> QTextCharFormat:
+    def _format(self, index: int) -> QTextCharFormat:
+        token = self._tokens[index]
         style = QTextCharFormat()
         style.setForeground(theme.colour("text_dim" if self._is_faded or token.is_grey else "text"))
         if token.hue != PLAIN and not self._is_faded:
@@ -205,15 +210,25 @@ class TokenView(QTextEdit):
         )
         self._paint_all()
 
-    def _paint(self, index: int) -> None:
-        token = self._tokens[index]
+    def _paint(self, first: int, end: int) -> None:
+        """Dress the tokens from ``first`` to before ``end``: neighbours that look alike in one go, since each
+        change of format costs as much as a token said."""
+
+        def look(index: int) -> tuple[object, ...]:
+            token = self._tokens[index]
+            return token.hue, token.certainty, token.is_grey, token.parts, index == self._marked
+
         last = self.document().characterCount() - 1
-        end = self._tokens[index + 1].start if index + 1 < len(self._tokens) else last
         cursor = QTextCursor(self.document())
-        cursor.setPosition(token.start)
-        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
-        cursor.setCharFormat(self._format(token, index))
+        cursor.beginEditBlock()
+        for _, alike in groupby(range(first, end), look):
+            begun, *others = alike
+            after = (others[-1] if others else begun) + 1
+            cursor.setPosition(self._tokens[begun].start)
+            ends = self._tokens[after].start if after < len(self._tokens) else last
+            cursor.setPosition(ends, QTextCursor.MoveMode.KeepAnchor)
+            cursor.setCharFormat(self._format(begun))
+        cursor.endEditBlock()
 
     def _paint_all(self) -> None:
-        for index in range(len(self._tokens)):
-            self._paint(index)
+        self._paint(0, len(self._tokens))

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from widgets.heat import heat
 from widgets.rank_bars import RankBars
 from widgets.rank_chart import RankChart
+from widgets.rank_lines import paint_series
 from widgets.rank_series import RankSeries, RankValue, span
 from widgets.spectrum import SpectrumMap
 from widgets.theme import theme
@@ -89,6 +90,42 @@ def test_the_lines_and_the_hairline_are_drawn(chart: RankChart) -> None:
     hairline = plain.pixelColor(60 + 50 * 3, 25)
     assert hairline != plain.pixelColor(60 + 50 * 3 + 5, 25)
     assert chart.accessibleDescription() == "Measure first."
+
+
+def test_under_a_moving_hand_the_lines_are_not_drawn_again(
+    chart: RankChart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[RankSeries] = []
+
+    def paint(painter, series, x_of, y_of) -> None:
+        drawn.append(series)
+        paint_series(painter, series, x_of, y_of)
+
+    monkeypatch.setattr("widgets.rank_chart.paint_series", paint)
+    chart.set_series([LINE], (0.0, 1.0))
+    first = chart.grab().toImage()
+    for rank in range(1, 9):
+        chart.set_rank(rank)
+        chart.grab()
+    assert drawn == [LINE]
+    chart.set_rank(4)
+    assert chart.grab().toImage() == first
+
+    def moved_axis() -> None:
+        chart.set_axis(lambda rank: 80 + 40 * (rank - 1), 1, 8)
+
+    def other_scheme() -> None:
+        theme.choose("dark" if theme.tokens.name != "dark" else "light")
+
+    for change in (
+        moved_axis,
+        other_scheme,
+        lambda: chart.resize(500, 120),
+        lambda: chart.set_series([LINE, FAINT]),
+    ):
+        before, count = chart.grab().toImage(), len(drawn)
+        change()
+        assert chart.grab().toImage() != before and len(drawn) > count
 
 
 def test_the_span_covers_intervals_and_never_is_nothing() -> None:

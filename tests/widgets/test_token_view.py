@@ -164,3 +164,14 @@ def test_a_whole_answer_is_written_at_once_and_can_be_added_to(view):
     assert view.text == "a\n😀bc"
     view.compare((True,) * 4, ())
     assert style(view, 4).foreground().color().name() == theme.tokens.text_dim
+
+
+def test_neighbours_that_look_alike_are_dressed_in_one_go(view):
+    """Greying a long answer as the live one comes costs a few changes of the document, not one a token."""
+    view.write([f"w{index} " for index in range(60)])
+    revision = view.document().revision()
+    view.compare((True,) * 40 + (False,) * 20, {40})
+    assert view.document().revision() - revision <= 4
+    inks = [style(view, token.start).foreground().color().name() for token in view._tokens]
+    assert inks == 40 * [theme.tokens.text_dim] + 20 * [theme.tokens.text]
+    assert [style(view, token.start).fontUnderline() for token in view._tokens].index(True) == 40
