@@ -182,5 +182,8 @@ def test_a_curve_of_eight_ranks(width, rows, metric, device, kind, tmp_path, com
         }
         timing = compare(arms, device, repeats=3, warmups=0)
         print(timing.table(f"{metric} at 8 ranks ({name}), {width} wide, {rows} rows, {device}"))
-        assert timing.ratio("one curve") < 1.05
+        # Tokens are what a narrow base computes, and a score reads as many: only a wide one, whose single
+        # tokens cost as much as many together, gains more than the passes that are left out.
+        aims = {("exact", 1024): 1 / 3, ("exact", 128): 0.6, ("loss", 1024): 0.92, ("loss", 128): 1.05}
+        assert timing.ratio("one curve") < aims[metric, width]
     voices.close()

@@ -1,7 +1,9 @@
 """A curve over ranks: each point is what a score at that rank says, read in one batch."""
 
 import dataclasses
+import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from engine.formats.dataset import read_rows
 from engine.formats.errors import StudioError
 from engine.lora import Factors, read_adapter, svd_order, write_adapter
 from engine.messages import MeasureRanks, Part, Score, Scoring, Work
-from engine.runtime import scoring
+from engine.runtime import decoding, scoring
 from engine.runtime.checking import judge
 from engine.runtime.requests import perform
 from engine.training import Settings, train
@@ -157,13 +159,15 @@ def test_what_all_prompts_begin_with_is_read_once(voices, nested, copy_task, tmp
     assert read == [(3, len(voices.base.tokenizer("bad cab: ").input_ids))]
 
 
-def test_speeds_are_measured_where_they_are_asked_for(voices, nested, copy_task):
+def test_speeds_are_measured_where_they_are_asked_for(voices, nested, copy_task, monkeypatch):
     assert all(
         point.tokens_per_second is None for point in curve(voices, nested, copy_task, limit=2)[1].points
     )
+    ticks = itertools.count(step=0.25)
+    monkeypatch.setattr(decoding, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     seen = curve(voices, nested, copy_task, limit=2, speed=True)[1]
-    speeds = [point.tokens_per_second for point in seen.points]
-    assert min(speeds) > 1 and max(speeds) < 5 * min(speeds)
+    assert [point.tokens_per_second for point in seen.points] == [4.0] * 4
+    assert next(ticks) == 0.25 * 2 * 4 * (2 + decoding.PASSES)
     assert "Tokens a second" in seen.notes[-1]
 
 
