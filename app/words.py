@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "few", "made_as", "many", "megabytes", "ranks"]
+__all__ = ["count", "duration", "few", "made_as", "many", "megabytes", "percent", "ranks"]
 
 MADE_AS = {
     "lora": "LoRA",
@@ -29,6 +29,11 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(share: float) -> str:
+    """0.914 -> "91 %"."""
+    return f"{100 * share:.0f} %"
 
 
 def count(number: int, one: str, many: str = "") -> str:

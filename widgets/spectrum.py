@@ -105,7 +105,7 @@ class SpectrumMap(QWidget):
         if column >= len(self._values[row]):
             return f"{where} has {len(self._values[row])} ranks"
         value, most = self._values[row][column], max(max(values, default=0.0) for values in self._values)
-        share = f"{value / most:.1%} of the largest" if most > 0 else "nothing"
+        share = f"{100 * value / most:.1f} % of the largest" if most > 0 else "nothing"
         state = "kept" if column < self._kept[row] else "cut off"
         return f"{where}, direction {column + 1}: {value:.3g}, {share}; {state}"
 

@@ -14,6 +14,7 @@ from app.client import Client
 from app.presenters.notice import Notice
 from app.presenters.playing import experts_of
 from app.presenters.stock import Stock
+from app.words import percent
 from engine.messages import (
     Body,
     CancelJob,
@@ -201,7 +202,8 @@ class Export(QObject):
             return ""
         error, said = self.job.result.get("error", {}), []
         if "exact_lora" in error:
-            said.append(f"exact answers: {error['exact_lora']:.0%} as LoRA, {error['exact_mix']:.0%} as mix")
+            lora, mix = percent(error["exact_lora"]), percent(error["exact_mix"])
+            said.append(f"exact answers: {lora} as LoRA, {mix} as mix")
         if "kl" in error:
             said.append(f"{error['kl']:.2g} nats away from the mix at each token")
         on = f", measured on {error['rows']:,} rows" if "rows" in error else ""

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from app.client import Client, Engine
 from app.presenters.activity import Activity
 from app.presenters.notice import Notice, from_error
-from app.words import duration, megabytes
+from app.words import duration, megabytes, percent
 from engine import messages
 
 __all__ = ["Frame", "FrameState"]
@@ -113,7 +113,7 @@ class Frame(QObject):
             return
         share = job.step / job.steps if job.steps else 0.0
         doing = DOING.get(job.kind, "Training") if job.state == "running" else "Waiting"
-        left = f"{share:.0%}"
+        left = percent(share)
         if job.seconds_left is not None:
             left += f"  {duration(job.seconds_left)} left"
         self._set(job=(f"{doing} {job.name}", share, left))

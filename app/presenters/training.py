@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.presenters.following import Following
+from app.words import percent
 from engine.messages import TrainJoint, TrainRouter
 
 __all__ = ["LOAD", "OWN_LOSS", "Training"]
@@ -49,7 +50,7 @@ class Training(Following):
         loudest = max(shares, key=shares.__getitem__, default="")
         if shares and shares[loudest] > ALONE:
             return (
-                f"{loudest.removeprefix(LOAD)} has {shares[loudest]:.0%} of the load: the router "
+                f"{loudest.removeprefix(LOAD)} has {percent(shares[loudest])} of the load: the router "
                 "is collapsing onto one expert."
             )
         if job.metrics.get("entropy", DECIDED) < DECIDED and job.step < EARLY * job.steps:

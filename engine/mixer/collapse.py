@@ -35,16 +35,16 @@ def collapse(load: Mapping[str, float], share: Mapping[str, float], spread: floa
         return ""
     if load.get(NULL, 0.0) > ALONE:
         return (
-            f"The null expert has {load[NULL]:.0%} of the weight, so the experts are hardly heard. "
+            f"The null expert has {100 * load[NULL]:.0f} % of the weight, so the experts are hardly heard. "
             "Train on rows of the experts' own tasks, or with a larger balance weight."
         )
     first = max(names, key=load.__getitem__)
     weight, lead = (_part(first, names, values) for values in (load, share))
     if weight > ALONE or (lead > ALONE and weight > MOST):
         return (
-            f"{first} has {weight:.0%} of the experts' weight and leads {lead:.0%} of their tokens: the "
-            "router has collapsed onto one expert. Give it rows of every expert's task, or train again with "
-            "a larger balance weight."
+            f"{first} has {100 * weight:.0f} % of the experts' weight and leads {100 * lead:.0f} % of their "
+            "tokens: the router has collapsed onto one expert. Give it rows of every expert's task, or train "
+            "again with a larger balance weight."
         )
     if spread is not None and spread < SAME:
         return (

@@ -123,7 +123,7 @@ def test_a_refused_verb_is_told(activity: Activity, client: FakeClient, qtbot: Q
 def test_the_status_line_follows_the_running_job(activity: Activity, client: FakeClient) -> None:
     frame = Frame(client, activity)
     client.measure(progress("new", 41))
-    assert frame.state.job == ("Training new", 0.41, "41%  0:22 left")
+    assert frame.state.job == ("Training new", 0.41, "41 %  0:22 left")
     client.tell(messages.JobChanged(job=job("new", 2.0, kind="export")))
     assert frame.state.job[0] == "Exporting new"
     client.tell(messages.JobChanged(job=job("new", 2.0, state="done", step=100)))

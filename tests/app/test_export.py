@@ -136,7 +136,7 @@ def test_a_lora_is_a_job_whose_measured_error_is_told(scripted_engine, export, t
     export.job_changed(msgspec.structs.replace(job, state="done", result=result))
     assert not export.busy
     assert export.path == job.spec.folder
-    assert "exact answers: 41% as LoRA, 98% as mix" in export.measured
+    assert "exact answers: 41 % as LoRA, 98 % as mix" in export.measured
     assert "0.51 nats" in export.measured
     assert export.measured in export.notices[-1].hint
 

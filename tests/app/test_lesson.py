@@ -158,7 +158,7 @@ def test_stages_are_said_and_curves_kept_by_domain(client, mixer):
     assert mixer.training.stage.startswith("Stage 2 of 2")
     assert mixer.training.curve["loss.sort"] == [(10, 1.8), (400, 0.9)]
     assert mixer.training.curve["preserve"][-1] == (400, 0.02)
-    assert "sort has 95% of the load" in mixer.collapse
+    assert "sort has 95 % of the load" in mixer.collapse
 
 
 def test_a_new_expert_is_heard_while_it_learns(client, mixer):

@@ -484,7 +484,11 @@ def test_the_router_is_heard_while_it_learns(client, qtbot, mixer):
 @pytest.mark.parametrize(
     ("step", "metrics", "words"),
     [
-        (30, {"load.sort": 0.95, "load.reverse": 0.05, "entropy": 0.3}, "sort has 95% of the load"),
+        (
+            30,
+            {"load.sort": 0.95, "load.reverse": 0.05, "entropy": 0.3},
+            "sort has 95 % of the load",
+        ),
         (24, {"load.sort": 0.5, "load.reverse": 0.5, "entropy": 0.01}, "decided almost at once"),
         (60, {"load.sort": 0.5, "load.reverse": 0.5, "entropy": 0.01}, ""),
         (5, {"load.sort": 0.95, "entropy": 0.01}, ""),

@@ -170,11 +170,11 @@ def test_a_mix_without_null_has_no_null_strip(client):
 
 def test_the_warning_of_a_mix_is_said_while_it_plays(client):
     mixer = connected(
-        client, mixes=[msgspec.structs.replace(mix("mix-1", NAMES), warning="sort has 97% of the weight.")]
+        client, mixes=[msgspec.structs.replace(mix("mix-1", NAMES), warning="sort has 97 % of the weight.")]
     )
     assert mixer.collapse == ""
     mixer.open_mix("mix-1")
-    assert mixer.collapse == "sort has 97% of the weight."
+    assert mixer.collapse == "sort has 97 % of the weight."
     mixer.train_evener()
     spec = client.last(SubmitJob).body.spec
     assert spec.balance_weight == 0.05

@@ -108,7 +108,7 @@ def test_a_click_in_a_chart_slides_there_and_all_hairlines_follow(stand: Stand, 
         pos=QPoint(int(x), 30),
     )
     assert ranks.state.rank == 6
-    assert stand.charts.energy.words.startswith("By energy 98%")
+    assert stand.charts.energy.words.startswith("By energy 98 %")
     assert stand.charts.bytes.words == "60 kB"
     qtbot.keyClick(stand.charts.quality, Qt.Key.Key_Left)
     assert ranks.state.rank == 5
@@ -126,7 +126,7 @@ def test_pointing_into_one_chart_reads_all_of_them(stand: Stand) -> None:
 def test_energy_is_there_before_anything_was_measured(stand: Stand) -> None:
     ranks = stand.ranks
     ranks.slide(2)
-    assert stand.charts.energy.words == "By energy 70%; Shared out 75%; As the file has it 40%"
+    assert stand.charts.energy.words == "By energy 70 %; Shared out 75 %; As the file has it 40 %"
     assert "press Measure" in stand.charts.quality.words
     assert stand.charts.speed.words == "measured together with quality"
 
@@ -246,7 +246,7 @@ def test_what_is_learned_is_drawn_as_it_comes(form: RankTrainingForm, client: Sc
     assert list(form.learning.loss.series) == ["2"]
     bars = child(form, "ranks.learning.bars")
     assert bars.accessibleDescription() == "rank 1: none yet, rank 2: 2.00, rank 3: none yet"
-    assert form.learning.progress.accessibleDescription() == "11%, 0:08 left"
+    assert form.learning.progress.accessibleDescription() == "11 %, 0:08 left"
     client.tell(JobChanged(job=replace(job, state="paused", step=1)))
     assert form.learning.pause.text() == "Resume"
 

@@ -137,8 +137,8 @@ def test_every_pane_says_its_own_and_what_differs_is_full_ink(asked):
 def test_titles_say_rank_energy_and_speed(asked):
     words = {key: [label.text() for label in pane.findChildren(QLabel)] for key, pane in panes(asked).items()}
     assert words["base"] == ["base", "no adapter\n80 tokens/s"]
-    assert words["rank 8"][:2] == ["rank 8", "100% energy\n80 tokens/s"]
-    assert words[LIVE] == ["rank 4", "live, 50% energy\n80 tokens/s"]
+    assert words["rank 8"][:2] == ["rank 8", "100 % energy\n80 tokens/s"]
+    assert words[LIVE] == ["rank 4", "live, 50 % energy\n80 tokens/s"]
     assert panes(asked)[LIVE].text.accessibleName() == "Answer of rank 4, live"
 
 
@@ -148,7 +148,7 @@ def test_the_slider_moves_the_live_pane_and_back_without_asking(asked, client, q
     QTest.keyClick(slider, Qt.Key.Key_Left)
     done(asked, qtbot)
     assert shown(asked)[LIVE] == "3bcd"
-    assert slider.accessibleDescription() == "rank 3 of 8; 38% of the energy kept; pinned: 8"
+    assert slider.accessibleDescription() == "rank 3 of 8; 38 % of the energy kept; pinned: 8"
     before = len(client.calls)
     QTest.keyClick(slider, Qt.Key.Key_Right)
     assert shown(asked)[LIVE] == "4bcd", "heard before"

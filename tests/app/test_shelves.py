@@ -188,7 +188,7 @@ def test_a_mix_goes_onto_the_desk_and_can_be_renamed(
 ) -> None:
     view = page.show_view("mixes")
     qtbot.waitUntil(lambda: view.mixes.state.card is not None)
-    assert "sort 75%" in words(view.details)
+    assert "sort 75 %" in words(view.details)
     with qtbot.waitSignal(page.mix_wanted) as wanted:
         press(qtbot, page, "mixes-play")
     assert wanted.args == ["mix-1"]

@@ -168,10 +168,10 @@ def spectrum(scheme: str, qtbot: QtBot) -> SpectrumMap:
 
 def test_a_cell_is_read_by_mouse_and_by_keyboard(spectrum: SpectrumMap, qtbot: QtBot) -> None:
     spectrum.set_kept([2, 1])
-    assert spectrum.words == "0 q_proj, direction 1: 4, 100.0% of the largest; kept"
+    assert spectrum.words == "0 q_proj, direction 1: 4, 100.0 % of the largest; kept"
     qtbot.keyClick(spectrum, Qt.Key.Key_Down)
     qtbot.keyClick(spectrum, Qt.Key.Key_Right)
-    assert spectrum.words == "1 v_proj, direction 2: 2.5, 62.5% of the largest; cut off"
+    assert spectrum.words == "1 v_proj, direction 2: 2.5, 62.5 % of the largest; cut off"
     qtbot.keyClick(spectrum, Qt.Key.Key_End)
     assert spectrum.words == "1 v_proj has 2 ranks"
     for column in (2, 1):

@@ -29,7 +29,7 @@ from app.models.others import (
 from app.pages.library.view import Act, View, beside
 from app.presenters.keeping import Keeping
 from app.presenters.others import Bases, Mixes
-from app.words import count, many, megabytes
+from app.words import count, many, megabytes, percent
 from widgets.card_list import CardList
 from widgets.empty import Empty
 from widgets.facts import Facts, plain_label
@@ -244,7 +244,7 @@ class MixesView(OthersView):
             facts = {
                 "Base": card.base,
                 "Experts": ", ".join(card.experts),
-                "Speaks": ", ".join(f"{name} {share:.0%}" for name, share in usage),
+                "Speaks": ", ".join(f"{name} {percent(share)}" for name, share in usage),
                 "Router": f"{card.router_input}, one gate per {card.router_share}, "
                 f"{count(card.router_parameters, 'parameter')}",
                 "Made": card.made,

@@ -105,5 +105,5 @@ def _state(answer: Answer) -> str:
         case "done" if not answer.tokens:
             return "says nothing"
         case "done" if answer.speed:
-            return f"{answer.speed:.0f} tok/s"
+            return f"{answer.speed:.0f} tokens/s"
     return ""

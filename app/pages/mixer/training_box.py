@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from app.pages.mixer.fields import tiny
 from app.presenters.mixer import Mixer
-from app.words import duration
+from app.words import duration, percent
 from engine.messages import Job
 from widgets.verdict import Verdict
 
@@ -146,7 +146,7 @@ class TrainingBox(QWidget):
         self.pause.setEnabled(job.state != "queued")
         self.progress.setRange(0, max(1, job.steps))
         self.progress.setValue(job.step)
-        share = f"{job.step / job.steps:.0%}" if job.steps else ""
+        share = percent(job.step / job.steps) if job.steps else ""
         self._share.setText(WAITING.get(job.state) or f"{job.name}  {share}".strip())
         self._left.setText(
             f"{duration(job.seconds_left)} left"

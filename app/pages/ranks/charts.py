@@ -15,7 +15,7 @@ from app.presenters.measured import Measured, order_words
 from app.presenters.rank_curve import RankCurves
 from app.presenters.ranks import Ranks
 from app.presenters.spectrum_cut import sizes_of
-from app.words import megabytes
+from app.words import megabytes, percent
 from engine.messages import Spectrum
 from widgets.rank_chart import RankChart
 from widgets.rank_series import RankSeries, RankValue
@@ -48,7 +48,7 @@ class RankCharts(QWidget):
         self.setObjectName("ranks.charts")
         self.bar = MeasuringBar(curves)
         self.quality = RankChart("ranks.charts.quality", "Exact answers", _places(2), 104)
-        self.energy = RankChart("ranks.charts.energy", "Energy kept", "{:.0%}".format, 48)
+        self.energy = RankChart("ranks.charts.energy", "Energy kept", percent, 48)
         self.bytes = RankChart("ranks.charts.bytes", "Size", lambda size: megabytes(round(size)), 48)
         self.speed = RankChart("ranks.charts.speed", "Tokens per second", _round, 48)
         self._charts = (self.quality, self.energy, self.bytes, self.speed)

@@ -11,6 +11,7 @@ from app.pages.ranks.prompt import RankPrompt
 from app.presenters.rank_curve import RankCurves
 from app.presenters.rank_scene import ORDERS
 from app.presenters.ranks import Ranks
+from app.words import percent
 from widgets.rank_slider import RankSlider
 
 __all__ = ["Instrument"]
@@ -78,4 +79,4 @@ class Instrument(QWidget):
     def _show_rank(self) -> None:
         rank = self._ranks.state.rank
         energy = self._ranks.energy(rank)
-        self.slider.set_rank(rank, "" if energy is None else f"{energy:.0%} of the energy kept")
+        self.slider.set_rank(rank, "" if energy is None else f"{percent(energy)} of the energy kept")

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from app.pages.mixer.fields import heading
 from app.presenters.rank_training import AT_RANK, RankTraining
-from app.words import duration
+from app.words import duration, percent
 from engine.messages import Job
 from widgets.curve_plot import CurvePlot
 from widgets.rank_bars import RankBars
@@ -137,7 +137,7 @@ class Learning(QWidget):
         self.pause.setEnabled(job.state != "queued")
         self.progress.setRange(0, max(1, job.steps))
         self.progress.setValue(job.step)
-        share = f"{job.step / job.steps:.0%}" if job.steps else "Starting"
+        share = percent(job.step / job.steps) if job.steps else "Starting"
         self._state.setText(WAITING.get(job.state) or share)
         self._left.setText(
             f"{duration(job.seconds_left)} left"

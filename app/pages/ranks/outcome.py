@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QW
 from app.pages.mixer.export_form import reveal
 from app.pages.mixer.fields import tiny
 from app.presenters.rank_making import Made, RankMaking
+from app.words import percent
 from widgets.flow import Flow
 from widgets.rank_chart import RankChart
 from widgets.rank_series import RankSeries, RankValue
@@ -37,7 +38,7 @@ class Outcome(QWidget):
         self._path.setProperty("role", "tiny")
         self._path.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._notes = tiny("ranks.outcome.notes")
-        self.energies = RankChart("ranks.outcome.energies", "Energy", "{:.0%}".format, 120, inset=0)
+        self.energies = RankChart("ranks.outcome.energies", "Energy", percent, 120, inset=0)
         self.play = QPushButton("Slide it", objectName="ranks.outcome.play")
         self.show_folder = QPushButton("Show folder", objectName="ranks.outcome.show")
         self.undo = QPushButton("Remove it again", objectName="ranks.outcome.undo")

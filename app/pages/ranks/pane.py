@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from app.presenters.agreement import Agreement
 from app.presenters.answers import Answer
+from app.words import percent
 from widgets.icon_button import IconButton
 from widgets.painting import NULL_HUE
 from widgets.rank_steps import RankSteps
@@ -103,7 +104,7 @@ class RankPane(QWidget):
         """Of which of ``ranks`` (lowest, highest); ``energy`` is the share that it keeps, None where nobody
         knows."""
         words = "base" if rank is None else f"rank {rank}"
-        self._kept = "" if energy is None else f"{energy:.0%} energy"
+        self._kept = "" if energy is None else f"{percent(energy)} energy"
         self._title.setText(words)
         self.text.setAccessibleName(f"Answer of {words}{', live' if self.kind == 'live' else ''}")
         if self.steps is not None:

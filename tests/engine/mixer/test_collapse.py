@@ -14,14 +14,14 @@ EVEN = {"sort": 0.3, "upper": 0.3, NULL: 0.4}
 @pytest.mark.parametrize(
     ("load", "share", "spread", "words"),
     [
-        ({"sort": 0.95, "upper": 0.04, NULL: 0.01}, EVEN, 0.3, "sort has 96% of the experts' weight"),
+        ({"sort": 0.95, "upper": 0.04, NULL: 0.01}, EVEN, 0.3, "sort has 96 % of the experts' weight"),
         (
             {"sort": 0.8, "upper": 0.14, NULL: 0.06},
             {"sort": 0.97, "upper": 0.01, NULL: 0.02},
             0.06,
-            "leads 99% of their tokens",
+            "leads 99 % of their tokens",
         ),
-        ({"sort": 0.02, "upper": 0.03, NULL: 0.95}, EVEN, 0.3, "null expert has 95%"),
+        ({"sort": 0.02, "upper": 0.03, NULL: 0.95}, EVEN, 0.3, "null expert has 95 %"),
         (EVEN, EVEN, 0.0, "same for every token"),
         (
             {"sort": 0.3, "upper": 0.001, "plural": 0.3, NULL: 0.399},
@@ -76,6 +76,6 @@ def test_a_training_is_watched(llama, experts):
     flat = torch.zeros(2, 50, 14, 4)
     assert told(router, flat).warning() == "" != told(router, flat).warning(final=True)
     flat[..., 0] = 9.0
-    assert "e0 has 100%" in told(router, flat).warning()
+    assert "e0 has 100 %" in told(router, flat).warning()
     assert told(router, flat, steps=5).warning() == "" != told(router, flat, steps=5).warning(final=True)
     assert RoutingWatch(router).warning(final=True) == ""
