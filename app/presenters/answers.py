@@ -66,6 +66,11 @@ class Answer:
     sums: list[float] = field(default_factory=list)
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether an engine died over the question."""
+        return self.error is not None and self.error.code == "crashed"
+
+    @property
     def usage(self) -> dict[str, float]:
         """The mean gate of every expert over all tokens and modules heard so far: the share they had."""
         if self.routing is None or not self.routing.gates:

@@ -68,10 +68,8 @@ class Questions(QObject):
 
     def ask_again_what_was_cut_off(self) -> None:
         """The engine is back: what it died over is asked again."""
-        for pane in list(self._asked):
-            error = self._answers.answer(pane).error
-            if error is not None and error.code == "crashed":
-                del self._asked[pane]
+        for pane in [pane for pane in self._asked if self._answers.answer(pane).is_cut_off]:
+            del self._asked[pane]
         self.ask_anew()
 
     def ask_anew(self) -> None:

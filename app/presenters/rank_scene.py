@@ -19,9 +19,9 @@ __all__ = [
     "files_of",
     "opening",
     "orders_of",
-    "problem_of",
     "rank_of",
     "rank_pane",
+    "state_of",
     "why_not",
 ]
 
@@ -78,12 +78,14 @@ class Scene:
     def repinned(self, rank: int, other: int) -> Scene:
         return replace(self, pinned=tuple(other if pin == rank else pin for pin in self.pinned))
 
-    def within(self, low: int, high: int) -> Scene:
-        """The same scene for an adapter that has only these ranks."""
-        return replace(
-            self,
-            rank=min(max(self.rank, low), high),
-            pinned=tuple(pin for pin in self.pinned if low <= pin <= high),
+    def fitting(self, card: AdapterCard) -> Scene:
+        """The same scene for ``card``, of which there may be fewer ranks and other orders."""
+        orders = orders_of(card)
+        return Scene(
+            adapter=card.name,
+            order=self.order if self.order in orders else orders[0],
+            rank=min(max(self.rank, card.low), card.rank),
+            pinned=tuple(pin for pin in self.pinned if card.low <= pin <= card.rank),
         )
 
 
@@ -103,6 +105,25 @@ class RanksState:
     pinned: tuple[int, ...] = ()
     prompt: str = ""
     problem: str = ""
+
+
+def state_of(
+    base: str, prompt: str, scene: Scene, card: AdapterCard | None, adapters: tuple[AdapterCard, ...]
+) -> RanksState:
+    """The scene with what is known of its adapter, ``card``; None while that cannot be heard on ``base``."""
+    return RanksState(
+        base=base,
+        adapter=card,
+        adapters=adapters,
+        order=scene.order,
+        orders=orders_of(card) if card else (),
+        highest=card.rank if card else 1,
+        low=card.low if card else 1,
+        rank=scene.rank,
+        pinned=scene.pinned,
+        prompt=prompt,
+        problem=problem_of(card),
+    )
 
 
 class Remembered(msgspec.Struct, frozen=True):

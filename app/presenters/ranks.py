@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, QSettings, Signal
+from PySide6.QtCore import QObject, QSettings, Qt, Signal
 
 from app.client import Client
 from app.presenters.agreement import Agreement, agreements
@@ -21,13 +22,12 @@ from app.presenters.rank_scene import (
     Scene,
     files_of,
     opening,
-    orders_of,
-    problem_of,
+    state_of,
     why_not,
 )
 from app.presenters.stock import HELD_OUT, Stock
 from app.words import count
-from engine.messages import Error, LibraryChanged, RankOrder, WarmUp
+from engine.messages import AdapterCard, Error, LibraryChanged, RankOrder, WarmUp
 
 __all__ = ["Ranks"]
 
@@ -60,6 +60,8 @@ class Ranks(QObject):
         self._warm = ""
         self._prompt = self._remembered.prompt
         self._is_comparable = False
+        self._has_asked = False
+        self._stood: dict[str, str] = {}
         self.state = RanksState(prompt=self._prompt)
         self.stock = Stock(client, self)
         self.facts = RankFacts(client, self)
@@ -73,6 +75,8 @@ class Ranks(QObject):
         self.facts.changed.connect(self.changed)
         self.facts.failed.connect(self.complain)
         self.answers.started.connect(self._started)
+        # Queued, so that all that one death cut off is asked again together.
+        self.questions.cut_off.connect(self._runtime_died, Qt.ConnectionType.QueuedConnection)
         self._client.welcomed.connect(self._welcomed)
         self._client.happened.connect(self._on_event)
         if self._client.engine.phase == "ready":
@@ -189,16 +193,10 @@ class Ranks(QObject):
         return self._history.redo_label
 
     def undo(self) -> None:
-        label = self._history.undo_label
-        if self._history.undo():
-            self._scene_replaced()
-            self.announced.emit(f"Undone: {label}")
+        self._step(self._history.undo, f"Undone: {self.undo_label}")
 
     def redo(self) -> None:
-        label = self._history.redo_label
-        if self._history.redo():
-            self._scene_replaced()
-            self.announced.emit(f"Done again: {label}")
+        self._step(self._history.redo, f"Done again: {self.redo_label}")
 
     def complain(self, error: Error) -> None:
         """Say that the engine failed at something."""
@@ -207,6 +205,11 @@ class Ranks(QObject):
 
     # --- inside ---
 
+    def _step(self, step: Callable[[], bool], words: str) -> None:
+        if step():
+            self._scene_replaced()
+            self.announced.emit(words)
+
     def _choose(self, adapter: str) -> None:
         card = self.stock.adapters.get(adapter)
         if card is None:
@@ -214,7 +217,7 @@ class Ranks(QObject):
                 Notice("warn", f"The library has no adapter called {adapter}.", "Import it on its page.")
             )
             return
-        reason = why_not(card, self._base, self.stock.fits.get(card.name))
+        reason = self._why_not(card)
         if reason:
             self.noticed.emit(Notice("warn", reason, "Choose its base at the top, or another adapter."))
             return
@@ -238,43 +241,51 @@ class Ranks(QObject):
         self._warm_up()
         self._ask_anew()
 
+    def _why_not(self, card: AdapterCard) -> str:
+        return why_not(card, self._base, self.stock.fits.get(card.name))
+
     def _rebuild(self) -> None:
         """Work out the state anew from the scene and from what the engine has said."""
-        scene = self.scene
-        adapters = tuple(
-            card
-            for card in self.stock.adapters.values()
-            if not why_not(card, self._base, self.stock.fits.get(card.name))
-        )
-        card = next((card for card in adapters if card.name == scene.adapter), None)
+        adapters = tuple(card for card in self.stock.adapters.values() if not self._why_not(card))
+        before, card = self.state.adapter, self._find(adapters)
+        if before is not None and before.name == self.scene.adapter and self.state.base == self._base:
+            self._tell_what_became_of(before, card)
         self.facts.read(card)
-        orders = orders_of(card) if card else ()
-        highest, low = (card.rank, card.low) if card else (1, 1)
-        scene = scene.within(low, highest) if card else scene
-        if card and scene.order not in orders:
-            scene = replace(scene, order=orders[0])
-        self._history.now = scene
-        state = RanksState(
-            base=self._base,
-            adapter=card,
-            adapters=adapters,
-            order=scene.order,
-            orders=orders,
-            highest=highest,
-            low=low,
-            rank=scene.rank,
-            pinned=scene.pinned,
-            prompt=self._prompt,
-            problem=problem_of(card),
-        )
-        if files_of(self.state.adapter) != files_of(card):
+        if card is not None:
+            self._stood[card.name] = card.sha256
+            self._history.now = self.scene.fitting(card)
+        state = state_of(self._base, self._prompt, self.scene, card, adapters)
+        is_other = files_of(before) != files_of(card)
+        if is_other:
             self.questions.clear()
         if state != self.state:
             self.state = state
             self.changed.emit()
+        if is_other and self._has_asked:
+            self._ask_anew()
+
+    def _find(self, adapters: tuple[AdapterCard, ...]) -> AdapterCard | None:
+        """The adapter of the scene. One that was given another name is found by its files."""
+        name = self.scene.adapter
+        files = self._stood.get(name)
+        named = [card for card in adapters if card.name == name]
+        return next(iter(named or [card for card in adapters if files and card.sha256 == files]), None)
+
+    def _tell_what_became_of(self, before: AdapterCard, card: AdapterCard | None) -> None:
+        """Say why the adapter on the page has gone from it by no hand on the page."""
+        now = self.stock.adapters.get(before.name)
+        if card is None and now is not None:
+            self.noticed.emit(Notice("warn", self._why_not(now), "Choose another adapter."))
+        elif card is None:
+            words = f"{before.name} is no longer in the library."
+            self.noticed.emit(Notice("info", words, "Bring it back there, or choose another adapter."))
+        elif card.name != before.name:
+            words = f"{before.name} is no longer in the library; {card.name} has the same files."
+            self.noticed.emit(Notice("info", words))
 
     def _ask_anew(self) -> None:
         if self._prompt.strip() and self.state.adapter is not None:
+            self._has_asked = True
             self.questions.ask(self._base, self._prompt, self.scene, self.state.adapter)
 
     def _started(self, pane: str) -> None:
@@ -285,6 +296,11 @@ class Ranks(QObject):
         self._warm = ""
         self.stock.refresh()
         if self.questions.ask_again_what_was_cut_off():
+            self._ask_anew()
+
+    def _runtime_died(self) -> None:
+        """A new one starts on demand, so it is asked, once; of an engine that died the next one is asked."""
+        if self._client.engine.phase == "ready" and self.questions.ask_again_what_was_cut_off():
             self._ask_anew()
 
     def _on_event(self, event: object) -> None:

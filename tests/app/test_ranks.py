@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from msgspec.structs import replace as but
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QCoreApplication, QSettings
 
 from app.presenters.answers import BASE
 from app.presenters.rank_scene import LIVE, orders_of
@@ -326,6 +326,89 @@ def test_the_engine_dies_and_comes_back(client, ranks):
     client.welcomed.emit()
     assert ranks.answers.answer(LIVE).state == "waiting"
     assert ranks.answers.answer(BASE).state == "waiting"
+
+
+def gone(client, *cards) -> None:
+    """Somebody changed the library: these are its adapters now."""
+    client.tell(LibraryChanged(what="adapters"))
+    client.answer(client.last(ListAdapters), Adapters(adapters=list(cards)))
+
+
+def test_an_adapter_that_comes_back_is_asked_again_where_the_slider_stands(client, ranks):
+    ranks.ask("reverse: abc")
+    ranks.slide(6)
+    gone(client)
+    assert (ranks.state.adapter, ranks.panes, ranks.answers.busy) == (None, [], False)
+    assert ranks.notices[-1].message == "plain is no longer in the library."
+    gone(client, scripted.adapter("plain"))
+    assert live(client).body.parts[0].rank == ranks.state.rank == 6
+    assert client.last(Compare).body.prompt == "reverse: abc"
+
+
+def test_files_that_are_gone_are_told_of(client, ranks):
+    gone(client, but(scripted.adapter("plain"), missing=True))
+    assert ranks.state.adapter is None
+    assert ranks.notices[-1].message == "The files of plain are gone."
+
+
+def test_an_adapter_keeps_its_place_under_another_name(client, ranks):
+    gone(client, but(scripted.adapter("plain"), sha256="p1"))
+    ranks.pin(2)
+    ranks.slide(6)
+    ranks.ask("reverse: abc")
+    gone(client, but(scripted.adapter("fine"), sha256="p1"), but(scripted.adapter("other"), sha256="p2"))
+    assert (ranks.state.adapter.name, ranks.state.rank, ranks.state.pinned) == ("fine", 6, (8, 2))
+    assert ranks.notices[-1].message == "plain is no longer in the library; fine has the same files."
+    assert live(client).body.parts[0].name == "fine"
+    ranks.undo()
+    assert (ranks.state.adapter.name, ranks.state.rank) == ("fine", 4), "steps before it are about it, too"
+    gone(client, but(scripted.adapter("plain"), sha256="p3"), but(scripted.adapter("fine"), sha256="p1"))
+    assert ranks.state.adapter.name == "fine", "what has the old name now is another one"
+
+
+def test_another_base_and_back_asks_again(client, ranks):
+    ranks.ask("reverse: abc")
+    call = live(client)
+    ranks.use_base("other-base")
+    assert (ranks.panes, ranks.answers.busy) == ([], False)
+    assert call.id in client.cancelled
+    assert ranks.notices == [], "the hand that changed the base knows"
+    ranks.use_base(scripted.BASE)
+    assert live(client).body.base == scripted.BASE
+
+
+def crash(client) -> None:
+    """The runtime dies over everything it was asked."""
+    for call in [*client.asked(Generate), *client.asked(Compare), *client.asked(Slide)]:
+        client.fail(call, "crashed", "The runtime stopped unexpectedly.")
+
+
+def test_a_runtime_that_dies_under_the_hand_is_asked_again_where_the_slider_stands(client, ranks):
+    ranks.ask("reverse: abc")
+    say(client, live(client), "old")
+    for rank in (5, 6, 7):
+        ranks.slide(rank)
+    crash(client)
+    assert ranks.answers.answer(LIVE).error.message == "The runtime stopped unexpectedly."
+    QCoreApplication.processEvents()
+    assert len(client.asked(Compare)) == 1, "base and pins are rows of one batch again"
+    assert live(client).body.parts[0].rank == 7
+    end(client, live(client), "seven")
+    assert text(ranks) == "seven"
+
+
+def test_a_question_that_kills_the_runtime_twice_is_not_asked_a_third_time(client, ranks):
+    ranks.ask("reverse: abc")
+    crash(client)
+    QCoreApplication.processEvents()
+    crash(client)
+    QCoreApplication.processEvents()
+    assert client.asked(Generate) == client.asked(Compare) == []
+    assert ranks.answers.answer(LIVE).state == "failed"
+    ranks.slide(5)
+    assert live(client).body.parts[0].rank == 5, "another question may be asked"
+    ranks.ask("reverse: abc")
+    assert client.last(Compare).body.prompt == "reverse: abc", "and a person may insist"
 
 
 def test_two_hundred_moves_send_what_the_engine_can_take(client, ranks):
