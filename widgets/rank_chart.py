@@ -35,7 +35,7 @@ __all__ = ["RankChart"]
 HEAD = 18.0
 TALL = 80
 GROWTH = 2.2
-ABOVE, BELOW = 5.0, 6.0
+ABOVE, BELOW = 8.0, 6.0
 GAP = 8.0
 
 
@@ -264,6 +264,8 @@ class RankChart(QWidget):
             painter.setFont(theme.font(theme.tokens.small))
             painter.setPen(theme.colour("text_dim"))
             room = QRectF(0, HEAD, self.width(), self.height() - HEAD)
+            words = painter.boundingRect(room, Qt.AlignmentFlag.AlignCenter, self._empty)
+            painter.fillRect(words.adjusted(-GAP, 0, GAP, 0), self.palette().window())
             painter.drawText(room, Qt.AlignmentFlag.AlignCenter, self._empty)
 
     def _write(self, painter: QPainter, x: float, words: str, font: QFont, token: str) -> float:

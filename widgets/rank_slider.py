@@ -13,7 +13,6 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPainter,
-    QPainterPath,
     QPaintEvent,
     QPen,
     QResizeEvent,
@@ -22,13 +21,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from widgets.painting import focus_ring
+from widgets.rank_flags import cloths, paint_flags
 from widgets.rank_stops import nearest_stop, next_stop, spaced
 from widgets.theme import theme
 
 __all__ = ["RankSlider"]
 
 # Room beside the groove, so that charts on the same axis can name their own.
-LEFT, RIGHT = 64, 40
+LEFT, RIGHT = 72, 40
 WORDS, FLAGS, GRIP, NUMBERS = 18, 18, 28, 18
 GROOVE = 6.0
 HANDLE = QSize(38, 26)
@@ -222,7 +222,8 @@ class RankSlider(QSlider):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_ticks(painter)
         self._paint_groove(painter)
-        self._paint_flags(painter)
+        flags = cloths(self._pinned, self.x_of, WORDS + 1, self.width())
+        paint_flags(painter, flags, self.x_of, self._axis_y())
         self._paint_handle(painter)
         self._paint_kept(painter)
         if self.hasFocus():
@@ -253,23 +254,6 @@ class RankSlider(QSlider):
             if is_named:
                 where = QRectF(x - 40, bottom, 80, NUMBERS)
                 painter.drawText(where, Qt.AlignmentFlag.AlignCenter, str(rank))
-
-    def _paint_flags(self, painter: QPainter) -> None:
-        painter.setFont(theme.font(theme.tokens.tiny, strong=True))
-        metrics = QFontMetricsF(painter.font())
-        for rank in self._pinned:
-            x = round(self.x_of(rank)) + 0.5
-            wide = metrics.horizontalAdvance(str(rank)) + 10
-            painter.setPen(QPen(theme.colour("text"), 1))
-            painter.drawLine(QPointF(x, WORDS + 1), QPointF(x, self._axis_y()))
-            flag = QPainterPath(QPointF(x, WORDS + 1))
-            for point in ((x + wide + 4, WORDS + 1), (x + wide, WORDS + 8.5), (x + wide + 4, WORDS + 16)):
-                flag.lineTo(*point)
-            flag.lineTo(x, WORDS + 16)
-            flag.closeSubpath()
-            painter.fillPath(flag, theme.colour("text"))
-            painter.setPen(theme.colour("ground"))
-            painter.drawText(QRectF(x, WORDS + 1, wide, 15), Qt.AlignmentFlag.AlignCenter, str(rank))
 
     def _paint_handle(self, painter: QPainter) -> None:
         if not self.isEnabled():

@@ -33,14 +33,18 @@ LEAPS = {
 
 
 class RankSteps(QSlider):
-    """``moved(rank)``: a person moved it; ``released``: the hand left it. ``set_rank`` emits neither."""
+    """``moved(rank)``: a person moved it; ``released``: the hand left it. ``set_rank`` emits neither. Without
+    a ``caption`` the bar stands alone, as beside a title that says the rank."""
 
     moved = Signal(int)
     released = Signal()
 
-    def __init__(self, name: str, hue: int = 0, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, name: str, hue: int = 0, parent: QWidget | None = None, *, caption: bool = True
+    ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._name = name
+        self._has_caption = caption
         self._hue = hue
         self._dimmed = False
         self._quiet = False
@@ -151,7 +155,8 @@ class RankSteps(QSlider):
     # geometry: rank b ends where its cell ends
 
     def bar_rect(self) -> QRectF:
-        return QRectF(EDGE, EDGE, self.width() - 2 * EDGE, BAR)
+        top = EDGE if self._has_caption else (self.height() - BAR) / 2
+        return QRectF(EDGE, top, self.width() - 2 * EDGE, BAR)
 
     def rank_at(self, x: float) -> int:
         """The rank whose cell lies at ``x``; beyond the ends the lowest and the highest."""
@@ -165,7 +170,7 @@ class RankSteps(QSlider):
         return bar.left() + bar.width() * rank / self.maximum()
 
     def sizeHint(self) -> QSize:
-        words = QFontMetrics(theme.font(theme.tokens.tiny)).height()
+        words = QFontMetrics(theme.font(theme.tokens.tiny)).height() if self._has_caption else 0
         return QSize(80, BAR + 2 * EDGE + words)
 
     def minimumSizeHint(self) -> QSize:
@@ -181,10 +186,11 @@ class RankSteps(QSlider):
         bar = self.bar_rect()
         painter.setPen(QPen(theme.colour("text"), 2))
         painter.drawLine(QPointF(grip - 1, bar.top() - 2), QPointF(grip - 1, bar.bottom() + 2))
-        painter.setPen(theme.colour("text_dim"))
-        painter.setFont(theme.font(theme.tokens.tiny))
-        below = QRectF(0, bar.bottom() + EDGE, self.width(), self.height() - bar.bottom() - EDGE)
-        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.words)
+        if self._has_caption:
+            painter.setPen(theme.colour("text_dim"))
+            painter.setFont(theme.font(theme.tokens.tiny))
+            below = QRectF(0, bar.bottom() + EDGE, self.width(), self.height() - bar.bottom() - EDGE)
+            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.words)
         if self.hasFocus():
             focus_ring(painter, bar.adjusted(-EDGE, -EDGE, EDGE, EDGE))
         painter.end()

@@ -24,6 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from widgets.gate_grid import short
 from widgets.heat import heat
 from widgets.painting import focus_ring
 from widgets.theme import theme
@@ -74,7 +75,7 @@ class SpectrumMap(QWidget):
         self._kept = [len(row) for row in self._values]
         self._cursor, self._hover = (0, 0), None
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
-        widest = max((metrics.horizontalAdvance(" ".join(row)) for row in self._rows), default=0.0)
+        widest = max((metrics.horizontalAdvance(_label(row)) for row in self._rows), default=0.0)
         self._left = min(LABEL_MOST, widest) + PAD
         self._warm()
         self.updateGeometry()
@@ -254,14 +255,14 @@ class SpectrumMap(QWidget):
     def _paint_names(self, painter: QPainter) -> None:
         """Every row by name where there is room; else each group once, and the row that is read."""
         current = (self._hover or self._cursor)[0]
-        labels = {row: " ".join(names) for row, names in enumerate(self._rows)}
+        labels = {row: _label(names) for row, names in enumerate(self._rows)}
         if self._height < READABLE:
             middles: dict[str, list[int]] = {}
             for row, (group, _) in enumerate(self._rows):
                 middles.setdefault(group, []).append(row)
             chosen = self._rows[current][0]
             labels = {rows[len(rows) // 2]: group for group, rows in middles.items() if group != chosen}
-            labels = self._apart(labels) | {current: " ".join(self._rows[current])}
+            labels = self._apart(labels) | {current: _label(self._rows[current])}
         for row, words in labels.items():
             painter.setPen(theme.colour("text" if row == current else "text_dim"))
             middle = self.cell_rect(row, 0).center().y()
@@ -287,3 +288,7 @@ class SpectrumMap(QWidget):
             painter.drawRect(self.cell_rect(*self._hover))
         if self.hasFocus():
             focus_ring(painter, self.cell_rect(*self._cursor).adjusted(-2, -2, 2, 2), 3)
+
+
+def _label(row: tuple[str, str]) -> str:
+    return f"{row[0]} {short(row[1])}".strip()

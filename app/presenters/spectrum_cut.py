@@ -1,12 +1,36 @@
-"""What a rank cuts from each projection of an adapter, in each order of its columns."""
+"""An adapter's projections as a model computes them, and what a rank cuts from each in each order."""
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
+
+from msgspec.structs import replace
 
 from engine.messages import RankOrder, Spectrum
 
-__all__ = ["SpectrumCut", "sizes_of"]
+__all__ = ["LAYER", "SpectrumCut", "as_read", "sizes_of"]
+
+LAYER = re.compile(r"\.(\d+)\.")
+# As a layer computes them; a file has them by the alphabet.
+COMPUTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def as_read(spectrum: Spectrum) -> Spectrum:
+    """The same with its modules as a model computes them: layer by layer, from q_proj to down_proj. Others
+    follow those of their layer as the file has them."""
+    places = sorted(range(len(spectrum.modules)), key=lambda place: _turn(spectrum.modules[place]))
+    return replace(
+        spectrum,
+        modules=[spectrum.modules[place] for place in places],
+        values=[spectrum.values[place] for place in places],
+    )
+
+
+def _turn(module: str) -> tuple[int, int]:
+    layer, name = LAYER.search(module), module.rpartition(".")[2]
+    turn = COMPUTED.index(name) if name in COMPUTED else len(COMPUTED)
+    return int(layer[1]) if layer else -1, turn
 
 
 class SpectrumCut:

@@ -22,6 +22,7 @@ from app.presenters.rank_curve import RankCurves
 from app.presenters.rank_making import RankMaking
 from app.presenters.rank_training import RankTraining
 from app.presenters.ranks import Ranks
+from app.presenters.spectrum_cut import as_read
 from engine.messages import (
     BakeRank,
     Job,
@@ -34,7 +35,7 @@ from engine.messages import (
     SubmitJob,
 )
 from tests.app.scripted_client import ScriptedClient
-from tests.app.scripted_ranks import NESTED, SORT, curve, sliding
+from tests.app.scripted_ranks import NESTED, SORT, curve, sliding, spectrum
 from widgets.rank_slider import RankSlider
 
 
@@ -127,7 +128,7 @@ def test_energy_is_there_before_anything_was_measured(stand: Stand) -> None:
     ranks = stand.ranks
     ranks.slide(2)
     assert stand.charts.energy.words == "By energy 70 %; Shared out 75 %; As the file has it 40 %"
-    assert "press Measure" in stand.charts.quality.words
+    assert "Press Measure" in stand.charts.quality.words
     assert stand.charts.speed.words == "measured together with quality"
 
 
@@ -199,6 +200,18 @@ def test_a_dylora_says_what_its_line_means(client: ScriptedClient, qtbot: QtBot)
 )
 def test_modules_are_called_by_layer_and_projection(module: str, row: tuple[str, str]) -> None:
     assert named(module) == row
+
+
+def test_projections_stand_as_a_model_computes_them() -> None:
+    """A file has its modules by the alphabet: 10 before 2, down before q."""
+    inside = ("mlp.down_proj", "mlp.gate_proj", "mlp.odd", "self_attn.k_proj", "self_attn.q_proj")
+    modules = [f"model.layers.{layer}.{name}" for layer in (10, 2) for name in inside] + ["head"]
+    values = [[float(place)] for place in range(len(modules))]
+    shown = as_read(replace(spectrum(), modules=modules, values=values))
+    order = ["q_proj", "k_proj", "gate_proj", "down_proj", "odd"]
+    expected = [("", "head"), *((layer, name) for layer in ("2", "10") for name in order)]
+    assert [named(module) for module in shown.modules] == expected
+    assert [modules[int(row[0])] for row in shown.values] == shown.modules
 
 
 @pytest.fixture

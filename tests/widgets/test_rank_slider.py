@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from widgets import rank_slider
+from widgets.rank_flags import cloths
 from widgets.rank_slider import RankSlider
 from widgets.rank_stops import nearest_stop, next_stop, spaced, stops
 from widgets.theme import theme
@@ -201,3 +202,14 @@ def test_flags_handle_and_focus_are_painted_in_every_scheme(slider, scheme, colo
 def test_an_axis_without_room_has_its_ends_only():
     assert spaced(1, 64, lambda rank: 10.0, 20.0) == [1, 64]
     assert spaced(3, 3, lambda rank: 10.0, 20.0) == [3]
+
+
+@pytest.mark.parametrize("pinned", [(5, 6, 7, 8), (250, 256, 255, 254), (1, 2, 100)])
+def test_flags_of_neighbours_hang_side_by_side(slider, pinned):
+    slider.set_ranks(1, 256)
+    flags = cloths(pinned, slider.x_of, 19, slider.width())
+    assert sorted(flags) == sorted(pinned)
+    for one, next_one in pairwise(flags[rank] for rank in sorted(pinned)):
+        assert one.right() < next_one.left()
+    assert all(flag.left() >= 0 and flag.right() <= slider.width() for flag in flags.values())
+    assert abs(flags[min(pinned)].left() - slider.x_of(min(pinned))) < 100

@@ -138,3 +138,13 @@ def test_below_the_lowest_rank_that_was_trained_there_is_nothing(steps):
     assert (steps.value(), steps.words, steps.slides) == (3, "r 3/12", True)
     steps.set_rank(None, (4, 4))
     assert not steps.slides
+
+
+def test_beside_a_title_the_bar_stands_alone_in_the_middle(qtbot):
+    bare = RankSteps("this pane", caption=False)
+    qtbot.addWidget(bare)
+    bare.resize(84, 36)
+    bare.set_rank(5, (1, 12))
+    assert bare.bar_rect().center().y() == 18
+    assert bare.sizeHint().height() < RankSteps("sort").sizeHint().height()
+    assert bare.rank_at(bare.x_of(7) - 1) == 7

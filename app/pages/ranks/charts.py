@@ -22,7 +22,7 @@ from widgets.rank_series import RankSeries, RankValue
 
 __all__ = ["Axis", "RankCharts"]
 
-UNMEASURED = "Choose data above and press Measure: every rank answers the same rows."
+UNMEASURED = "Press Measure: every rank answers the same rows."
 NO_ENERGY = "a DyLoRA's ranks are trained as they stand; their quality says more than their energy"
 NO_SPEED = "measured together with quality"
 UNTIMED = "was not timed with this curve"
@@ -47,10 +47,10 @@ class RankCharts(QWidget):
         self._ranks: Ranks = curves.ranks
         self.setObjectName("ranks.charts")
         self.bar = MeasuringBar(curves)
-        self.quality = RankChart("ranks.charts.quality", "Exact answers", _places(2), 104)
-        self.energy = RankChart("ranks.charts.energy", "Energy kept", percent, 48)
-        self.bytes = RankChart("ranks.charts.bytes", "Size", lambda size: megabytes(round(size)), 48)
-        self.speed = RankChart("ranks.charts.speed", "Tokens per second", _round, 48)
+        self.quality = RankChart("ranks.charts.quality", "Exact answers", _places(2), 108)
+        self.energy = RankChart("ranks.charts.energy", "Energy kept", percent, 52)
+        self.bytes = RankChart("ranks.charts.bytes", "Size", lambda size: megabytes(round(size)), 52)
+        self.speed = RankChart("ranks.charts.speed", "Tokens per second", _round, 52)
         self._charts = (self.quality, self.energy, self.bytes, self.speed)
         self._compose()
         for chart in self._charts:
@@ -68,7 +68,7 @@ class RankCharts(QWidget):
         stack = QVBoxLayout(stacked)
         stack.setContentsMargins(0, 0, 0, 8)
         stack.setSpacing(0)
-        for chart, share in zip(self._charts, (3, 1, 1, 1), strict=True):
+        for chart, share in zip(self._charts, (4, 1, 1, 1), strict=True):
             stack.addWidget(chart, share)
         stack.addStretch(1)
         self._area = QScrollArea(widgetResizable=True, objectName="ranks.charts.area")
@@ -121,7 +121,8 @@ class RankCharts(QWidget):
         is_loss = curves.plan.metric == "loss"
         self.quality.set_unit(*(("Nats per token", _places(3)) if is_loss else ("Exact answers", _places(2))))
         lines = [self._line(each, each is current) for each in shown]
-        self.quality.set_series(lines, None if is_loss or not lines else (0.0, 1.0), UNMEASURED)
+        ends = None if is_loss or not lines else (0.0, 1.0)
+        self.quality.set_series(lines, ends, curves.why_not or UNMEASURED)
         spectrum = self._ranks.facts.spectrum
         self.energy.set_series(self._energies(spectrum), (0.0, 1.0), NO_ENERGY if spectrum else READING)
         sizes = sizes_of(spectrum, state.order) if spectrum else []

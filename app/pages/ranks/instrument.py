@@ -59,7 +59,7 @@ class Instrument(QWidget):
         split.setChildrenCollapsible(False)
         split.addWidget(upper)
         split.addWidget(lower)
-        split.setSizes([264, 436])
+        split.setSizes([248, 452])
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
         whole = QVBoxLayout(self)

@@ -72,7 +72,7 @@ class RankPane(QWidget):
 
     def _compose_head(self, name: str) -> None:
         if self.kind == "pinned":
-            self.steps = RankSteps("this pane", NULL_HUE)
+            self.steps = RankSteps("this pane", NULL_HUE, caption=False)
             self.steps.setObjectName(f"ranks.pane.{name}.steps")
             self.steps.moved.connect(self.moved)
             self._head.addWidget(self.steps, 1)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
 from app.pages.mixer.fields import tiny
 from app.presenters.ranks import Ranks
-from app.presenters.spectrum_cut import SpectrumCut
+from app.presenters.spectrum_cut import LAYER, SpectrumCut, as_read
 from engine.messages import Spectrum
 from widgets.choice import Choice
 from widgets.heat import HeatKey
@@ -22,7 +20,6 @@ SCALES = {
     "log": ("Log", "Colour by decades: a thousandth of the largest is the faintest"),
 }
 SCALE = 144
-LAYER = re.compile(r"\.(\d+)\.")
 EMPTY = "Choose an adapter to see how strong each direction of its projections is."
 READING = "Reading the adapter"
 TRAINED = "The line is where the rank stands: its columns are as trained, not these directions."
@@ -85,9 +82,10 @@ class SpectrumView(QWidget):
             self._stack.setCurrentIndex(0)
             return
         if spectrum is not self._shown:
-            self._shown, self._cut = spectrum, SpectrumCut(spectrum)
-            self.map.set_values([named(module) for module in spectrum.modules], spectrum.values)
-            self._key.show_most(max((max(row, default=0.0) for row in spectrum.values), default=0.0))
+            rows = as_read(spectrum)
+            self._shown, self._cut = spectrum, SpectrumCut(rows)
+            self.map.set_values([named(module) for module in rows.modules], rows.values)
+            self._key.show_most(max((max(row, default=0.0) for row in rows.values), default=0.0))
         notes = [TRAINED] if spectrum.kind == "dylora" else []
         self._notes.setText(" ".join([*notes, *spectrum.notes]))
         self._notes.setVisible(bool(self._notes.text()))
