@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.presenters.answers import Answer
+from app.presenters.answer import Answer
 
 __all__ = ["Agreement", "agreements"]
 

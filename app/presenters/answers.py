@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.answer import Answer
 from app.presenters.rounds import Round
 from engine.messages import (
     Body,
@@ -29,7 +29,7 @@ from engine.messages import (
     Token,
 )
 
-__all__ = ["BASE", "MIX", "Answer", "Answers", "Spoken", "expert_pane"]
+__all__ = ["BASE", "MIX", "Answers", "expert_pane"]
 
 BASE = "base"
 MIX = "mix"
@@ -40,52 +40,6 @@ ENDINGS = ("cancelled", "crashed")
 def expert_pane(adapter: str) -> str:
     """The pane of one expert alone; prefixed, so that an adapter may be called "mix"."""
     return f"expert:{adapter}"
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """One token; ``leader`` is its loudest expert (-1: unknown), ``certainty`` the gate of that one."""
-
-    text: str
-    leader: int = -1
-    certainty: float = 0.0
-
-
-@dataclass
-class Answer:
-    """What one pane shows. ``stale``: the tokens belong to the question before the one now waiting."""
-
-    state: Literal["idle", "waiting", "streaming", "done", "failed"] = "idle"
-    tokens: list[Spoken] = field(default_factory=list)
-    stale: bool = False
-    error: Error | None = None
-    speed: float = 0.0
-    first_token_seconds: float = 0.0
-    prompt_tokens: int = 0
-    routing: Routing | None = None
-    sums: list[float] = field(default_factory=list)
-
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether an engine died over the question."""
-        return self.error is not None and self.error.code == "crashed"
-
-    @property
-    def usage(self) -> dict[str, float]:
-        """The mean gate of every expert over all tokens and modules heard so far: the share they had."""
-        if self.routing is None or not self.routing.gates:
-            return {}
-        heard = len(self.routing.gates)
-        return {name: total / heard for name, total in zip(self.routing.experts, self.sums, strict=True)}
-
-    @property
-    def text(self) -> str:
-        return "".join(token.text for token in self.tokens)
-
-
-def means(gates: list[list[float]]) -> list[float]:
-    """Each expert's gate over all modules of one token, from ``gates[module][expert]``."""
-    return [sum(column) / len(gates) for column in zip(*gates, strict=True)]
 
 
 class Answers(QObject):
@@ -192,7 +146,7 @@ class Answers(QObject):
     def _await(self, pane: str) -> None:
         answer = self.answer(pane)
         if answer.state != "waiting":
-            answer.state, answer.stale, answer.error = "waiting", bool(answer.tokens), None
+            answer.wait()
             self.changed.emit(pane)
 
     def _on_progress(self, sent: Round, body: Body) -> None:
@@ -235,8 +189,7 @@ class Answers(QObject):
         """Give up the question; what has been said so far stays."""
         if pane in self._rounds:
             self._give_up(pane)
-            answer = self.answer(pane)
-            answer.state, answer.stale = "done", False
+            self.answer(pane).stop()
             self.changed.emit(pane)
 
     def clear(self, pane: str) -> None:
@@ -253,54 +206,38 @@ class Answers(QObject):
     def _begin(self, pane: str) -> Answer:
         answer = self.answer(pane)
         if answer.state == "waiting":
-            answer.state, answer.stale, answer.tokens, answer.routing = "streaming", False, [], None
+            answer.begin()
             self.started.emit(pane)
         return answer
 
     def _hear(self, pane: str, prompt: Routing) -> None:
         answer = self._begin(pane)
         answer.prompt_tokens = len(prompt.tokens)
-        self._route(pane, prompt)
-
-    def _route(self, pane: str, routing: Routing) -> None:
-        answer = self.answer(pane)
-        answer.routing = routing
-        answer.sums = [sum(column) for column in zip(*map(means, routing.gates), strict=True)]
+        answer.route(prompt)
         self.heard.emit(pane)
 
     def _append(self, pane: str, token: Token) -> None:
         answer = self._begin(pane)
-        shares = means(token.gates or [])
-        leader = max(range(len(shares)), key=shares.__getitem__, default=-1)
-        answer.tokens.append(Spoken(token.text, leader, max(shares, default=0.0)))
+        answer.append(token)
         self.spoke.emit(pane, answer.tokens[-1])
         if token.gates and answer.routing is not None:
-            answer.routing = msgspec.structs.replace(
-                answer.routing,
-                tokens=[*answer.routing.tokens, token.text],
-                gates=[*answer.routing.gates, token.gates],
-            )
-            answer.sums = [total + share for total, share in zip(answer.sums, shares, strict=True)]
             self.heard.emit(pane)
 
     def _finish(self, pane: str, generated: Generated) -> None:
         answer = self._begin(pane)
         self._rounds.pop(pane, None)
-        if not answer.tokens and generated.text:
-            answer.tokens.append(Spoken(generated.text))
-            self.spoke.emit(pane, answer.tokens[-1])
-        answer.state = "done"
-        answer.speed = generated.tokens_per_second
-        answer.first_token_seconds = generated.first_token_seconds
-        answer.prompt_tokens = generated.prompt_tokens
+        said = len(answer.tokens)
+        answer.end(generated)
+        for token in answer.tokens[said:]:
+            self.spoke.emit(pane, token)
         if generated.routing is not None:
-            self._route(pane, generated.routing)
+            answer.route(generated.routing)
+            self.heard.emit(pane)
         self.changed.emit(pane)
 
     def _fail(self, pane: str, error: Error) -> None:
         self._rounds.pop(pane, None)
-        answer = self.answer(pane)
-        answer.state, answer.stale, answer.tokens, answer.error = "failed", False, [], error
+        self.answer(pane).fail(error)
         self.changed.emit(pane)
 
 

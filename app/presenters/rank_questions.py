@@ -8,7 +8,8 @@ from dataclasses import replace
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from app.presenters.answers import BASE, Answer, Answers
+from app.presenters.answer import Answer
+from app.presenters.answers import BASE, Answers
 from app.presenters.rank_scene import LIVE, Scene, rank_of
 from engine.messages import AdapterCard, Generate, Part
 

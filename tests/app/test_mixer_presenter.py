@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from PySide6.QtCore import QSettings
 
-from app.presenters.answers import MIX, Spoken
+from app.presenters.answer import Spoken
+from app.presenters.answers import MIX
 from app.presenters.desk import Desk
 from app.presenters.history import History
 from app.presenters.mixer import Mixer

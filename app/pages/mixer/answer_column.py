@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from app.presenters.answers import Answer
+from app.presenters.answer import Answer
 from widgets.painting import fill_hue
 from widgets.rank_steps import RankSteps
 from widgets.theme import theme

@@ -10,7 +10,8 @@ from app.pages.mixer.answer_column import AnswerColumn
 from app.pages.mixer.prompt import Prompt
 from app.pages.mixer.speakers import Speakers
 from app.pages.mixer.why import WhyPane
-from app.presenters.answers import MIX, Spoken
+from app.presenters.answer import Spoken
+from app.presenters.answers import MIX
 from app.presenters.mixer import Mixer
 from widgets.gate_grid import certainty
 from widgets.token_view import PLAIN

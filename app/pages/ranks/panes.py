@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.pages.ranks.pane import RankPane
-from app.presenters.answers import BASE, Spoken
+from app.presenters.answer import Spoken
+from app.presenters.answers import BASE
 from app.presenters.rank_scene import LIVE, rank_of
 from app.presenters.ranks import Ranks
 
