@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.presenters.agreement import Agreement
-from app.presenters.answers import Answer
+from app.presenters.answer import Answer
 from app.words import percent
 from widgets.icon_button import IconButton
 from widgets.painting import NULL_HUE
