@@ -26,7 +26,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets.painting import focus_ring
-from widgets.rank_lines import QUIET, ink, paint_reading, paint_series
+from widgets.rank_lines import ink, paint_reading, paint_series
 from widgets.rank_series import RankSeries, span
 from widgets.theme import theme
 
@@ -37,6 +37,7 @@ TALL = 80
 GROWTH = 2.2
 ABOVE, BELOW = 8.0, 6.0
 GAP = 8.0
+HAIRLINE = 0.55
 
 
 class RankChart(QWidget):
@@ -244,7 +245,7 @@ class RankChart(QWidget):
 
     def _paint_hairline(self, painter: QPainter, rank: int, token: str) -> None:
         x = round(self._x_of(rank))
-        painter.fillRect(x, 0, 1, self.height(), theme.colour(token, QUIET))
+        painter.fillRect(x, 0, 1, self.height(), theme.colour(token, HAIRLINE))
 
     def _paint_words(self, painter: QPainter) -> None:
         strong = theme.font(theme.tokens.tiny, strong=True)

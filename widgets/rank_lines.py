@@ -11,14 +11,14 @@ from widgets.painting import hue_colour
 from widgets.rank_series import RankSeries
 from widgets.theme import theme
 
-__all__ = ["QUIET", "ink", "paint_reading", "paint_series"]
+__all__ = ["ink", "paint_reading", "paint_series"]
 
 Place = Callable[[float], float]
 
 DOT = 3.0
 DOTS_APART = 16.0
 BAND = 0.16
-QUIET = 0.55
+QUIET = 0.75
 
 
 def ink(series: RankSeries, alpha: float = 1.0) -> QColor:

@@ -6,6 +6,7 @@ What is kept is painted in full, what is cut off is dimmed behind a line.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ class SpectrumMap(QWidget):
         self._cursor, self._hover = (0, 0), None
         metrics = QFontMetricsF(theme.font(theme.tokens.tiny))
         widest = max((metrics.horizontalAdvance(_label(row)) for row in self._rows), default=0.0)
-        self._left = min(LABEL_MOST, widest) + PAD
+        self._left = min(LABEL_MOST, ceil(widest) + 2) + PAD
         self._warm()
         self.updateGeometry()
         self._say()

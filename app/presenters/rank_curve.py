@@ -193,6 +193,11 @@ class RankCurves(QObject):
         """What the measured curve says, and on what; empty before."""
         return self.current.sentence if self.current is not None else ""
 
+    @property
+    def apart(self) -> list[str]:
+        """Prompts that ranks of what is heard were found to differ on; empty before, and where none do."""
+        return self.current.curve.apart if self.current is not None else []
+
     # measuring
 
     def measure(self) -> bool:

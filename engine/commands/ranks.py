@@ -76,7 +76,8 @@ def curve(
         for point in seen.points
     ]
     values = {"metric": seen.metric, "n": seen.n, "kind": seen.kind, "points": points, "notes": seen.notes}
-    session.result(values, f"{text}\n{seen.n} rows")
+    apart = f". Ranks part on {'; '.join(seen.apart)}" if seen.apart else ""
+    session.result(values | {"apart": seen.apart}, f"{text}\n{seen.n} rows{apart}")
 
 
 def _numbers(text: str) -> list[int]:

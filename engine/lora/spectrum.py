@@ -14,7 +14,7 @@ from engine.messages import Spectrum
 __all__ = ["spectrum"]
 
 _UNORDERED = (
-    "Its columns have no order of their own, so a lower rank of it as it is would be an arbitrary part."
+    "Its columns have no order of their own: as the file has it, a lower rank would be an arbitrary part."
 )
 _TRAINED = "It was trained at every rank, so that a low rank of it may do more than its energy says."
 

@@ -308,13 +308,15 @@ class RankPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RankCurve(Struct, frozen=True):
-    """Quality by rank over the same ``n`` rows; ``kind`` is lora, svd (ordered) or dylora."""
+    """Quality by rank over the same ``n`` rows; ``kind`` is lora, svd (ordered) or dylora. ``apart``: up to
+    three prompts that some of the ranks answer exactly and others do not."""
 
     metric: str
     n: int
     kind: str
     points: list[RankPoint]
     notes: list[str] = []
+    apart: list[str] = []
 
 
 class RanksOrdered(Struct, frozen=True):

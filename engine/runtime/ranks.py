@@ -8,8 +8,10 @@ from functools import partial
 
 import numpy
 import torch
+from msgspec.structs import replace
 from transformers import DynamicCache
 
+from engine.formats.dataset import read_rows
 from engine.formats.errors import StudioError
 from engine.formats.studio_file import check_rank
 from engine.lora import Bank, Gates
@@ -30,6 +32,8 @@ __all__ = ["measure_ranks"]
 
 MOST = 64
 """Ranks of one curve."""
+APART = 3
+"""Prompts that are told because ranks part on them."""
 
 Steps = Generator[Scoring | None, None, RankCurve]
 
@@ -68,7 +72,8 @@ def measure_ranks(voices: Voices, request: MeasureRanks, folder: str, data: str)
         speeds = []
         if request.speed:
             speeds = yield from measure_speeds(base, bank, gates, prompt.ids[: prompt.asked])
-    return _told(request, adapter, ranks, curve, speeds)
+    told = _told(request, adapter, ranks, curve, speeds)
+    return replace(told, apart=_apart(curve, data)) if request.metric == "exact" else told
 
 
 def _ranks(request: MeasureRanks, adapter: Adapter) -> list[int]:
@@ -161,6 +166,13 @@ class _Curve:
 
 def _without(example: Example, opened: int) -> Example:
     return Example(example.ids[opened:], example.asked - opened)
+
+
+def _apart(curve: _Curve, data: str) -> list[str]:
+    """The first prompts of the file on which not all ranks are right, nor all wrong."""
+    parted = numpy.flatnonzero(numpy.ptp(curve.totals, axis=0) > 0)[:APART]
+    rows = read_rows(data, int(parted[-1]) + 1) if len(parted) else []
+    return [rows[place].prompt for place in parted]
 
 
 def _told(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace as but
-from PySide6.QtCore import QMimeData, QPointF, Qt
+from PySide6.QtCore import QMimeData, QPointF, QRegularExpression, Qt
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QMenu
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QMenu, QPushButton
 
 from app.models.adapters import MIME
 from app.presenters.rank_scene import LIVE
@@ -16,10 +16,16 @@ from engine.messages import (
     BaseCard,
     Bases,
     Compare,
+    DataSet,
+    DataSets,
     Generate,
     Generated,
     ListAdapters,
     ListBases,
+    ListData,
+    MeasureRanks,
+    RankCurve,
+    RankPoint,
     ReadSpectrum,
     Slide,
     Spectrum,
@@ -38,6 +44,13 @@ SPECTRUM = Spectrum(
     spread=[rank / 8 for rank in range(1, 9)],
     kept=[rank / 8 for rank in range(1, 9)],
     bytes=[100 * rank for rank in range(1, 9)],
+)
+HELD_OUT = DataSet(
+    name="plain.heldout",
+    path="plain.heldout.jsonl",
+    rows=2,
+    sha256="d",
+    sample=[("plain: planet", "p"), ("plain: box", "b")],
 )
 
 
@@ -66,6 +79,7 @@ def client(qapp):
             ListBases: Bases(bases=[card]),
             ListAdapters: Adapters(adapters=cards),
             ReadSpectrum: SPECTRUM,
+            ListData: DataSets(sets=[HELD_OUT]),
             Generate: said,
             Compare: in_rows(said),
         }
@@ -212,6 +226,25 @@ def test_the_prompt_is_typed_tried_and_remembered(asked, qtbot):
     field.setText("  ")
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert asked.ranks.state.prompt == "reverse: abd"
+
+
+def test_rows_to_try_are_of_its_own_task_until_ranks_were_found_to_part_on_some(asked, client, qtbot):
+    def chips() -> list[str]:
+        buttons = asked.instrument.prompt.findChildren(QPushButton, QRegularExpression(r"ranks\.try\."))
+        return [button.text() for button in buttons]
+
+    assert chips() == ["plain: box", "plain: planet"]
+    asked.curves.choose_data("plain.heldout.jsonl")
+    point = RankPoint(rank=8, value=0.5, interval=(0.4, 0.6), bytes=800)
+    client.script[MeasureRanks] = RankCurve(
+        metric="exact", n=2, kind="lora", points=[point], apart=["plain: ox"]
+    )
+    asked.curves.measure()
+    qtbot.waitUntil(lambda: chips() == ["plain: ox"])
+    qtbot.mouseClick(asked.findChild(QPushButton, "ranks.try.0"), Qt.MouseButton.LeftButton)
+    assert asked.ranks.state.prompt == "plain: ox"
+    asked.ranks.set_order("spread")
+    qtbot.waitUntil(lambda: chips() == ["plain: box", "plain: planet"])
 
 
 def test_an_adapter_is_dropped_on_the_page(page):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from driver import Window
 
-PROMPT = "reverse: photosynthesis"
+PROMPT = "reverse: constellation"
 ROWS = 60
 
 
@@ -25,13 +25,13 @@ def photograph(window: Window, take: Callable[[str], None]) -> None:
 def answers(window: Window, take: Callable[[str], None]) -> None:
     """What the base and three ranks say, where they part; then as many as there is room for."""
     window.look("page.choose('reverse')")
-    window.look("page.ranks.pin(1)")
+    window.look("page.ranks.pin(5)")
     window.look("page.ranks.slide(3)")
     window.look(f"page.ranks.ask({PROMPT!r})")
     rest(window)
     window.until("page.ranks.facts.spectrum is not None", 30)
     take("ranks-panes")
-    window.look("[page.ranks.pin(rank) for rank in (2, 4)]")
+    window.look("[page.ranks.pin(rank) for rank in (1, 2)]")
     window.look("page.ranks.set_order('')")
     rest(window)
     take("ranks-six")

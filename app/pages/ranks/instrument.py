@@ -24,7 +24,7 @@ class Instrument(QWidget):
         super().__init__(parent)
         self._ranks = ranks
         self.setObjectName("ranks.instrument")
-        self.prompt = RankPrompt(ranks)
+        self.prompt = RankPrompt(ranks, curves)
         self.panes = Panes(ranks)
         self.slider = RankSlider()
         self.charts = RankCharts(curves, self.slider)

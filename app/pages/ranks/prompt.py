@@ -1,9 +1,10 @@
-"""The one prompt of the ranks page, and words of the adapter's own task to try."""
+"""The one prompt of the ranks page, and rows to try: of the adapter's task, or those that ranks part on."""
 
 from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from app.presenters.rank_curve import RankCurves
 from app.presenters.ranks import Ranks
 from widgets.flow import Flow
 
@@ -13,9 +14,9 @@ __all__ = ["RankPrompt"]
 class RankPrompt(QWidget):
     """Asks every pane the same."""
 
-    def __init__(self, ranks: Ranks, parent: QWidget | None = None) -> None:
+    def __init__(self, ranks: Ranks, curves: RankCurves, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._ranks = ranks
+        self._ranks, self._curves = ranks, curves
         self._tried: list[str] | None = None
         self._shown = ""
         self.field = QLineEdit(objectName="ranks.prompt", accessibleName="Prompt")
@@ -36,18 +37,21 @@ class RankPrompt(QWidget):
         self.button.clicked.connect(lambda: self.ask())
         ranks.changed.connect(self.show_state)
         ranks.stock.changed.connect(self.show_state)
+        curves.changed.connect(self.show_state)
         self.show_state()
 
     def show_state(self) -> None:
-        """The prompt that was asked last, and other examples where another adapter slides."""
+        """The prompt that was asked last, and rows to try; once measured, those that ranks part on."""
         if self._ranks.state.prompt != self._shown:
             self._shown = self._ranks.state.prompt
             self.field.setText(self._shown)
-        examples = self._ranks.examples
-        if examples == self._tried:
+        apart = self._curves.apart
+        examples = apart or self._ranks.examples
+        words = "Ranks part on" if apart else "Try"
+        if [words, *examples] == self._tried:
             return
-        self._tried = examples
-        label = QLabel("Try")
+        self._tried = [words, *examples]
+        label = QLabel(words)
         label.setProperty("role", "tiny")
         label.setFixedHeight(24)
         chips = []

@@ -15,6 +15,7 @@ from engine.lora import Factors, read_adapter, svd_order, write_adapter
 from engine.messages import MeasureRanks, Part, Score, Scoring, Work
 from engine.runtime import decoding, scoring
 from engine.runtime.checking import judge
+from engine.runtime.ranks import APART
 from engine.runtime.requests import perform
 from engine.training import Settings, train
 
@@ -100,6 +101,21 @@ def test_what_a_point_says_beside_its_value(voices, nested, base, copy_task, tmp
     energies = [point.energy for point in here.points]
     assert energies == sorted(energies) and energies[-1] == pytest.approx(1.0)
     assert not base.model.lm_head._forward_hooks and here.kind == "svd"
+
+
+def test_rows_that_ranks_part_on_are_told(voices, nested, copy_task, tmp_path):
+    seen = curve(voices, nested, copy_task, metric="exact")[1]
+    assert len(seen.apart) == APART
+    assert curve(voices, nested, copy_task, metric="loss")[1].apart == []
+    parted = []
+    for row in read_rows(copy_task):
+        alone = tmp_path / "row.jsonl"
+        alone.write_text(json.dumps({"prompt": row.prompt, "completion": row.completion}))
+        if len({point.value for point in curve(voices, nested, alone, metric="exact")[1].points}) > 1:
+            parted.append(row.prompt)
+        if len(parted) == APART:
+            break
+    assert seen.apart == parted
 
 
 def test_a_dora_is_measured_rank_by_rank(voices, nested, base, copy_task, tmp_path):
