@@ -14,10 +14,12 @@ import json
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import torch
@@ -25,9 +27,11 @@ import torch
 from engine.dylora import DyloraTask
 from engine.formats.dataset import Row
 from engine.formats.files import write_file
-from engine.lora import Adapter, attach, in_order, read_adapter
-from engine.messages import RankOrder
+from engine.lora import Adapter, attach, in_order, read_adapter, svd_order, write_adapter
+from engine.lora.weighing import Moments, weigh
+from engine.messages import OrderRanks, RankOrder
 from engine.runtime.base import Base, load_base
+from engine.runtime.ordering import gather
 from engine.runtime.scoring import Speaker, measure
 from engine.starter import tasks
 from engine.starter.pack import BASE_NAME, DataRecipe
@@ -61,7 +65,8 @@ TRAINED: dict[str, dict[str, Any]] = {
 LONGER = 1.75
 """Times the steps of the others that "longer" makes: within a quarter of what a LoRA for each rank costs."""
 
-ORDERS: tuple[RankOrder, ...] = get_args(RankOrder)
+ORDERS: tuple[str, ...] = (*get_args(RankOrder), "weighed")
+"""In which columns of a LoRA are cut; "weighed": by what they say on the rows that it was trained on."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,8 @@ class Study:
         if arm == "cut":
             whole = Condition(condition.data, f"lora-{HIGHEST}", condition.seed)
             source = read_adapter(self._folder / whole.name)
+            if detail == "weighed":
+                return self._scored(self._weighed(source, condition.data), condition.data)
             return self._scored(in_order(source, detail), condition.data)  # type: ignore[arg-type]
         rank = int(detail) if arm == "lora" else HIGHEST
         trained = self._train(condition, rank)
@@ -185,6 +192,17 @@ class Study:
         task.save(folder)
         task.close()
         return {"training": round(seconds, 2), "loss": losses[-1]}
+
+    def _weighed(self, adapter: Adapter, data: str) -> Adapter:
+        rows, _ = self._drawn(data)
+        with TemporaryDirectory() as name:
+            folder, file, moments = (Path(name) / part for part in ("it", "rows.jsonl", "moments"))
+            write_adapter(svd_order(adapter), folder)
+            lines = (json.dumps({"prompt": row.prompt, "completion": row.completion}) for row in rows)
+            file.write_text("\n".join(lines))
+            request = OrderRanks(adapter="it", out="weighed", base=self.base.name, data=str(file))
+            deque(gather(self.base, request, str(folder), str(file), str(moments)), maxlen=0)
+            return weigh(read_adapter(folder), Moments.load(moments))[0]
 
     def _scored(self, adapter: Adapter, data: str, ranks: Sequence[int] | None = None) -> dict[str, Any]:
         """Hits of ``adapter`` at ``ranks``, or at all of them."""

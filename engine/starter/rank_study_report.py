@@ -30,13 +30,14 @@ ARMS = {
     LORA: "a LoRA per rank",
     "cut-energy": "SVD order",
     "cut-spread": "SVD, spread",
+    "cut-weighed": "SVD, weighed",
     "cut-": "cut as it is",
 }
-"""The last three are one LoRA of the highest rank, cut."""
+"""The last four are one LoRA of the highest rank, cut."""
 
 RUNS = ("dylora", "longer")
 COLOURS = {"dylora": "#2f7dd1", "longer": "#8ab8ea", LORA: "#d1762f", "cut-energy": "#3f9d5a", "cut-": GREY}
-"""Of the arms that are drawn; spread is too close to the order by energy."""
+"""Of the arms that are drawn and held against one another; the other orders are close to that by energy."""
 
 KINDS = {"dylora": "full, uniform", "frozen": "frozen, uniform", "geometric": "full, geometric"}
 ROWS: dict[str, Numbers] = {str(rank): at_rank(rank) for rank in RANKS}
@@ -46,7 +47,7 @@ ROWS |= {"area over r": AREA, "area over log2 r": AREA_LOG}
 def tables(results: Results) -> str:
     """Every table of the study as Markdown."""
     sets = results.sets
-    made = [_curves(results, ARMS, sets, f"mean of {len(sets)} sets")]
+    made = [_curves(results, ARMS, sets, f"all {len(sets)}, mean")]
     made += [_curves(results, ARMS, [name], SETS[name].title) for name in sets]
     made += [_winners(results, arm, sets) for arm in _runs(results, sets)]
     made += [_costs(results, sets), _curves(results, KINDS, [ABLATED], "rank")]
@@ -73,7 +74,7 @@ def _curves(results: Results, arms: dict[str, str], sets: Sequence[str], title: 
 
 def _winners(results: Results, arm: str, sets: Sequence[str]) -> Iterator[str]:
     """By how much ``arm`` is ahead of the others at each rank, or that nothing is proved."""
-    others = [other for other in ARMS if other not in RUNS and results.curves(other, sets)]
+    others = [other for other in COLOURS if other not in RUNS and results.curves(other, sets)]
     yield from _head(f"{ARMS[arm]} against", ["on", *map(str, RANKS), "area"])
     for other in others:
         for title, group in _groups(sets):
@@ -90,7 +91,7 @@ def _verdict(gap: Estimate) -> str:
 
 def _groups(sets: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Each set alone, then all of them."""
-    return [*((SETS[name].title, [name]) for name in sets), ("mean", list(sets))]
+    return [*((SETS[name].title, [name]) for name in sets), ("all", list(sets))]
 
 
 def _costs(results: Results, sets: Sequence[str]) -> Iterator[str]:

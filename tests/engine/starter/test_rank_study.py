@@ -17,12 +17,13 @@ from engine.messages import MeasureRanks
 from engine.runtime.base import load_base
 from engine.runtime.ranks import measure_ranks
 from engine.runtime.voices import Voices
-from engine.starter.rank_study import CONDITIONS, PACK, SEEDS, SETS, Condition, Study, run
+from engine.starter.rank_study import CONDITIONS, ORDERS, PACK, SEEDS, SETS, TRAINED, Condition, Study, run
 from engine.starter.rank_study_picture import Line, Panel, Point, picture
 from engine.starter.rank_study_report import drawn, tables
 from engine.starter.rank_study_results import AREA, AREA_LOG, LORA, RANKS, Results, at_rank, parts
 
 OUT = Path(__file__).parents[2] / "out" / "rank-study"
+CUT = [f"cut-{order}" for order in ORDERS]
 ROWS = 40
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -35,7 +36,18 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, 
     plural = SETS["plural"]
     small = replace(plural, rows=lambda: (plural.rows()[0][:64], plural.rows()[1][:6]), steps=6)
     study = Study(out, load_base(PACK / "base", "starter-llama", "cpu"), {"plural": small})
-    arms = ("dylora", "longer", "frozen", "geometric", "lora-8", "lora-2", "cut-", "cut-energy", "cut-spread")
+    arms = (
+        "dylora",
+        "longer",
+        "frozen",
+        "geometric",
+        "lora-8",
+        "lora-2",
+        "cut-",
+        "cut-energy",
+        "cut-spread",
+        "cut-weighed",
+    )
     run(out, [Condition("plural", arm, 0) for arm in arms], study)
     yield study, out
 
@@ -60,8 +72,10 @@ def test_every_arm_is_scored_at_the_ranks_that_it_has(measured: tuple[Study, Pat
 def test_whole_a_cut_lora_is_the_lora_and_frozen_is_not_full(measured: tuple[Study, Path]) -> None:
     _, out = measured
     whole = found(out, "lora-8")["hits"]["8"]
-    assert all(found(out, arm)["hits"]["8"] == whole for arm in ("cut-", "cut-energy", "cut-spread"))
-    losses = [found(out, arm)["loss"] for arm in ("dylora", "longer", "frozen", "geometric")]
+    assert all(
+        found(out, arm)["hits"]["8"] == whole for arm in ("cut-", "cut-energy", "cut-spread", "cut-weighed")
+    )
+    losses = [found(out, arm)["loss"] for arm in TRAINED]
     assert len(set(losses)) == len(losses)
 
 
