@@ -34,6 +34,7 @@ __all__ = ["ChannelStrip"]
 
 NARROWEST, WIDEST = 64, 84
 BAR = 4
+LETTERS = [Qt.Key.Key_M, Qt.Key.Key_S, Qt.Key.Key_L]
 SLIDES = {
     Qt.Key.Key_BracketLeft: -1,
     Qt.Key.Key_BracketRight: 1,
@@ -231,16 +232,11 @@ class ChannelStrip(QWidget):
             self.remove_wanted.emit()
         elif key == Qt.Key.Key_Space:
             self.lift_wanted.emit()
-        elif key == Qt.Key.Key_M:
-            self.mute.toggle()
-        elif key == Qt.Key.Key_S and not event.modifiers():
-            self.solo.toggle()
-        elif key == Qt.Key.Key_L and not event.modifiers():
-            self.lock.toggle()
-        elif key in SLIDES and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self.rank.leap(SLIDES[key])
+        elif key in LETTERS and not event.modifiers():
+            self._buttons[LETTERS.index(key)].toggle()
         elif key in SLIDES:
-            self.rank.step(SLIDES[key])
+            is_leap = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            (self.rank.leap if is_leap else self.rank.step)(SLIDES[key])
         elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self.fader.setFocus(Qt.FocusReason.TabFocusReason)
             QApplication.sendEvent(self.fader, event)

@@ -37,7 +37,7 @@ def display() -> Iterator[str]:
 @pytest.fixture
 def open_window(display: str, tmp_path: Path) -> Iterator[Callable[..., object]]:
     """Open the real window on this test's home, in the corner of the screen, its engine ready; with an
-    environment of its own if one is given."""
+    environment of its own if one is given. A journey fails when a slot of the window failed unseen."""
     opened = []
 
     def open_one(environment: Mapping[str, str] | None = None) -> object:
@@ -48,6 +48,8 @@ def open_window(display: str, tmp_path: Path) -> Iterator[Callable[..., object]]
     yield open_one
     for window in opened:
         window.close()
+    for log in {window.log for window in opened}:
+        assert "Traceback" not in log, log[log.index("Traceback") :]
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Window:
         }
         self._size = size
         self._home = home
-        self._log = (home.parent / "window.log").open("wb")
+        self._log = (home.parent / "window.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "stage.py"), "--home", str(home)],
             stdin=subprocess.PIPE,
@@ -91,7 +91,7 @@ class Window:
 
     @property
     def log(self) -> str:
-        """What the window wrote to its standard error: what went wrong unseen."""
+        """What the windows of this home wrote to their standard error: what went wrong unseen."""
         return Path(self._log.name).read_text()
 
     def _ask(self, expression: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 import app.shell
 from app.main import main
 from engine import messages
+from widgets.notice_bar import NoticeBar
 from widgets.theme import theme
 
 BEAT_MS = 5
@@ -37,7 +38,7 @@ class Looker:
         self._unread = b""
         self._is_watching = False
         self._said: list[str] = []
-        shell.frame.noticed.connect(lambda notice: self._said.append(notice.message))
+        self._listen_to(shell.notice)
 
     def named(self, name: str) -> QWidget:
         """The widget of that object name; AssertionError when it is not there."""
@@ -106,6 +107,15 @@ class Looker:
     def picture(self, path: str, name: str = "") -> bool:
         """What the window looks like, or one named widget of it, as a dialog beside it."""
         return bool((self.named(name) if name else self.shell).grab().save(path))
+
+    def _listen_to(self, bar: NoticeBar) -> None:
+        show = bar.say
+
+        def say(level: str, message: str, *more: Any) -> None:
+            self._said.append(message)
+            show(level, message, *more)
+
+        bar.say = say
 
     def _measure(self) -> None:
         now = time.perf_counter()
