@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from app.presenters.answers import BASE
-from engine.messages import AdapterCard, Fit, RankOrder
+from engine.messages import AdapterCard, RankOrder
 
 __all__ = [
     "LIVE",
@@ -22,7 +22,6 @@ __all__ = [
     "rank_of",
     "rank_pane",
     "state_of",
-    "why_not",
 ]
 
 LIVE = "live"
@@ -160,12 +159,3 @@ def problem_of(card: AdapterCard | None) -> str:
     if card is not None and card.rank == card.low:
         return f"{card.name} has a single rank, so there is nothing to slide."
     return ""
-
-
-def why_not(card: AdapterCard, base: str, fit: Fit | None) -> str:
-    """Why an adapter cannot be heard on ``base``, "" where it can; ``fit`` is None until it is known."""
-    if card.missing:
-        return f"The files of {card.name} are gone."
-    if fit is not None:
-        return f"{card.name} does not fit {base}. {fit.reason}" if fit.verdict == "red" else ""
-    return f"{card.name} was made for {card.base or 'another base'}." if base and card.base != base else ""

@@ -23,11 +23,11 @@ from app.presenters.rank_scene import (
     files_of,
     opening,
     state_of,
-    why_not,
 )
+from app.presenters.rank_shelf import RankShelf
 from app.presenters.stock import HELD_OUT, Stock
 from app.words import count
-from engine.messages import AdapterCard, Error, LibraryChanged, RankOrder, WarmUp
+from engine.messages import Error, LibraryChanged, RankOrder, WarmUp
 
 __all__ = ["Ranks"]
 
@@ -61,9 +61,9 @@ class Ranks(QObject):
         self._prompt = self._remembered.prompt
         self._is_comparable = False
         self._has_asked = False
-        self._stood: dict[str, str] = {}
         self.state = RanksState(prompt=self._prompt)
         self.stock = Stock(client, self)
+        self.shelf = RankShelf(self.stock)
         self.facts = RankFacts(client, self)
         self.answers = Answers(client, self)
         self.questions = RankQuestions(self.answers, self)
@@ -213,11 +213,10 @@ class Ranks(QObject):
     def _choose(self, adapter: str) -> None:
         card = self.stock.adapters.get(adapter)
         if card is None:
-            self.noticed.emit(
-                Notice("warn", f"The library has no adapter called {adapter}.", "Import it on its page.")
-            )
+            words = f"The library has no adapter called {adapter}."
+            self.noticed.emit(Notice("warn", words, "Import it on its page."))
             return
-        reason = self._why_not(card)
+        reason = self.shelf.why_not(card, self._base)
         if reason:
             self.noticed.emit(Notice("warn", reason, "Choose its base at the top, or another adapter."))
             return
@@ -226,8 +225,7 @@ class Ranks(QObject):
             self.announced.emit(f"The ranks of {adapter}, {card.low} to {card.rank}")
 
     def _change(self, scene: Scene, label: str) -> bool:
-        is_changed = self._history.record(scene, label)
-        if is_changed:
+        if is_changed := self._history.record(scene, label):
             self._scene_replaced()
         return is_changed
 
@@ -241,20 +239,16 @@ class Ranks(QObject):
         self._warm_up()
         self._ask_anew()
 
-    def _why_not(self, card: AdapterCard) -> str:
-        return why_not(card, self._base, self.stock.fits.get(card.name))
-
     def _rebuild(self) -> None:
         """Work out the state anew from the scene and from what the engine has said."""
-        adapters = tuple(card for card in self.stock.adapters.values() if not self._why_not(card))
-        before, card = self.state.adapter, self._find(adapters)
-        if before is not None and before.name == self.scene.adapter and self.state.base == self._base:
-            self._tell_what_became_of(before, card)
+        before = self.state.adapter if self.state.base == self._base else None
+        card = self.shelf.find(self.scene.adapter, self._base)
+        if notice := self.shelf.farewell(self.scene.adapter, before, card, self._base):
+            self.noticed.emit(notice)
         self.facts.read(card)
         if card is not None:
-            self._stood[card.name] = card.sha256
             self._history.now = self.scene.fitting(card)
-        state = state_of(self._base, self._prompt, self.scene, card, adapters)
+        state = state_of(self._base, self._prompt, self.scene, card, self.shelf.playable(self._base))
         is_other = files_of(before) != files_of(card)
         if is_other:
             self.questions.clear()
@@ -263,25 +257,6 @@ class Ranks(QObject):
             self.changed.emit()
         if is_other and self._has_asked:
             self._ask_anew()
-
-    def _find(self, adapters: tuple[AdapterCard, ...]) -> AdapterCard | None:
-        """The adapter of the scene. One that was given another name is found by its files."""
-        name = self.scene.adapter
-        files = self._stood.get(name)
-        named = [card for card in adapters if card.name == name]
-        return next(iter(named or [card for card in adapters if files and card.sha256 == files]), None)
-
-    def _tell_what_became_of(self, before: AdapterCard, card: AdapterCard | None) -> None:
-        """Say why the adapter on the page has gone from it by no hand on the page."""
-        now = self.stock.adapters.get(before.name)
-        if card is None and now is not None:
-            self.noticed.emit(Notice("warn", self._why_not(now), "Choose another adapter."))
-        elif card is None:
-            words = f"{before.name} is no longer in the library."
-            self.noticed.emit(Notice("info", words, "Bring it back there, or choose another adapter."))
-        elif card.name != before.name:
-            words = f"{before.name} is no longer in the library; {card.name} has the same files."
-            self.noticed.emit(Notice("info", words))
 
     def _ask_anew(self) -> None:
         if self._prompt.strip() and self.state.adapter is not None:
