@@ -39,16 +39,18 @@ def read_studio(folder: Path, config: AdapterConfig, highest: int) -> Cutting:
     if not (folder / STUDIO).exists():
         return Cutting()
     card = load_json(folder / STUDIO)
-    kind, scaling = str(card.get("kind")), card.get("scaling")
+    kind, scaling = str(card.get("kind", "")), card.get("scaling")
     if kind == "lora":
         return Cutting()
+    if not kind:
+        raise AdapterError(f"Its {STUDIO} does not say of which kind it is.", _AGAIN)
     if kind not in SCALING:
         raise AdapterError(
             f"This version cannot play adapters of the kind {kind[:40]!r}.",
             "A newer version of the studio wrote it.",
         )
     if scaling != SCALING[kind]:
-        said = f"says {str(scaling)[:40]!r}" if scaling else "does not say"
+        said = f"says {str(scaling)[:40]!r} of" if scaling else "does not say"
         raise AdapterError(
             f"Its {STUDIO} {said} how its scale changes with its rank, so its strength cannot be known.",
             f"Of this kind it is {SCALING[kind]!r}; export the adapter again.",
@@ -66,7 +68,8 @@ def _low(kind: str, card: dict[str, Any], highest: int) -> int:
     ranks = card.get("ranks")
     if ranks is None:
         return 1
-    low = ranks[0] if isinstance(ranks, list) and ranks and type(ranks[0]) is int else 0
+    whole = isinstance(ranks, list) and ranks and all(type(rank) is int for rank in ranks)
+    low = ranks[0] if whole else 0
     if not 1 <= low <= highest or ranks != list(range(low, highest + 1)):
         raise AdapterError(
             f"Its {STUDIO} says that it has ranks {str(ranks)[:40]}, but its factors have 1 to {highest}.",

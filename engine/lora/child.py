@@ -62,7 +62,10 @@ def _write(adapter: Adapter, ordered: Adapter, target: str) -> dict[str, Any]:
 
 def _cut(source: str, target: str, rank: str, order: RankOrder = "") -> dict[str, Any]:
     """Write what an adapter plays at a rank."""
-    write_adapter(in_order(read_adapter(source), order), target, rank=int(rank))
+    adapter = in_order(read_adapter(source), order)
+    if order:
+        order_notes(adapter)  # which refuses one that has nothing to order
+    write_adapter(adapter, target, rank=int(rank))
     return {}
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from engine.formats.errors import AdapterError
+from engine.formats.files import write_file
 from engine.lora.adapter import Adapter, Factors
 from engine.lora.landing import land
 
@@ -46,8 +47,9 @@ class Moments:
     of: int
 
     def save(self, file: Path) -> None:
-        """Write them; ``load`` reads them."""
-        save_file(dict(self.sums), file, {"rows": str(self.rows), "of": str(self.of)})
+        """Write them; ``load`` reads them. StudioError("disk") when they do not fit."""
+        content = to_bytes(dict(self.sums), {"rows": str(self.rows), "of": str(self.of)})
+        write_file(file, content, doing="keeping what was gathered")
 
     @staticmethod
     def load(file: str | Path) -> Moments:

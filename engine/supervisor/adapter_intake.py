@@ -15,7 +15,7 @@ from engine.formats.files import sha256_file
 from engine.hub.address import parse_address
 from engine.hub.client import page_of
 from engine.messages import AdapterCard, Download
-from engine.supervisor.adapter_folders import ADAPTER_FILES, Ready, make_ready
+from engine.supervisor.adapter_folders import ADAPTER_FILES, make_ready
 from engine.supervisor.entry import Entry, origin_now
 from engine.supervisor.folders import move
 from engine.supervisor.home import Home
@@ -62,20 +62,21 @@ class AdapterIntake(Shelf):
                         f"The same weights are already in the library as {twin.name}.",
                         f"Use {twin.name}" + (", after bringing it back." if twin.removed else "."),
                     )
-                await self._put(ready)
+                await self._put("adapters", ready.folder, ready.entry)
             finally:
                 await asyncio.to_thread(shutil.rmtree, ready.folder, ignore_errors=True)
         return self.adapter(chosen), twin
 
-    async def _put(self, ready: Ready) -> None:
-        """Put what is ready in its place, what was there before into the trash; or leave all as it was."""
-        place = Path(ready.entry.card.path)
-        bin_ = self._trash_place("adapters", place.name)
-        await asyncio.to_thread(_exchange, ready.folder, place, bin_)
+    async def _put(self, kind: Kind, folder: Path, entry: Entry) -> None:
+        """Put the finished ``folder``, its note in it, to where its card says, what was there before into the
+        trash; or leave all as it was."""
+        place = Path(entry.card.path)
+        bin_ = self._trash_place(kind, place.name)
+        await asyncio.to_thread(_exchange, folder, place, bin_)
         try:
-            self._record("adapters", ready.entry)
+            self._record(kind, entry)
         except StudioError:
-            await asyncio.to_thread(_exchange, bin_, place, ready.folder)
+            await asyncio.to_thread(_exchange, bin_, place, folder)
             raise
 
     async def twin(self, name: str) -> str:
@@ -123,7 +124,7 @@ class AdapterIntake(Shelf):
             **said,
         )
         try:
-            await self._put(ready)
+            await self._put("adapters", ready.folder, ready.entry)
         finally:
             await asyncio.to_thread(shutil.rmtree, ready.folder, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from engine.supervisor.adapter_folders import adapter_card
 from engine.supervisor.adapter_intake import AdapterIntake, address_of
 from engine.supervisor.bases import has_projections, read_base
 from engine.supervisor.entry import Entry, Origin, origin_now, read_note, write_note
-from engine.supervisor.folders import copy_mix, hashes, move, sign_mix
+from engine.supervisor.folders import copy_mix, hashes, sign_mix
 from engine.supervisor.shelf import Kind, name_from
 
 __all__ = ["Intake", "as_said", "found"]
@@ -86,12 +86,11 @@ class Intake(AdapterIntake):
                 made = origin or origin_now()
                 entry = await asyncio.to_thread(_read, kind, folder, target, "training", made)
                 await asyncio.to_thread(write_note, folder, entry)
-                await asyncio.to_thread(move, folder, target, f"saving {name}")
+                await self._put(kind, folder, entry)
             elif known := self._entry(kind, name):
-                entry = known
+                self._keep(kind, known)
             else:
-                entry = await asyncio.to_thread(found, kind, target, "training")
-            self._keep(kind, entry)
+                self._keep(kind, await asyncio.to_thread(found, kind, target, "training"))
 
     def _check_taken(self, kind: Kind, name: str, target: Path) -> None:
         """StudioError("usage") where something came, while the job ran, to the name of its result."""
@@ -119,10 +118,9 @@ class Intake(AdapterIntake):
                 await asyncio.to_thread(copy_mix, source, ready, changes)
                 entry = await asyncio.to_thread(_read, "mixes", ready, target, "import", origin)
                 await asyncio.to_thread(write_note, ready, entry)
-                await asyncio.to_thread(move, ready, target, f"taking {chosen} into the library")
+                await self._put("mixes", ready, entry)
             finally:
                 await asyncio.to_thread(shutil.rmtree, ready, ignore_errors=True)
-            self._keep("mixes", entry)
         return self.mix(chosen)
 
     def _check_base(self, mix: Mix, name: str) -> BaseCard:

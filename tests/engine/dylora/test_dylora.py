@@ -181,7 +181,11 @@ def test_a_file_that_does_not_say_how_it_scales_is_refused(new_task, tmp_path):
     card = tmp_path / "nested" / "studio.json"
     for text, words in (
         ('{"kind": "dylora"}', "does not say how its scale changes"),
-        ('{"kind": "dylora", "scaling": "constant"}', "says 'constant' how"),
+        ('{"kind": "dylora", "scaling": "constant"}', "says 'constant' of how"),
+        ('{"scaling": "alpha/rank"}', "does not say of which kind it is"),
+        ('{"kind": "dylora", "scaling": "alpha/rank", "ranks": ["1", "2", "3", "4"]}', "its factors have"),
+        ('{"kind": "dylora", "scaling": "alpha/rank", "ranks": [1, 2.0, 3, 4]}', "its factors have 1 to 4"),
+        ('{"kind": "dylora", "scaling": "alpha/rank", "ranks": [1, 2, 3, 4, 5]}', "its factors have 1 to 4"),
     ):
         card.write_text(text)
         with pytest.raises(AdapterError, match=words):

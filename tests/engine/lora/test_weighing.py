@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.formats.errors import AdapterError
+from engine.formats.errors import AdapterError, StudioError
 from engine.lora import Factors, attach, in_order, new_adapter, read_adapter, svd_order, write_adapter
 from engine.lora.order import difference, energy, order_notes
 from engine.lora.weighing import Gathering, Moments, weigh
@@ -116,3 +116,6 @@ def test_moments_are_kept_in_a_file(llama, ids, tmp_path):
     again = Moments.load(tmp_path / "moments")
     assert (again.rows, again.of) == (2, 2) and again.sums.keys() == moments.sums.keys()
     assert all(torch.equal(again.sums[path], G) for path, G in moments.sums.items())
+    with pytest.raises(StudioError, match="keeping what was gathered") as refused:
+        moments.save(tmp_path / "nowhere" / "moments")
+    assert refused.value.code == "disk" and refused.value.hint

@@ -1,13 +1,18 @@
-"""The child that works on factors: it ends with whoever waits for it."""
+"""The child that works on factors: it refuses in sentences, and ends with whoever waits for it."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import psutil
 import pytest
+from safetensors.numpy import load_file, save_file
 
-from engine.supervisor.factors import read_spectrum
+from engine.formats.adapter_file import WEIGHTS
+from engine.formats.errors import StudioError
+from engine.supervisor.factors import read_spectrum, write_cut
 from engine.supervisor.starter import STARTER
 
 
@@ -26,3 +31,11 @@ def test_a_child_that_nobody_waits_for_ends():
         assert not children()
 
     asyncio.run(asyncio.wait_for(leave(), 60))
+
+
+def test_what_was_never_trained_has_nothing_to_cut(tmp_path: Path):
+    weights = shutil.copytree(STARTER / "adapters" / "reverse", tmp_path / "new") / WEIGHTS
+    save_file({name: tensor * ("lora_A" in name) for name, tensor in load_file(weights).items()}, weights)
+    with pytest.raises(StudioError, match="updates of new are zero") as refused:
+        asyncio.run(write_cut(tmp_path / "new", tmp_path / "cut", 2, "energy"))
+    assert refused.value.hint == "Train it first." and not (tmp_path / "cut").exists()

@@ -227,7 +227,7 @@ def test_what_is_for_a_base_of_the_hub_finds_it_under_its_name_here(room):
 def test_a_full_store_leaves_nothing_half(room, monkeypatch):
     """The store refuses after the folder has been put in its place: it is taken away again."""
     room.fetched("tune")
-    before = [*room.home.adapters.iterdir()]
+    before, made = [*room.home.adapters.iterdir()], room.make("made", factor=3.0)
 
     def refuse(*arguments):
         raise StudioError("disk", "The disk is full.")
@@ -237,9 +237,13 @@ def test_a_full_store_leaves_nothing_half(room, monkeypatch):
         room.bring(room.make("mine", factor=2.0))
     with pytest.raises(StudioError, match="full"):
         room.fetched("tune", commit="b" * 40, factor=1.75)
+    with pytest.raises(StudioError, match="full"):
+        room.do("adopt", "adapters", made, "result")
     monkeypatch.undo()
     assert [*room.home.adapters.iterdir()] == before and room.library.adapter("tune").commit == COMMIT
     assert list(room.home.trash.iterdir()) == []
+    room.do("adopt", "adapters", made, "result")
+    assert room.library.adapter("result").source == "training"
 
 
 def test_a_result_waits_while_its_name_is_taken(room):
