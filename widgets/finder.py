@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QGridLayout,
     QHeaderView,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 __all__ = ["Finder", "ShortcutSheet"]
 
@@ -23,7 +25,10 @@ ROW = 29
 
 
 class Sheet(QFrame):
-    """A panel floating over the top middle of its window; Escape or a lost focus puts it away."""
+    """A panel floating over the top middle of its window; Escape or a lost focus puts it away.
+
+    The keyboard goes back to where it was when the panel opened.
+    """
 
     closed = Signal()
 
@@ -31,6 +36,7 @@ class Sheet(QFrame):
         super().__init__(parent)
         self.setObjectName(name)
         self.setAccessibleName(words)
+        self._back: QWidget | None = None
         self.setProperty("role", "sheet")
         self.hide()
 
@@ -41,11 +47,19 @@ class Sheet(QFrame):
             super().keyPressEvent(event)
 
     def put_away(self) -> None:
-        if self.isVisible():
-            self.hide()
-            self.closed.emit()
+        if not self.isVisible():
+            return
+        back, self._back = self._back, None
+        inside = QApplication.focusWidget()
+        self.hide()
+        had_focus = inside is not None and (inside is self or self.isAncestorOf(inside))
+        if had_focus and back is not None and isValid(back) and back.isVisible():
+            back.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.closed.emit()
 
     def _place(self) -> None:
+        if not self.isVisible():
+            self._back = QApplication.focusWidget()
         room = self.parentWidget().rect()
         self.setFixedWidth(min(WIDTH, room.width() - 32))
         self.adjustSize()

@@ -11,13 +11,13 @@ __all__ = ["IconButton", "WordButton"]
 
 
 class IconButton(QToolButton):
-    """An icon alone; ``words`` is its tooltip and its accessible name."""
+    """An icon alone; ``words`` is its tooltip, and its accessible name up to a key after two spaces."""
 
     def __init__(self, drawing: str, words: str, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._drawing, self._token = drawing, "text"
         self.setObjectName(name)
-        self.setAccessibleName(words)
+        self.setAccessibleName(words.partition("  ")[0])
         self.setToolTip(words)
         self.setIconSize(QSize(20, 20))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

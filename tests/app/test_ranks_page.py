@@ -125,9 +125,11 @@ def test_an_empty_page_says_what_it_is_for_and_offers_the_adapters(page, qtbot):
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     menu = page.findChild(QMenu)
     assert [action.text() for action in menu.actions()] == ["plain  rank 8", "nested  rank 8"]
+    assert not acts(page)["Go to the rank slider"].isEnabled()
     menu.actions()[1].trigger()
     menu.close()
     assert page.ranks.state.adapter.name == "nested"
+    assert acts(page)["Go to the rank slider"].isEnabled()
     assert list(panes(page)) == ["base", "rank 8", LIVE]
 
 
@@ -284,7 +286,7 @@ def test_shortcuts_do_what_they_say(asked):
     acts(asked)["Unpin the last rank"].trigger()
     assert asked.ranks.state.pinned == (8,)
     acts(asked)["Train an adapter for every rank"].trigger()
-    assert asked.side.choice.value == "training"
+    assert asked.side.choice.value == "training" and asked.side.choice.buttons["training"].hasFocus()
 
 
 def test_f6_goes_from_the_prompt_over_the_slider_to_the_side(asked, shell, qtbot):

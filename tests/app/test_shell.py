@@ -9,6 +9,7 @@ import pytest
 import shiboken6
 from PySide6.QtCore import QSettings, Qt, QTimer
 from PySide6.QtGui import QAccessible, QGuiApplication
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -30,6 +31,7 @@ from app.presenters.notice import Notice
 from app.shell import Shell
 from engine import messages
 from tests.app.fake_client import FakeClient
+from widgets.tab_order import stops
 
 INTERACTIVE = (
     QAbstractButton,
@@ -134,6 +136,22 @@ def test_the_palette_goes_away_on_escape(shell: Shell, qtbot: QtBot) -> None:
     shell.find()
     qtbot.keyClick(shell.findChild(QLineEdit, "finder-field"), Qt.Key.Key_Escape)
     assert not shell.finder.isVisible()
+
+
+@pytest.mark.parametrize("sheet", ["finder", "sheet"])
+def test_the_keyboard_goes_back_to_where_it_was(shell: Shell, qtbot: QtBot, sheet: str) -> None:
+    shell.go("settings")
+    first, *_, last = (stop for stop in stops(shell.page()) if stop.isVisible() and stop.isEnabled())
+    last.setFocus()
+    qtbot.waitUntil(last.hasFocus)
+    (shell.find if sheet == "finder" else shell.show_keys)()
+    assert not last.hasFocus()
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    assert last.hasFocus()
+    # Where another widget takes the keyboard, it keeps it.
+    shell.find()
+    first.setFocus()
+    assert not shell.finder.isVisible() and first.hasFocus()
 
 
 def test_the_shortcut_sheet_lists_every_key(shell: Shell, qtbot: QtBot) -> None:

@@ -18,7 +18,7 @@ def photograph(window: Window, take: Callable[[str], None]) -> None:
     window.look(f"page.curves.set(rows={ROWS}, every_order=True)")
     window.look("page.curves.measure()")
     window.until("page.curves.current is not None and page.curves.doing is None", 240)
-    take("ranks-charts")
+    take("ranks")
     make_and_train(window, take)
 
 

@@ -30,7 +30,7 @@ README = [
     ("mixer", "dark"),
     ("prompts-why", "light"),
     ("scores", "light"),
-    ("ranks-charts", "light"),
+    ("ranks", "light"),
     ("library", "light"),
     ("activity", "dark"),
 ]

@@ -61,6 +61,7 @@ class RanksPage(Page):
             }
         )
         self._slides: list[QAction] = []
+        self._of_adapter: list[QAction] = []
         self._compose()
         self._connect()
         self._offer_acts()
@@ -92,17 +93,22 @@ class RanksPage(Page):
     def _offer_acts(self) -> None:
         ranks, slider = self.ranks, self.instrument.slider
         by_key = Qt.FocusReason.ShortcutFocusReason
+        self._of_adapter = [
+            self._offer(words, keys, act)
+            for words, keys, act in (
+                ("Write a prompt", "Ctrl+L", lambda: self.instrument.prompt.field.setFocus(by_key)),
+                ("Go to the rank slider", "Ctrl+R", lambda: slider.setFocus(by_key)),
+                ("One rank more", "Ctrl+Right", lambda: slider.step(1)),
+                ("One rank less", "Ctrl+Left", lambda: slider.step(-1)),
+                ("Pin the live rank", "Ctrl+P", lambda: ranks.pin(ranks.state.rank)),
+                ("Unpin the last rank", "Ctrl+Shift+P", self._unpin_last),
+            )
+        ]
         for words, keys, act in (
-            ("Write a prompt", "Ctrl+L", lambda: self.instrument.prompt.field.setFocus(by_key)),
-            ("Go to the rank slider", "Ctrl+R", lambda: slider.setFocus(by_key)),
-            ("One rank more", "Ctrl+Right", lambda: slider.step(1)),
-            ("One rank less", "Ctrl+Left", lambda: slider.step(-1)),
-            ("Pin the live rank", "Ctrl+P", lambda: ranks.pin(ranks.state.rank)),
-            ("Unpin the last rank", "Ctrl+Shift+P", self._unpin_last),
             ("Choose an adapter", "Ctrl+E", self._choose),
             ("Spectrum", "Alt+1", lambda: self.side.show_part("spectrum")),
-            ("Train an adapter for every rank", "Alt+2", lambda: self.side.show_part("training")),
-            ("Bake, order or export", "Alt+3", lambda: self.side.show_part("making")),
+            ("Train an adapter for every rank", "Alt+2", lambda: self._open("training")),
+            ("Bake, order or export", "Alt+3", lambda: self._open("making")),
         ):
             self._offer(words, keys, act)
 
@@ -148,6 +154,8 @@ class RanksPage(Page):
         state = self.ranks.state
         is_there = state.adapter is not None
         self._stack.setCurrentWidget(self.instrument if is_there else self.empty)
+        for action in self._of_adapter:
+            action.setEnabled(is_there)
         words = WHAT_FOR if state.adapters else f"{WHAT_FOR} {NOBODY.format(base=state.base or 'the base')}"
         self.empty.say("Slide a rank", words)
         self.empty.button.setText("Choose an adapter" if state.adapters else "Train an adapter")
@@ -176,16 +184,22 @@ class RanksPage(Page):
         place = self.head.adapter if self.ranks.state.adapter else self.empty.button
         menu.popup(place.mapToGlobal(place.rect().bottomLeft()))
 
+    def _open(self, form: str) -> None:
+        """Show a form with the keyboard in it."""
+        self.side.show_part(form)
+        self.side.choice.buttons[form].setFocus(Qt.FocusReason.ShortcutFocusReason)
+
     def _unpin_last(self) -> None:
         if self.ranks.state.pinned:
             self.ranks.unpin(self.ranks.state.pinned[-1])
 
-    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> None:
+    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> QAction:
         action = QAction(words, self, shortcut=QKeySequence(keys))
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         action.triggered.connect(lambda _=False: act())
         self.addAction(action)
         self.head.addAction(action)
+        return action
 
     def _announce(self, words: str) -> None:
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
