@@ -27,6 +27,7 @@ from engine.messages import (
     RemoveAdapter,
     Request,
     RestoreAdapter,
+    Said,
 )
 
 __all__ = ["Made", "MakingPlan", "RankMaking"]
@@ -72,6 +73,7 @@ class RankMaking(QObject):
         self.plan = MakingPlan()
         self.doing = ""
         self.made: Made | None = None
+        self._call = ""
         self._about = ""
         ranks.changed.connect(self._follow)
         ranks.slid.connect(self.changed)
@@ -216,6 +218,10 @@ class RankMaking(QObject):
         if self.made is not None and self.made.card is not None:
             self.ranks.choose(self.made.card.name)
 
+    def cancel(self) -> None:
+        """Give up what is being made; nothing of it stays."""
+        self._client.cancel(self._call)
+
     def _make(self, doing: str, request: Request, then: Callable[[Any], None]) -> None:
         self.doing = doing
         self.changed.emit()
@@ -224,7 +230,12 @@ class RankMaking(QObject):
             self.doing = ""
             then(body)
 
-        self._client.ask(request, done, self._failed)
+        self._call = self._client.ask(request, done, self._failed, self._heard)
+
+    def _heard(self, body: Body) -> None:
+        if self.doing and isinstance(body, Said):
+            self.doing = body.text
+            self.changed.emit()
 
     # what came of it
 

@@ -284,6 +284,12 @@ def test_baking_from_the_form_says_sizes_and_place(client: ScriptedClient, qtbot
     assert words(made, "ranks.making.heard").startswith("An ordinary adapter of what is heard now")
     made.bake.click()
     assert not made.bake.isEnabled()
+    made.outcome.cancel.click()
+    assert client.cancelled == [client.last(BakeRank).id] and not made.outcome.cancel.isEnabled()
+    client.fail(client.last(BakeRank), "cancelled")
+    assert not made.outcome.isVisible()
+    made.bake.click()
+    assert made.outcome.cancel.isEnabled()
     card = replace(SORT, name="sort-r4", bytes=40_000, path="home/adapters/sort-r4")
     client.answer(client.last(BakeRank), card)
     assert words(made, "ranks.outcome.path") == "home/adapters/sort-r4"

@@ -19,6 +19,7 @@ from engine.messages import (
     ReadSpectrum,
     RemoveAdapter,
     RestoreAdapter,
+    Said,
 )
 from tests.app.scripted_client import BASE, ScriptedClient
 from tests.app.scripted_ranks import NESTED, SORT, library, sliding, spectrum
@@ -153,6 +154,20 @@ def test_a_refusal_is_said_and_nothing_was_made(bench: Bench) -> None:
     bench.client.fail(bench.client.last(BakeRank), "disk", "The disk is full.")
     assert [notice.message for notice in bench.heard] == ["The disk is full."]
     assert bench.making.made is None and bench.making.doing == ""
+
+
+def test_what_takes_long_says_how_far_it_is_and_can_be_given_up(bench: Bench) -> None:
+    making, client = bench.making, bench.client
+    making.choose_data("data/sort.train.jsonl")
+    making.put_in_order()
+    call = client.last(OrderRanks)
+    client.progress(call, Said(text="Listening to sort: row 7 of 512"))
+    assert making.doing == "Listening to sort: row 7 of 512" and not making.bake()
+    making.cancel()
+    assert client.cancelled == [call.id]
+    client.fail(call, "cancelled")
+    assert (making.doing, making.made, bench.heard) == ("", None, [])
+    assert making.put_in_order()
 
 
 def test_what_was_made_can_be_slid_and_stays_in_sight_then(bench: Bench) -> None:

@@ -32,6 +32,8 @@ class Outcome(QWidget):
             objectName="ranks.outcome.busy", accessibleName="At work on an adapter", textVisible=False
         )
         self._busy.setRange(0, 0)
+        self.cancel = QPushButton("Cancel", objectName="ranks.outcome.cancel")
+        self.cancel.setAccessibleName("Cancel what is being made")
         self._verdict = Verdict()
         self._verdict.setObjectName("ranks.outcome.verdict")
         self._path = QLabel(objectName="ranks.outcome.path", accessibleName="Where it lies", wordWrap=True)
@@ -53,12 +55,13 @@ class Outcome(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 16)
         column.setSpacing(8)
-        for part in (self._busy, self._verdict, self._path, self._notes, self.energies):
+        for part in (self._busy, self._verdict, self.cancel, self._path, self._notes, self.energies):
             column.addWidget(part)
         column.addLayout(buttons)
 
     def _connect(self) -> None:
         making = self._making
+        self.cancel.clicked.connect(self._cancel)
         self.play.clicked.connect(making.play)
         self.undo.clicked.connect(making.undo)
         self.show_folder.clicked.connect(self._reveal)
@@ -69,7 +72,10 @@ class Outcome(QWidget):
     def _show(self) -> None:
         making, made = self._making, self._making.made
         self.setVisible(bool(making.doing) or made is not None)
-        self._busy.setVisible(bool(making.doing))
+        for part in (self._busy, self.cancel):
+            part.setVisible(bool(making.doing))
+        if not making.doing:
+            self.cancel.setEnabled(True)
         for part in (self._path, self._notes, self.energies, self.play, self.show_folder, self.undo):
             part.setVisible(made is not None and not making.doing)
         if making.doing:
@@ -111,6 +117,10 @@ class Outcome(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.energies.update()
+
+    def _cancel(self) -> None:
+        self.cancel.setEnabled(False)
+        self._making.cancel()
 
     def _reveal(self) -> None:
         if self._making.made is not None:
