@@ -29,7 +29,8 @@ Choice = Literal["system", "light", "dark", "contrast"]
 class Tokens:
     """Every colour, size and duration of one scheme. Colours are ``#rrggbb``, sizes pixels.
 
-    ``ground`` lies behind panels, ``surface`` is a panel, ``raised`` is what can be typed into or picked up.
+    ``ground`` lies behind panels, ``surface`` is a panel, ``raised`` is what can be typed into or picked up,
+    ``off`` are words of what cannot be used now.
     ``experts`` are the colours of Okabe and Ito in their fixed order, shifted until each stands out from the
     surfaces of its scheme by 3:1; ``null`` is the expert that says nothing.
     """
@@ -40,6 +41,7 @@ class Tokens:
     raised: str
     line: str
     edge: str
+    off: str
     text: str
     text_dim: str
     accent: str
@@ -67,6 +69,7 @@ LIGHT = Tokens(
     raised="#ffffff",
     line="#dcdcd7",
     edge="#85878a",
+    off="#85878a",
     text="#1a1b1e",
     text_dim="#5a5d63",
     accent="#3f4fc4",
@@ -86,6 +89,7 @@ DARK = Tokens(
     raised="#24262b",
     line="#33363c",
     edge="#787c84",
+    off="#787c84",
     text="#eceded",
     text_dim="#a4a8af",
     accent="#98a4ff",
@@ -105,6 +109,7 @@ CONTRAST = Tokens(
     raised="#101010",
     line="#b8b8b8",
     edge="#ffffff",
+    off="#8c8c8c",
     text="#ffffff",
     text_dim="#e4e4e4",
     accent="#ffd83d",
@@ -241,7 +246,7 @@ def palette(tokens: Tokens) -> QPalette:
     for entry, colour in roles.items():
         filled.setColor(entry, QColor(colour))
     for entry in (role.WindowText, role.Text, role.ButtonText):
-        filled.setColor(QPalette.ColorGroup.Disabled, entry, QColor(tokens.edge))
+        filled.setColor(QPalette.ColorGroup.Disabled, entry, QColor(tokens.off))
     return filled
 
 
@@ -260,7 +265,7 @@ def style_sheet(tokens: Tokens, drawings: Path) -> str:
 
 def icon(name: str, token: str = "text") -> QIcon:
     """One of our drawings in a token's colour, ready for every size. Ask again on ``theme.changed``."""
-    return _icon(name, getattr(theme.tokens, token), theme.tokens.edge)
+    return _icon(name, getattr(theme.tokens, token), theme.tokens.off)
 
 
 def pixmap(name: str, size: int, colour: str, ratio: float = 1.0) -> QPixmap:

@@ -48,6 +48,14 @@ def test_data_focus_and_edges_stand_out_from_every_surface(tokens: Tokens) -> No
 
 
 @SCHEMES
+def test_what_cannot_be_used_looks_so_and_can_be_read(tokens: Tokens) -> None:
+    assert contrast(tokens.text, tokens.off) >= 2.5
+    assert all(
+        contrast(tokens.off, surface) >= 3.0 for surface in (tokens.ground, tokens.surface, tokens.raised)
+    )
+
+
+@SCHEMES
 def test_experts_can_be_told_apart(tokens: Tokens) -> None:
     def distance(one: str, other: str) -> float:
         pairs = zip(QColor(one).getRgb()[:3], QColor(other).getRgb()[:3], strict=True)

@@ -14,6 +14,9 @@ from widgets.token_view import TokenView
 
 __all__ = ["AnswerColumn"]
 
+# The margins of the text view and of the small slider: words above begin where theirs do.
+INSET = 4
+
 
 class AnswerColumn(QWidget):
     """``hue`` None is an answer that is nobody's own: the base's, the mix's; only of an expert's own a rank
@@ -32,6 +35,8 @@ class AnswerColumn(QWidget):
         self._note = QLabel(wordWrap=True)
         self._note.setProperty("role", "tiny")
         self._note.setMinimumHeight(16)
+        for label in (self._title, self._note):
+            label.setContentsMargins(INSET, 0, 0, 0)
         self.rank = RankSteps(name)
         has_room = self.rank.sizePolicy()
         has_room.setRetainSizeWhenHidden(True)  # so that all answers begin on one line
