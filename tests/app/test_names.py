@@ -1,4 +1,4 @@
-"""Whatever a hand or a reader can reach in the mixer's views has a name of its own for both."""
+"""Whatever a hand or a reader can reach on the mixer and ranks pages has a name of its own for both."""
 
 from __future__ import annotations
 
@@ -116,8 +116,25 @@ def _is_in_combo(part: QWidget) -> bool:
 def test_everything_that_can_be_touched_is_called_something(page, qtbot, name, fill):
     view = page.show_view(name)
     fill(page, qtbot)
+    check_names(view)
+    assert name != "desk" or view.findChildren(ShareRows), "the pane that says why was part of it"
+
+
+def test_everything_on_the_ranks_page_too(page, shell, qtbot):
+    ranks = shell.go("ranks")
+    ranks.choose("reverse")
+    qtbot.waitUntil(lambda: ranks.ranks.state.adapter is not None)
+    for rank in (1, 2, 3):
+        ranks.ranks.pin(rank)
+    check_names(ranks)
+    check_names(ranks.head, least=2)
+    said = {button.accessibleName() for button in ranks.instrument.panes.findChildren(QAbstractButton)}
+    assert said == {"Unpin rank 8", "Unpin rank 1", "Unpin rank 2", "Unpin rank 3", "Pin rank 4"}
+
+
+def check_names(view: QWidget, least: int = 11) -> None:
     parts = reached(view)
-    assert len(parts) > 10, "the walk sees something"
+    assert len(parts) >= least, "the walk sees something"
     unnamed = [
         f"{type(part).__name__} in {part.parentWidget().objectName()}"
         for part in parts
@@ -131,7 +148,6 @@ def test_everything_that_can_be_touched_is_called_something(page, qtbot, name, f
     assert (unnamed, mute) == ([], [])
     names = [part.objectName() for part in parts]
     assert [name for name in names if names.count(name) > 1] == [], "a name is one widget's"
-    assert name != "desk" or view.findChildren(ShareRows), "the pane that says why was part of it"
 
 
 @pytest.mark.parametrize("name", ["desk", "prompts", "scores"])

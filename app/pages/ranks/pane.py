@@ -53,6 +53,7 @@ class RankPane(QWidget):
         self.text.setObjectName(f"ranks.pane.{name}")
         self.text.setMinimumHeight(28)
         self.steps: RankSteps | None = None
+        self._button: IconButton | None = None
         self._note.setContentsMargins(INSET, 0, 0, 0)
         head = QWidget()
         head.setFixedHeight(HEAD)
@@ -74,6 +75,7 @@ class RankPane(QWidget):
         if self.kind == "pinned":
             self.steps = RankSteps("this pane", NULL_HUE, caption=False)
             self.steps.setObjectName(f"ranks.pane.{name}.steps")
+            self.steps.setAccessibleName("Pinned rank")
             self.steps.moved.connect(self.moved)
             self._head.addWidget(self.steps, 1)
             self._head.addStretch(0)
@@ -89,6 +91,7 @@ class RankPane(QWidget):
         button.setIconSize(QSize(16, 16))
         button.clicked.connect(wanted)
         self._head.addWidget(button)
+        self._button = button
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -109,6 +112,9 @@ class RankPane(QWidget):
         self.text.setAccessibleName(f"Answer of {words}{', live' if self.kind == 'live' else ''}")
         if self.steps is not None:
             self.steps.set_rank(rank, ranks, self._kept)
+        if self._button is not None:
+            # Several panes have such a button, and a reader hears only its name.
+            self._button.setAccessibleName(f"{'Unpin' if self.kind == 'pinned' else 'Pin'} {words}")
 
     def show_answer(self, answer: Answer) -> None:
         """Write all that has been said so far."""
