@@ -95,6 +95,20 @@ def test_a_drag_says_each_rank_once_and_ends_at_its_release(slider):
     assert (said, released) == ([5, 6, 7, 12], [12])
 
 
+@pytest.mark.parametrize("take", ["hide", "setDisabled"])
+def test_a_slider_that_is_taken_from_under_the_hand_is_let_go(slider, take):
+    released = []
+    slider.released.connect(lambda: released.append(slider.value()))
+    QTest.mousePress(slider, LEFT, pos=at(slider, 4))
+    QTest.mouseMove(slider, at(slider, 6))
+    getattr(slider, take)(*([True] if take == "setDisabled" else []))
+    assert (released, slider.isSliderDown()) == ([6], False)
+    slider.setEnabled(True)
+    slider.show()
+    QTest.mouseRelease(slider, LEFT, pos=at(slider, 9))
+    assert (released, slider.value()) == ([6], 6)
+
+
 def test_the_handle_is_held_where_it_was_taken(slider):
     said = []
     slider.moved.connect(said.append)
