@@ -114,8 +114,9 @@ class Answers(QObject):
             sent.is_telling = False
             if self._rounds.get(pane) is not sent:
                 return
-            if error.code == "missing":
-                # Over, or not begun: its result asks anew, or its first token tells again.
+            if error.code in ("missing", "crashed"):
+                # Over, or not begun: its result asks anew, or its first token tells again. A runtime that has
+                # died says so of the question, too.
                 sent.told = 0
             else:
                 self._give_up(pane)
@@ -177,7 +178,12 @@ class Answers(QObject):
                 self._finish(pane, generated)
 
     def _on_failure(self, sent: Round, error: Error) -> None:
-        waiting = [pane for pane in sent.panes if self._rounds.get(pane) is sent]
+        waiting = {pane: asked for pane, asked in sent.questions.items() if self._rounds.get(pane) is sent}
+        if waiting and error.code == "crashed" and not sent.is_again and self._client.engine.phase == "ready":
+            # Only a runtime has died, and a new one starts on demand; what kills that one, too, has failed.
+            # When a whole engine died, who has asked asks the next one.
+            self._send(Round(waiting, told=sent.generation, is_again=True))
+            return
         for pane in waiting:
             if len(sent.panes) > 1 and error.code not in ENDINGS:
                 # One voice that cannot speak fails the whole round; asked alone, only that one fails.

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 import msgspec
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from app.presenters.answer import Answer
 from app.presenters.answers import BASE, Answers
@@ -21,22 +21,15 @@ KEPT = 256
 
 class RankQuestions(QObject):
     """Asks what has changed, and only that: base and pinned ranks as rows of one batch, the live rank by a
-    question that slides. An answer to the same question is the same, so it is asked once.
-
-    ``cut_off``: an engine died over a question, and not yet for the second time: one that kills whoever hears
-    it must not do so for ever.
-    """
-
-    cut_off = Signal()
+    question that slides. An answer to the same question is the same, so it is asked once."""
 
     def __init__(self, answers: Answers, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._answers = answers
         self._asked: dict[str, Generate] = {}
-        self._died_over: dict[str, Generate] = {}
         self._revision = ""
         self._kept: OrderedDict[bytes, Answer] = OrderedDict()
-        answers.changed.connect(self._changed)
+        answers.changed.connect(self._keep)
 
     def ask(self, base: str, prompt: str, scene: Scene, card: AdapterCard) -> None:
         """Put ``prompt`` to every pane of ``scene`` whose question is another one than before."""
@@ -55,7 +48,6 @@ class RankQuestions(QObject):
     def ask_again(self) -> None:
         """Forget what was asked, so that everything is asked anew."""
         self._asked.clear()
-        self._died_over.clear()
 
     def ask_again_what_was_cut_off(self) -> bool:
         """The same for what the engine died over; whether there is such a pane."""
@@ -89,17 +81,10 @@ class RankQuestions(QObject):
             self._answers.show(pane, answer)
         return answer is not None
 
-    def _changed(self, pane: str) -> None:
+    def _keep(self, pane: str) -> None:
         asked, answer = self._asked.get(pane), self._answers.answer(pane)
-        if asked is None:
+        if asked is None or answer.state != "done":
             return
-        if answer.state == "done":
-            self._keep(asked, answer)
-        elif answer.is_cut_off and self._died_over.get(pane) != asked:
-            self._died_over[pane] = asked
-            self.cut_off.emit()
-
-    def _keep(self, asked: Generate, answer: Answer) -> None:
         self._kept[self._key(asked)] = replace(answer, tokens=list(answer.tokens))
         self._kept.move_to_end(self._key(asked))
         if len(self._kept) > KEPT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, QSettings, Qt, Signal
+from PySide6.QtCore import QObject, QSettings, Signal
 
 from app.client import Client
 from app.presenters.agreement import Agreement, agreements
@@ -75,8 +75,6 @@ class Ranks(QObject):
         self.facts.changed.connect(self.changed)
         self.facts.failed.connect(self.complain)
         self.answers.started.connect(self._started)
-        # Queued, so that all that one death cut off is asked again together.
-        self.questions.cut_off.connect(self._runtime_died, Qt.ConnectionType.QueuedConnection)
         self._client.welcomed.connect(self._welcomed)
         self._client.happened.connect(self._on_event)
         if self._client.engine.phase == "ready":
@@ -271,11 +269,6 @@ class Ranks(QObject):
         self._warm = ""
         self.stock.refresh()
         if self.questions.ask_again_what_was_cut_off():
-            self._ask_anew()
-
-    def _runtime_died(self) -> None:
-        """A new one starts on demand, so it is asked, once; of an engine that died the next one is asked."""
-        if self._client.engine.phase == "ready" and self.questions.ask_again_what_was_cut_off():
             self._ask_anew()
 
     def _on_event(self, event: object) -> None:

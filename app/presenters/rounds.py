@@ -16,13 +16,15 @@ class Round:
     """Questions that were sent as one ``call``: row i of its replies answers ``panes[i]``.
 
     A live one is a single question whose rank slides while it is answered. ``told`` is the generation that
-    the engine was last told of, ``is_telling`` while it has not yet said that it heard.
+    the engine was last told of, ``is_telling`` while it has not yet said that it heard. ``is_again``: a
+    runtime died over these questions once.
     """
 
     questions: dict[str, Generate]
     call: str = ""
     told: int = 0
     is_telling: bool = False
+    is_again: bool = False
 
     @property
     def panes(self) -> list[str]:

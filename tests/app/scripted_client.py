@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from app.client import Client
 from engine.messages import (
+    PROTOCOL,
     AdapterCard,
     Call,
     Cancel,
@@ -19,6 +20,7 @@ from engine.messages import (
     Progress,
     Result,
     Upward,
+    Welcome,
 )
 
 BASE = "starter-llama"
@@ -56,6 +58,14 @@ class ScriptedClient(Client):
 
     def fail(self, call: Call, code: str, message: str = "It failed.", hint: str = "Try again.") -> None:
         self._deliver(Failure(id=call.id, error=Error(code=code, message=message, hint=hint)))
+
+    def die(self) -> None:
+        """The engine dies over all that it was asked."""
+        self._lose(Error(code="crashed", message="The engine stopped.", hint="It starts again."))
+
+    def come_back(self) -> None:
+        """There is another engine."""
+        self._deliver(Welcome(protocol=PROTOCOL, pid=2, version="0.1.0", run="2", last=self._number))
 
     def progress(self, call: Call, body: object) -> None:
         self._deliver(Progress(id=call.id, body=body))

@@ -145,12 +145,25 @@ def test_one_voice_that_cannot_speak_fails_alone(client, qtbot, mixer):
 
 
 def test_failure_is_shown_in_every_pane_and_asked_again_when_the_engine_is_back(client, qtbot, mixer):
-    client.fail(ask(client, qtbot, mixer), "crashed", "The engine stopped.", "It starts again.")
+    ask(client, qtbot, mixer)
+    client.die()
     assert mixer.answers.answer(BASE).error.message == "The engine stopped."
     assert client.asked(Compare) == []
-    client.welcomed.emit()
+    client.come_back()
     assert len(client.last(Compare).body.voices) == 3
     assert mixer.answers.answer(BASE).state == "waiting"
+
+
+def test_what_a_runtime_died_over_is_asked_once_more(client, qtbot, mixer):
+    first = ask(client, qtbot, mixer)
+    client.progress(first, RowDone(row=0, answer=generated("abc")))
+    client.fail(first, "crashed", "The runtime stopped.")
+    again = client.last(Compare)
+    assert len(again.body.voices) == 2, "what was said stays said"
+    assert mixer.answers.answer(MIX).state == "waiting"
+    client.fail(again, "crashed", "The runtime stopped.")
+    assert mixer.answers.answer(MIX).error.message == "The runtime stopped."
+    assert client.asked(Compare) == [], "what kills two of them is left to a person"
 
 
 def test_a_router_in_training_is_asked_on_its_own(client, qtbot, mixer):
