@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.formats.errors import StudioError
 from engine.formats.files import explain_os_error, sync_folder
 from engine.supervisor.adapter_intake import AdapterIntake
-from engine.supervisor.entry import read_note
+from engine.supervisor.entry import read_note, write_note
 from engine.supervisor.folders import move
 from engine.supervisor.shelf import WHAT, Kind
 
@@ -39,13 +39,17 @@ class Trash(AdapterIntake):
             if not self._is_ours(kind, entry):
                 self._keep(kind, replace(entry, removed=True))
                 return str(folder)
-            bin_ = self._trash_place(kind, name)
-            if folder.exists():
+            bin_, there = self._trash_place(kind, name), folder.exists()
+            if there:
                 await asyncio.to_thread(move, folder, bin_, f"removing {name}")
-                folder = bin_
-            self._store.drop_entry(kind, name)
+            try:
+                self._store.drop_entry(kind, name)
+            except StudioError:
+                if there:
+                    await asyncio.to_thread(move, bin_, folder, f"leaving {name} where it was")
+                raise
             self._changed(kind)
-        return str(folder)
+        return str(bin_ if there else folder)
 
     async def restore(self, kind: Kind, name: str) -> None:
         """Bring what was removed last under this name back from the trash."""
@@ -66,9 +70,9 @@ class Trash(AdapterIntake):
             newest, target = max(bins, key=lambda bin_: bin_.name), self._room(kind) / name
             note = read_note(newest)
             assert note is not None
-            await asyncio.to_thread(move, newest, target, f"bringing {name} back")
-            card = replace(note.card, name=name, path=str(target))
-            self._keep(kind, replace(note, card=card))
+            entry = replace(note, card=replace(note.card, name=name, path=str(target)))
+            await asyncio.to_thread(write_note, newest, entry)
+            await self._put(kind, newest, entry)
 
     async def empty_trash(self, items: list[str]) -> None:
         """Delete for good what was removed: all, or the ``items``, each KIND/NAME."""

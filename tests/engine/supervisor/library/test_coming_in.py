@@ -232,7 +232,14 @@ def test_a_full_store_leaves_nothing_half(room, monkeypatch):
     def refuse(*arguments):
         raise StudioError("disk", "The disk is full.")
 
+    gone = room.fetched("gone", repo="ada/gone", factor=2.5)
+    room.do("remove", "adapters", gone.name)
+    (bin_,) = room.home.trash.iterdir()
     monkeypatch.setattr(room.store, "save_entry", refuse)
+    monkeypatch.setattr(room.store, "drop_entry", refuse)
+    for method, name in (("remove", "tune"), ("restore", "gone")):
+        with pytest.raises(StudioError, match="full"):
+            room.do(method, "adapters", name)
     with pytest.raises(StudioError, match="full"):
         room.bring(room.make("mine", factor=2.0))
     with pytest.raises(StudioError, match="full"):
@@ -241,8 +248,10 @@ def test_a_full_store_leaves_nothing_half(room, monkeypatch):
         room.do("adopt", "adapters", made, "result")
     monkeypatch.undo()
     assert [*room.home.adapters.iterdir()] == before and room.library.adapter("tune").commit == COMMIT
-    assert list(room.home.trash.iterdir()) == []
+    assert list(room.home.trash.iterdir()) == [bin_]
+    room.do("restore", "adapters", "gone")
     room.do("adopt", "adapters", made, "result")
+    assert room.names() >= {"gone", "tune", "result"}
     assert room.library.adapter("result").source == "training"
 
 
