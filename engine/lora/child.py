@@ -1,9 +1,9 @@
 """What a process without torch has done with an adapter by a child of its own:
 
-python -m engine.lora.child order SOURCE TARGET
-python -m engine.lora.child weigh SOURCE TARGET MOMENTS
-python -m engine.lora.child cut SOURCE TARGET RANK ORDER
-python -m engine.lora.child spectrum SOURCE
+python -m engine.lora.child PARENT order SOURCE TARGET
+python -m engine.lora.child PARENT weigh SOURCE TARGET MOMENTS
+python -m engine.lora.child PARENT cut SOURCE TARGET RANK ORDER
+python -m engine.lora.child PARENT spectrum SOURCE
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 import torch
 
 from engine.formats.errors import StudioError
+from engine.formats.walls import die_with
 from engine.lora import Adapter, in_order, read_adapter, svd_order, write_adapter
 from engine.lora.order import difference, energy, order_notes
 from engine.lora.spectrum import spectrum
@@ -25,8 +26,10 @@ from engine.messages import RankOrder, Spectrum
 __all__ = ["main"]
 
 
-def main(what: str, *words: str) -> None:
-    """Do it. stdout is one JSON object: {"error": [code, message, hint]}, or the answer."""
+def main(parent: str, what: str, *words: str) -> None:
+    """Do it, unless the process of the number ``parent`` has gone. stdout is one JSON object: {"error":
+    [code, message, hint]}, or the answer."""
+    die_with(int(parent))
     torch.set_num_threads(1)  # small factorisations are many times slower with more
     ways: dict[str, Callable[..., Any]]
     ways = {"order": _order, "weigh": _weigh, "cut": _cut, "spectrum": _spectrum}

@@ -4,6 +4,7 @@ own does it (see ``engine.lora.child``)."""
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -48,7 +49,7 @@ async def read_spectrum(source: Path) -> Spectrum:
 async def _child(*words: object) -> bytes:
     """What the child says. StudioError when it cannot do it; it ends with whoever waits for it."""
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "engine.lora.child", *map(str, words)),
+        *(sys.executable, "-P", "-m", "engine.lora.child", str(os.getpid()), *map(str, words)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -39,3 +41,10 @@ def test_what_was_never_trained_has_nothing_to_cut(tmp_path: Path):
     with pytest.raises(StudioError, match="updates of new are zero") as refused:
         asyncio.run(write_cut(tmp_path / "new", tmp_path / "cut", 2, "energy"))
     assert refused.value.hint == "Train it first." and not (tmp_path / "cut").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it works on, into a folder that nobody reads")
+def test_a_child_whose_engine_has_died_writes_nothing(tmp_path: Path):
+    words = ("-m", "engine.lora.child", "1", "order", STARTER / "adapters" / "reverse", tmp_path / "new")
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode and "has gone" in done.stderr and not (tmp_path / "new").exists()
