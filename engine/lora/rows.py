@@ -39,7 +39,7 @@ class Rows:
             if one is not None:
                 self._places.setdefault(one, []).append(row)
         order = {one: place for place, one in enumerate([None, *self._places])}
-        self._which = [order[one] for one in gates]
+        self._which = torch.tensor([order[one] for one in gates])
         self._shape = (len(gates), 1)
 
     @property
@@ -118,6 +118,8 @@ class Rows:
         rows, tokens = shape
         if not any(gates.router for gates in self._places):  # each row is as loud at every token
             levels = torch.cat([t.new_zeros(1, t.shape[1]), *(gates.levels(group) for gates in self._places)])
+            if self._which.device != t.device:
+                self._which = self._which.to(t.device)
             return (t.view(rows, tokens, -1) * levels[self._which].unsqueeze(1)).view(len(t), -1)
         spread = t.new_zeros(rows, tokens, t.shape[1])
         prefix = None if prefix is None else _Once(prefix)

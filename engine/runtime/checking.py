@@ -23,19 +23,24 @@ Play = Callable[[Sequence[int]], AbstractContextManager[None]]
 
 
 def check(
-    base: Base, examples: Sequence[Example], playing: Play, cache: DynamicCache, opened: int
+    base: Base,
+    examples: Sequence[Example],
+    playing: Play,
+    cache: DynamicCache,
+    opened: int,
+    likely: bool = False,
 ) -> Generator[None, None, list[Verdict]]:
     """The verdict on a greedy answer to each example; yields after every pass. ``cache`` has read the first
     ``opened`` tokens of each.
 
     All prompts are read, and then, by those rows whose first token is right, their whole references at once.
-    ``playing(rows)`` is done around a pass over the rows of these numbers. A base whose cache is a state
-    reads prompt and reference in one pass.
+    ``playing(rows)`` is done around a pass over the rows of these numbers. Where most will be right
+    (``likely``), and by a base whose cache is a state, prompt and reference are read in one pass.
     """
     wanted = [example.ids[example.asked :] for example in examples]
     everyone = list(range(len(examples)))
-    if base.model.config.model_type in STATEFUL:
-        said = _read_whole(base, examples, playing(everyone))
+    if likely or base.model.config.model_type in STATEFUL:
+        said = _read_whole(base, examples, playing(everyone), cache, opened)
         yield
         return [judge(base, *pair) for pair in zip(wanted, said, strict=True)]
     reading = _Reading(base, examples, cache, opened)
@@ -60,6 +65,8 @@ def judge(base: Base, wanted: Sequence[int], said: Sequence[int]) -> Verdict:
     A greedy answer follows the reference to that place, and no further. From there on it can only be right
     by saying the same text with other tokens; where its text has left the reference's, it is wrong.
     """
+    if said == wanted and wanted[-1] in base.ends:  # the same tokens need no text
+        return 1.0, list(wanted[:-1])
     for place, token in enumerate(said):
         if token in base.ends:
             begun = list(wanted[:place])
@@ -114,11 +121,15 @@ class _Reading:
 
 
 def _read_whole(
-    base: Base, examples: Sequence[Example], playing: AbstractContextManager[None]
+    base: Base,
+    examples: Sequence[Example],
+    playing: AbstractContextManager[None],
+    cache: DynamicCache,
+    opened: int,
 ) -> list[list[int]]:
-    batch = collate(examples, base.device)
+    batch = collate([Example(one.ids[opened:], one.asked - opened) for one in examples], base.device)
     with torch.no_grad(), playing:
-        tokens = completion_logits(base.model, batch).argmax(-1)
+        tokens = completion_logits(base.model, batch, cache=cache if opened else None).argmax(-1)
     return [part.tolist() for part in torch.split(tokens, batch.learned.sum(1).tolist())]
 
 

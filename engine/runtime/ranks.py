@@ -34,6 +34,9 @@ MOST = 64
 """Ranks of one curve."""
 APART = 3
 """Prompts that are told because ranks part on them."""
+LIKELY = 0.9
+"""Share of first tokens that were right from which on prompts and references are read in one pass: it takes
+less than two, unless the references of more than a few rows are read in vain."""
 
 Steps = Generator[Scoring | None, None, RankCurve]
 
@@ -104,6 +107,7 @@ class _Curve:
         places = range(len(gates))
         self._parts = [[place] for place in places] if alone else [list(places)]
         self._openings = [Opening(base, examples) for _ in self._parts]
+        self._begun_right = self._begun = 0
 
     def open(self) -> Generator[None, None, None]:
         """Read what all prompts begin with, at every rank."""
@@ -135,12 +139,16 @@ class _Curve:
             gates = [self._gates[place] for place, _ in rows]
             cache = self._cache(opening, len(places), len(chosen))
             playing = partial(self._playing, gates)
-            verdicts = yield from check(self._base, examples, playing, cache, opening.length)
+            likely = self._begun_right > LIKELY * self._begun
+            verdicts = yield from check(self._base, examples, playing, cache, opening.length, likely)
             open_ = []
             for (place, number), (hit, begun) in zip(rows, verdicts, strict=True):
+                example = self._examples[number]
+                self._begun_right += begun[:1] == example.ids[example.asked : example.asked + 1]
                 self.totals[place, number] = hit or 0.0
                 if hit is None:
                     open_.append((place, number, begun))
+            self._begun += len(rows)
             if open_:
                 yield from self._write_on(open_)
 

@@ -13,7 +13,7 @@ from engine.formats.dataset import read_rows
 from engine.formats.errors import StudioError
 from engine.lora import Factors, read_adapter, svd_order, write_adapter
 from engine.messages import MeasureRanks, Part, Score, Scoring, Work
-from engine.runtime import decoding, scoring
+from engine.runtime import checking, decoding, ranks, scoring
 from engine.runtime.checking import judge
 from engine.runtime.ranks import APART
 from engine.runtime.requests import perform
@@ -173,6 +173,21 @@ def test_what_all_prompts_begin_with_is_read_once(voices, nested, copy_task, tmp
     )
     curve(voices, nested, begun, ranks=[1, 5, 8], limit=20)
     assert read == [(3, len(voices.base.tokenizer("bad cab: ").input_ids))]
+
+
+def test_prompts_and_references_are_read_together_once_answers_begin_right(
+    voices, nested, copy_task, monkeypatch
+):
+    monkeypatch.setattr(ranks, "LIKELY", 0.0)
+    read, own = [], checking.completion_logits
+
+    def noted(model, batch, **kept):
+        read.append(len(batch.ids))
+        return own(model, batch, **kept)
+
+    monkeypatch.setattr(checking, "completion_logits", noted)
+    check_curve(voices, nested, copy_task, ranks=[1, 5, 8], batch_size=30)
+    assert read == [30] * 5  # the first batch of six shows how answers begin
 
 
 def test_speeds_are_measured_where_they_are_asked_for(voices, nested, copy_task, monkeypatch):
