@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QLabel,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -153,6 +154,16 @@ def test_measuring_shows_its_progress_and_what_it_found(stand: Stand, client: Sc
     stand.charts.quality.set_rank(3)
     assert stand.charts.quality.words == "0.45 (0.40 to 0.50)"
     assert stand.charts.speed.words == "380"
+
+
+@pytest.mark.parametrize("wide", [720, 1000])
+def test_the_measuring_bar_shows_every_word_of_its_buttons(stand: Stand, wide: int, qtbot: QtBot) -> None:
+    stand.resize(wide, 700)
+    qtbot.waitUntil(lambda: stand.charts.bar.width() <= wide)
+    buttons = stand.charts.bar.findChildren(QPushButton)
+    seen = [button for button in buttons if button.isVisible()]
+    assert [button.text() for button in seen if button.width() < button.sizeHint().width()] == []
+    assert len(seen) == 3
 
 
 def test_measuring_is_given_up_by_its_button(stand: Stand, client: ScriptedClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -38,6 +39,8 @@ AURAC = (
 LOSS_AREA = "Mean over log2 rank"
 ALONE = "Alone"
 INSET = 24
+# Below this the boxes need the room of the words before them.
+ROOMY = 792
 
 
 class MeasuringBar(QWidget):
@@ -73,19 +76,23 @@ class MeasuringBar(QWidget):
         self._show()
 
     def _compose(self) -> None:
-        label = QLabel("Quality on")
-        label.setBuddy(self.data)
-        label.setProperty("role", "dim")
-        self.data.setMinimumWidth(120)
+        self._label = QLabel("Quality on")
+        self._label.setBuddy(self.data)
+        self._label.setProperty("role", "dim")
+        self._label.setMinimumWidth(1)  # it makes room before the page refuses to be narrower
+        self.data.setMinimumWidth(96)
+        for button in self.kind.buttons.values():
+            button.ensurePolished()
+            button.setMinimumWidth(button.sizeHint().width())
         self.data.setMaximumWidth(320)
         self.beside.setMaximumWidth(240)
         self.rows.setFixedWidth(84)
-        self.beside.setMinimumWidth(128)
+        self.beside.setMinimumWidth(88)
         line = QWidget()
         row = QHBoxLayout(line)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
-        row.addWidget(label)
+        row.addWidget(self._label)
         row.addWidget(self.data, 3)
         for part in (self.kind, self.rows, self.every):
             row.addWidget(part)
@@ -112,6 +119,10 @@ class MeasuringBar(QWidget):
         column.setSpacing(4)
         column.addWidget(top)
         column.addLayout(said)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._label.setVisible(self.width() >= ROOMY)
 
     def _connect(self) -> None:
         curves = self._curves
