@@ -10,7 +10,7 @@ import typer
 from engine.commands import hub
 from engine.commands.provenance import tell_provenance, tell_uses
 from engine.commands.session import plain, session, table
-from engine.commands.voices import Order
+from engine.commands.voices import Cut
 from engine.formats.sizes import as_size
 from engine.hub.address import parse_address
 from engine.messages import (
@@ -186,10 +186,9 @@ def export(
     name: str,
     folder: Path,
     rank: Annotated[int | None, typer.Option(help="Only what it plays at this rank.")] = None,
-    order: Order = None,
+    order: Cut = None,
 ) -> None:
-    """Write an adapter as an ordinary PEFT folder. At a rank one whose columns have no order keeps those of
-    most energy, where no other order is given."""
+    """Write an adapter as an ordinary PEFT folder."""
     request = ExportAdapter(name=name, folder=str(folder.absolute()), rank=rank, order=order)
     with session.engine() as engine:
         done: Done = engine.call(request)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from engine.commands.session import plain, session, table
-from engine.commands.voices import Order
+from engine.commands.voices import Cut, Order
 from engine.commands.work import Base, Data, data_path
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
@@ -128,10 +128,9 @@ def bake(
     name: str,
     rank: Annotated[int, typer.Option("--rank", help="What it is to keep.")],
     out: Annotated[str, typer.Option("--out", help="What to call the new adapter.")],
-    order: Order = None,
+    order: Cut = None,
 ) -> None:
-    """Make an ordinary, smaller adapter of what another plays at one rank. One whose columns have no order
-    keeps those of most energy, where no other order is given."""
+    """Make an ordinary, smaller adapter of what another plays at one rank."""
     with session.engine() as engine:
         kinds = {card.name: card.kind for card in engine.call(ListAdapters()).adapters}
         chosen: RankOrder = order or ("" if kinds.get(name) in ("svd", "dylora") else "energy")

@@ -13,6 +13,7 @@ from engine.messages import Ask, GateMode, Mixing, Part, RankOrder
 
 __all__ = [
     "Adapters",
+    "Cut",
     "Job",
     "Lock",
     "Mix",
@@ -31,13 +32,16 @@ __all__ = [
 Adapters = Annotated[
     list[str] | None, typer.Option("--adapter", help="NAME[=WEIGHT][@RANK]; may be repeated.")
 ]
+_KEEPS = (
+    "What a rank keeps: of each projection the columns of most energy, or those of all projections together."
+)
 Order = Annotated[
     Literal["energy", "spread"] | None,
-    typer.Option(
-        "--order",
-        help="What @RANK keeps: of each projection the columns of most energy, or those of all projections "
-        "together. Default: the first as the file has them.",
-    ),
+    typer.Option("--order", help=f"{_KEEPS} Default: the first as the file has them."),
+]
+Cut = Annotated[
+    Literal["energy", "spread"] | None,
+    typer.Option("--order", help=f"{_KEEPS} Default: the file's own order; where it has none, energy."),
 ]
 Mix = Annotated[str | None, typer.Option("--mix", help="A trained mix.")]
 Job = Annotated[str | None, typer.Option("--job", help="The router of a mix that trains right now.")]

@@ -128,8 +128,15 @@ _PARTS = {
 }
 # What transformers call token embeddings and output heads: PEFT may save the base's own beside an adapter.
 _EMBEDDINGS = {
-    "embed_tokens", "lm_head", "wte", "shared", "word_embeddings", "embed_in", "embed_out", "embeddings",
-}  # fmt: skip
+    "embed_tokens",
+    "lm_head",
+    "wte",
+    "shared",
+    "word_embeddings",
+    "embed_in",
+    "embed_out",
+    "embeddings",
+}
 
 
 def _part(name: str) -> tuple[str, str]:

@@ -60,12 +60,12 @@ def _tensors(adapter: Adapter) -> dict[str, Tensor]:
         sides = (
             ("lora_embedding_A", "lora_embedding_B") if item.embedding else ("lora_A.weight", "lora_B.weight")
         )
-        parts = zip((*sides, "lora_B.bias", "lora_magnitude_vector"),
-                    (item.A, item.B, item.bias, item.magnitude), strict=True)  # fmt: skip
-        tensors |= {f"{path}.{part}": tensor for part, tensor in parts if tensor is not None}
+        names = (*sides, "lora_B.bias", "lora_magnitude_vector")
+        parts = zip(names, (item.A, item.B, item.bias, item.magnitude), strict=True)
+        tensors |= {f"{path}.{name}": tensor for name, tensor in parts if tensor is not None}
     for path, tensor in adapter.replaced.items():
-        module, _, name = path.rpartition(".")
-        tensors[f"{module}.base_layer.{name}" if module in adapter.factors else path] = tensor
+        module, _, own = path.rpartition(".")
+        tensors[f"{module}.base_layer.{own}" if module in adapter.factors else path] = tensor
     return tensors
 
 

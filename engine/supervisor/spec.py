@@ -199,7 +199,7 @@ def check_spec(spec: JobSpec) -> None:
         if field == "steps" and untrained:
             low = 0
         if value is not None and not (math.isfinite(value) and low <= value <= high):
-            name = field.replace("_", " ")
+            name = "lowest rank" if field == "low" else field.replace("_", " ")
             raise StudioError(
                 "usage", f"The {name} cannot be {value:g}.", f"Choose a value from {low:g} to {high:g}."
             )

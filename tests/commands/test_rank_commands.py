@@ -163,6 +163,7 @@ def test_a_rank_that_is_not_there_is_said_wherever_it_is_asked_for(studio, tmp_p
             assert f"ranks 1 to 8, not {rank}" in error["message"] and error["hint"]
     low = ("train", "dylora", *BASE, "--data", "mixed", "--out", "x", "--rank", "4", "--low", "5")
     assert "above the highest, 4" in studio(*low, code=2)["error"]["message"]
+    assert studio(*low[:-1], "0", code=2)["error"]["message"] == "The lowest rank cannot be 0."
 
 
 def test_a_table_for_people(studio):
