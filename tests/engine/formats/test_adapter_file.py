@@ -382,9 +382,9 @@ DYLORA = {"kind": "dylora", "scaling": "alpha/rank"}
         (DYLORA | {"ranks": [True, 2, 3, 4]}, "has ranks [True, 2, 3, 4], but"),
         (DYLORA | {"ranks": ["all"]}, "has ranks ['all'], but"),
         (SVD | {"ranks": [3, 4]}, "begin at 3, but columns in order begin at 1"),
-        (SVD | {"scaling": "alpha/rank"}, "says 'alpha/rank' how its scale changes"),
+        (SVD | {"scaling": "alpha/rank"}, "says 'alpha/rank' of how its scale changes"),
         ({"kind": "dylora"}, "does not say how its scale changes"),
-        (DYLORA | {"scaling": "constant"}, "says 'constant' how its scale changes"),
+        (DYLORA | {"scaling": "constant"}, "says 'constant' of how its scale changes"),
         (DYLORA | {"scaling": ["alpha/rank"]}, "how its scale changes"),
     ],
 )
