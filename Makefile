@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What Qt needs to paint off-screen, what its xcb platform adds, and what the tests drive the window with.
+# What Qt needs to paint off-screen, what its xcb platform adds, how sound comes in; and what the tests drive
+# the window with: a screen, a mouse, a virtual microphone, and a voice for it.
 SYSTEM := libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 libglib2.0-0 \
 	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0 libxcb-randr0 \
-	libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libx11-xcb1
-SYSTEM_TEST := xvfb xdotool
+	libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libx11-xcb1 \
+	libportaudio2
+SYSTEM_TEST := xvfb xdotool pulseaudio pulseaudio-utils libasound2-plugins espeak-ng
 ifeq ($(shell command -v $(PYTHON)),/usr/bin/python3)
 SYSTEM += python3-venv
 endif

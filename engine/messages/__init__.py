@@ -23,4 +23,5 @@ from engine.messages.jobs import *  # noqa: F403
 from engine.messages.nouns import *  # noqa: F403
 from engine.messages.requests import *  # noqa: F403
 from engine.messages.runtime import *  # noqa: F403
+from engine.messages.speech import *  # noqa: F403
 from engine.messages.wire import *  # noqa: F403

@@ -24,6 +24,15 @@ from engine.messages.nouns import (
     RuntimeCard,
     Verification,
 )
+from engine.messages.speech import (
+    ClipCard,
+    Heard,
+    NoisySound,
+    SpeechCard,
+    SpeechInspection,
+    SpeechModels,
+    Transcript,
+)
 
 __all__ = [
     "Account",
@@ -398,4 +407,11 @@ Body = (
     | Provenance
     | SignInCode
     | Uses
+    | SpeechModels
+    | SpeechCard
+    | ClipCard
+    | Heard
+    | Transcript
+    | NoisySound
+    | SpeechInspection
 )

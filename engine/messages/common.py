@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-PROTOCOL = 4
+PROTOCOL = 5
 
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled", "held"]
 RouterInput = Literal["local", "context"]

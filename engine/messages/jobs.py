@@ -8,6 +8,7 @@ import msgspec
 
 from engine.messages.common import Activation, Arm, Error, JobState, RouterInput, RouterShare, Struct
 from engine.messages.nouns import Domain, FileProgress
+from engine.messages.speech import TrainSpeech
 
 __all__ = [
     "Download",
@@ -225,12 +226,22 @@ class Download(Struct, frozen=True):
 
     repo: str
     out: str
-    room: Literal["adapters", "bases"] = "adapters"
+    room: Literal["adapters", "bases", "speech"] = "adapters"
     revision: str = "main"
     replace: bool = False
 
 
-JobSpec = TrainLora | TrainDylora | TrainRouter | TrainJoint | TrainGate | ScoreMix | ExportMix | Download
+JobSpec = (
+    TrainLora
+    | TrainDylora
+    | TrainRouter
+    | TrainJoint
+    | TrainGate
+    | TrainSpeech
+    | ScoreMix
+    | ExportMix
+    | Download
+)
 
 
 class Job(Struct, frozen=True):

@@ -7,6 +7,16 @@ from typing import Literal
 from engine.messages.common import RankOrder, Struct
 from engine.messages.jobs import JobSpec
 from engine.messages.nouns import Ask, LibraryKind, Mixing, Part
+from engine.messages.speech import (
+    AddNoise,
+    ImportSpeech,
+    InspectSpeech,
+    ListSpeech,
+    LookAtClip,
+    RemoveSpeech,
+    RestoreSpeech,
+    Transcribe,
+)
 
 __all__ = [
     "AddBase",
@@ -553,4 +563,12 @@ Request = (
     | ShowHub
     | SignIn
     | SignOut
+    | ListSpeech
+    | LookAtClip
+    | Transcribe
+    | AddNoise
+    | InspectSpeech
+    | ImportSpeech
+    | RemoveSpeech
+    | RestoreSpeech
 )

@@ -17,6 +17,7 @@ from engine.messages.requests import (
     Score,
     Slide,
 )
+from engine.messages.speech import AddNoise, LookAtClip, Transcribe
 
 __all__ = [
     "Heartbeat",
@@ -34,10 +35,23 @@ __all__ = [
 class Work(Struct, frozen=True):
     """A live request for a runtime, with every name in it resolved to a folder or file.
 
-    ``paths`` maps "adapter:NAME", "mix:NAME" and "data" to absolute paths; "out" is a folder to write.
+    ``paths`` maps "adapter:NAME", "mix:NAME" and "data" to absolute paths; "out" is a folder to
+    write. Of speech: "speech:NAME" is a model's folder, "clip" the file.
     """
 
-    request: Generate | Compare | Route | Score | MeasureRanks | OrderRanks | Slide | DropExpert
+    request: (
+        Generate
+        | Compare
+        | Route
+        | Score
+        | MeasureRanks
+        | OrderRanks
+        | Slide
+        | DropExpert
+        | LookAtClip
+        | Transcribe
+        | AddNoise
+    )
     paths: dict[str, str]
 
 
