@@ -16,6 +16,8 @@ from typing import Literal
 import filelock
 from huggingface_hub import constants
 
+from engine.formats.base_config import WHISPER, read_object
+from engine.formats.errors import StudioError
 from engine.formats.files import sync_folder
 
 __all__ = ["Cache", "CachedRepo", "cached_repos"]
@@ -136,12 +138,12 @@ class CachedRepo:
     repo: str
     commit: str
     path: Path
-    room: Literal["adapters", "bases"]
+    room: Literal["adapters", "bases", "speech"]
     bytes: int
 
 
 def cached_repos(root: Path | None = None) -> list[CachedRepo]:
-    """The adapters and bases of the cache, by name. What is incomplete or broken is left out."""
+    """The adapters, bases and Whispers of the cache, by name. What is incomplete or broken is left out."""
     found = []
     for folder in sorted((root or Path(constants.HF_HUB_CACHE)).glob("models--*")):
         snapshot = _newest(folder)
@@ -169,20 +171,34 @@ def _newest(folder: Path) -> Path | None:
         return None
 
 
-def _room(snapshot: Path) -> Literal["adapters", "bases"] | None:
+def _room(snapshot: Path) -> Literal["adapters", "bases", "speech"] | None:
     """What a snapshot is. None when a part of it is missing, as while it is being fetched."""
     if (snapshot / "adapter_config.json").is_file():
         return "adapters" if (snapshot / "adapter_model.safetensors").is_file() else None
     if not (snapshot / "config.json").is_file():
         return None
+    if _has_weights(snapshot):
+        return "speech" if _is_whisper(snapshot) else "bases"
+    return None
+
+
+def _is_whisper(snapshot: Path) -> bool:
+    try:
+        return read_object(snapshot / "config.json").get("model_type") == WHISPER
+    except (StudioError, OSError):
+        return False  # what is wrong with it is said where it is looked into
+
+
+def _has_weights(snapshot: Path) -> bool:
+    """Whether all of them are there, in one file or in several."""
     if (snapshot / "model.safetensors").is_file():
-        return "bases"
+        return True
     try:
         index = json.loads((snapshot / "model.safetensors.index.json").read_bytes())
         shards = set(index["weight_map"].values())
-        return "bases" if shards and all((snapshot / shard).is_file() for shard in shards) else None
+        return bool(shards) and all((snapshot / shard).is_file() for shard in shards)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+        return False
 
 
 @contextlib.contextmanager

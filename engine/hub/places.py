@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.formats.adapter_file import is_foreign
-from engine.formats.base_config import check_config, parse_object
+from engine.formats.base_config import check_config, check_whisper, parse_object
 from engine.formats.errors import StudioError
 from engine.formats.files import sync_folder
 from engine.hub.cache import Cache
@@ -77,7 +77,7 @@ class _Quarantine:
 
 
 class _Blobs:
-    """A base lies in the Hugging Face cache, each file under its ETag; other programs use it there too."""
+    """A base or a Whisper lies in the Hugging Face cache, by ETag; other programs use it there too."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._cache = plan, Cache()
@@ -101,8 +101,9 @@ class _Blobs:
                 control.note(f"{file.name} was damaged in the Hugging Face cache and was fetched again.")
             partial = self._cache.partial(repo, etag)
             sha256 = fetch(file, partial, source, control)
-            if file.name == "config.json":  # a base that cannot be played is refused before its weights come
-                check_config(parse_object(partial.read_bytes(), f"config.json of {repo}"), repo)
+            if file.name == "config.json":  # what cannot be used is refused before its weights come
+                check = check_whisper if self._plan.room == "speech" else check_config
+                check(parse_object(partial.read_bytes(), f"config.json of {repo}"), repo)
             try:
                 self._cache.keep(repo, etag, partial)
             except FileNotFoundError as error:

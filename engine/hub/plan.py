@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import huggingface_hub as hf
 import msgspec
@@ -14,11 +15,13 @@ from huggingface_hub import constants
 from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
-from engine.hub.listing import Room, adapter_weights
+from engine.hub.listing import adapter_weights
 from engine.hub.session import api_with
 from engine.hub.text import clean
 
-__all__ = ["Plan", "PlannedFile", "check_space", "make_plan", "selection"]
+__all__ = ["Plan", "PlannedFile", "Room", "check_space", "make_plan", "selection"]
+
+Room = Literal["adapters", "bases", "speech"]
 
 _ADAPTER = frozenset({CONFIG, STUDIO, "gate.safetensors", "README.md"})
 _BASE = frozenset(
@@ -29,6 +32,7 @@ _BASE = frozenset(
         *("chat_template.jinja", "chat_template.json", "preprocessor_config.json", "processor_config.json"),
     }
 )
+_WHISPER = frozenset({*_BASE, "normalizer.json"})
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,150}[A-Za-z0-9_-])?")
@@ -90,7 +94,7 @@ def make_plan(repo: str, revision: str, room: Room, token: str) -> Plan:
 def selection(room: Room, names: Iterable[str]) -> dict[str, str]:
     """{name: "" if a download into ``room`` fetches it, else why not}. Only files at the top are fetched."""
     names = list(names)
-    chosen = _base_files(names) if room == "bases" else _adapter_files(names)
+    chosen = _adapter_files(names) if room == "adapters" else _model_files(names, room)
     return {name: _note(name, names) if name in chosen else _why_not(name) for name in names}
 
 
@@ -107,9 +111,9 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _base_files(names: list[str]) -> set[str]:
+def _model_files(names: list[str], room: Room) -> set[str]:
     weights = {_WHOLE} if _WHOLE in names else {_INDEX, *(name for name in names if _SHARD.fullmatch(name))}
-    return weights.union(_BASE) & set(names)
+    return weights.union(_WHISPER if room == "speech" else _BASE) & set(names)
 
 
 def _adapter_files(names: list[str]) -> set[str]:
@@ -146,11 +150,12 @@ def _check_weights(repo: str, room: Room, wanted: list[str], known: Iterable[str
             f"{repo} holds no LoRA adapter: it has no {WEIGHTS}.",
             "If it is a base model, add it to the bases.",
         )
-    for name in ("config.json", "tokenizer.json"):
+    needed, what = ["config.json", "tokenizer.json"], "base that can be played"
+    if room == "speech":
+        needed, what = [*needed, "preprocessor_config.json"], "Whisper"
+    for name in needed:
         if name not in wanted:
-            raise StudioError(
-                "missing", f"{repo} is no base that can be played: it has no {name}.", "Choose another one."
-            )
+            raise StudioError("missing", f"{repo} is no {what}: it has no {name}.", "Choose another one.")
     if not any(name == _WHOLE or _SHARD.fullmatch(name) for name in wanted):
         pickled = any(name.endswith(_PICKLES) for name in known)
         raise StudioError(

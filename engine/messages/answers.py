@@ -134,7 +134,8 @@ class Provenance(Struct, frozen=True):
 
 
 class DiskItem(msgspec.Struct, frozen=True, kw_only=True):
-    """``bytes`` that one item takes; ``place`` is adapters, bases, mixes, jobs, data, trash or cache."""
+    """``bytes`` that one item takes; ``place`` is adapters, bases, mixes, speech, clips, jobs, data,
+    trash or cache."""
 
     place: str
     name: str

@@ -32,9 +32,9 @@ class JobRemoved(Struct, frozen=True):
 
 
 class LibraryChanged(Struct, frozen=True):
-    """Adapters, bases or mixes came, went or changed."""
+    """Adapters, bases, mixes or models of speech came, went or changed."""
 
-    what: LibraryKind
+    what: LibraryKind | Literal["speech"]
 
 
 class EngineChanged(Struct, frozen=True):

@@ -58,7 +58,8 @@ class Work(Struct, frozen=True):
 class StartJob(Struct, frozen=True):
     """Run a job under a fencing ``epoch``; reports that carry an older epoch are refused.
 
-    ``paths`` as in Work; where a spec names several data sets, "data:NAME" is each and "train" what a
+    ``paths`` as in Work; of a TrainSpeech also "ear", "eye" and "llm", and "clips", the folder that its clips
+    are named from. Where a spec names several data sets, "data:NAME" is each and "train" what a
     scoring learns from; of a download "given-up:ID" are the folders of jobs whose bytes it may take over.
     ``folder`` is the job's own; ``checkpoint`` the newest committed one to resume from, or None. With
     ``keep`` nothing more is learned: what the checkpoint holds becomes the result. ``token`` is the Hub's,

@@ -19,8 +19,10 @@ from engine.supervisor.adapter_folders import ADAPTER_FILES, make_ready
 from engine.supervisor.entry import Entry, origin_now
 from engine.supervisor.folders import move
 from engine.supervisor.home import Home
-from engine.supervisor.shelf import Kind, Shelf, name_from
+from engine.supervisor.names import name_from
+from engine.supervisor.shelf import Kind, Shelf
 from engine.supervisor.soundness import Twin, twin_of, weights_of
+from engine.supervisor.spec import Room
 from engine.supervisor.starter import Starter
 from engine.supervisor.store import Store
 
@@ -35,7 +37,7 @@ class AdapterIntake(Shelf):
     whose note says everything.
     """
 
-    def __init__(self, home: Home, store: Store, starter: Starter, changed: Callable[[Kind], None]) -> None:
+    def __init__(self, home: Home, store: Store, starter: Starter, changed: Callable[[Room], None]) -> None:
         super().__init__(home, store, starter, changed)
         self._moving = asyncio.Lock()
 

@@ -22,12 +22,14 @@ from engine.messages import (
     SubmitJob,
     TrainJoint,
     TrainRouter,
+    TrainSpeech,
 )
+from engine.speech.data import read_clip_list
 from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
 from engine.supervisor.library import Library
-from engine.supervisor.shelf import check_name
+from engine.supervisor.names import check_name
 from engine.supervisor.spec import (
     Room,
     check_spec,
@@ -77,7 +79,7 @@ class Admission:
         self.check_name(spec)
         for key, named in data_of(spec).items():
             source = self._library.data(named)
-            rows[key] = (await asyncio.to_thread(describe, source)).rows
+            rows[key] = await asyncio.to_thread(_rows, spec, source)
             paths[key] = str(await asyncio.to_thread(snapshot, source, self._home.data))
         job = Job(
             id=request.id,
@@ -111,6 +113,9 @@ class Admission:
                     f"{spec.repo} is already being downloaded, as {other.out}: that is {record.job.state}.",
                     "Follow, resume or cancel that download; `adapter-studio jobs list` shows it.",
                 )
+        if spec.room == "speech":
+            self._library.speech.check_download(spec)
+            return
         if spec.room == "bases":
             self._check_base_once(spec)
         cards = self._library.adapters() if spec.room == "adapters" else self._library.bases()
@@ -139,7 +144,10 @@ class Admission:
 
     def check_free(self, room: Room, name: str) -> None:
         """StudioError("usage") unless a new adapter or mix may be called ``name``."""
-        self._library.check_free(room, name)
+        if room == "speech":
+            self._library.speech.check_free(name)
+        else:
+            self._library.check_free(room, name)
         self._check_place((room, name.casefold()))
 
     def _check_place(self, place: tuple[str, str]) -> None:
@@ -158,6 +166,8 @@ class Admission:
         """The folders behind the names in a spec; StudioError for one missing, or a mix of another base."""
         if isinstance(spec, Download):
             return {}
+        if isinstance(spec, TrainSpeech):
+            return self._library.speech_parts(spec)
         base = self._library.base(spec.base)
         names, mixed = parts_of(spec)
         paths, mix = {}, None
@@ -182,7 +192,7 @@ class Admission:
     def _doubts(self, spec: JobSpec, paths: Mapping[str, str]) -> list[str]:
         """What is not certain of the adapters that a job reads. StudioError for one that does not fit."""
         doubts: list[str] = []
-        if isinstance(spec, Download):
+        if isinstance(spec, Download | TrainSpeech):
             return doubts
         for name in (key.partition(":")[2] for key in paths if key.startswith("adapter:")):
             base = self._library.base(spec.base)
@@ -196,6 +206,11 @@ class Admission:
             if fit.verdict == "amber":
                 doubts.append(f"{name}: {fit.reason}")
         return doubts
+
+
+def _rows(spec: JobSpec, data: Path) -> int:
+    """The rows of a data file that a job can use. DataError for one that it cannot."""
+    return len(read_clip_list(data)) if isinstance(spec, TrainSpeech) else describe(data).rows
 
 
 def _place(spec: JobSpec) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""What other programs have fetched: the adapters and bases of the Hugging Face cache, used where they lie."""
+"""What other programs have fetched: adapters, bases and Whispers of the Hugging Face cache, used in place."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Cached(Intake):
         """Take in what has come to the cache, take off what is gone. What the person removed stays hidden;
         what cannot be used is left out and not looked at again, unless a file has come to it."""
         repos = await asyncio.to_thread(cached_repos)
+        self.speech.see_whispers([repo for repo in repos if repo.room == "speech"])
         there = {(repo.room, repo.repo) for repo in repos}
         async with self._moving:
             for kind in KINDS:
@@ -64,6 +65,8 @@ class Cached(Intake):
             log.warning("the cache cannot be looked through: %s", error)
 
     async def _take_cached(self, repo: CachedRepo) -> None:
+        if repo.room == "speech":
+            return
         known = self._of_repo(repo.room, repo.repo)
         if known is not None:
             card = known.card

@@ -35,7 +35,12 @@ def measure(home: Home, shelves: Mapping[str, Sequence[Entry]]) -> DiskUse:
                 items.append(_item(kind, entry.card.name, Path(path), seen))
     for bin_ in _within(home.trash):
         items.append(_item("trash", "/".join(trashed(bin_)), bin_, seen))
-    for place, room in (("data", home.data), ("jobs", home.jobs)):
+    for place, room in (
+        ("speech", home.speech),
+        ("clips", home.clips),
+        ("data", home.data),
+        ("jobs", home.jobs),
+    ):
         items += [_item(place, path.name, path, seen) for path in _within(room)]
     disk = shutil.disk_usage(home.root)
     items.sort(key=lambda item: item.bytes, reverse=True)

@@ -69,6 +69,14 @@ class Home:
         return self.root / "mixes"
 
     @property
+    def speech(self) -> Path:
+        return self.root / "speech"
+
+    @property
+    def clips(self) -> Path:
+        return self.root / "clips"
+
+    @property
     def data(self) -> Path:
         return self.root / "data"
 
@@ -93,6 +101,8 @@ class Home:
             self.adapters,
             self.bases,
             self.mixes,
+            self.speech,
+            self.clips,
             self.data,
             self.jobs,
             self.trash,

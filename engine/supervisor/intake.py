@@ -20,7 +20,8 @@ from engine.supervisor.adapter_intake import AdapterIntake, address_of
 from engine.supervisor.bases import has_projections, read_base
 from engine.supervisor.entry import Entry, Origin, origin_now, read_note, write_note
 from engine.supervisor.folders import copy_mix, hashes, sign_mix
-from engine.supervisor.shelf import Kind, name_from
+from engine.supervisor.names import name_from
+from engine.supervisor.shelf import Kind
 
 __all__ = ["Intake", "as_said", "found"]
 

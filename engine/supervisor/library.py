@@ -12,13 +12,24 @@ from msgspec.structs import replace
 from engine.formats.errors import StudioError
 from engine.formats.studio_file import check_rank
 from engine.hub.client import Hub
-from engine.messages import AdapterCard, DiskUse, Job, Provenance, RankOrder, Uses, Verification
+from engine.messages import (
+    AdapterCard,
+    DiskUse,
+    Download,
+    Job,
+    Provenance,
+    RankOrder,
+    TrainSpeech,
+    Uses,
+    Verification,
+)
 from engine.supervisor import disk, provenance, uses
 from engine.supervisor.adapter_folders import copy_adapter
 from engine.supervisor.entry import Entry
 from engine.supervisor.factors import write_cut
 from engine.supervisor.folders import check_target, copy_mix, move
-from engine.supervisor.shelf import WHAT, Kind, check_name
+from engine.supervisor.names import check_name
+from engine.supervisor.shelf import WHAT, Kind
 from engine.supervisor.soundness import verify_entry
 from engine.supervisor.stock import Stock
 from engine.supervisor.threads import in_thread
@@ -81,6 +92,34 @@ class Library(Stock, Trash):
             found = newest.get(card.repo, card.newer or card.commit)
             self._describe(card.name, newer="" if found == card.commit else found)
         return [self.adapter(card.name) for card in cards]
+
+    # --- speech ---
+
+    def speech_parts(self, spec: TrainSpeech) -> dict[str, str]:
+        """The folders behind the names in ``spec``, as in StartJob. StudioError for one that is missing."""
+        named = {"ear": spec.ear, "eye": spec.eye, "llm": spec.llm}
+        paths = {sense: self.speech_part(part) for sense, part in named.items() if part}
+        if spec.model:
+            paths[f"speech:{spec.model}"] = str(self.speech.folder(spec.model))
+        return paths | {"clips": str(self.data(spec.data).parent)}
+
+    def speech_part(self, named: str) -> str:
+        """The folder of a speech model of this name, of a base, or at this path. StudioError if neither."""
+        found = self.speech.folder_or_none(named)
+        if found is None and any(card.name == self.base_name(named) for card in self.bases()):
+            found = Path(self.base(named).path)
+        if found is None and not (found := Path(named).expanduser().absolute()).is_dir():
+            raise StudioError(
+                "missing",
+                f"“{named}” is neither a speech model, nor a base, nor a folder.",
+                "`adapter-studio speech models` and `bases list` show what there is.",
+            )
+        return str(found)
+
+    async def adopt_whisper(self, spec: Download) -> Path:
+        """Take notice of a Whisper that a download has brought into the cache. Returns where it lies."""
+        await self.refresh_cache()
+        return self.speech.folder(spec.out)
 
     def _known(self, kind: Kind, name: str) -> Entry:
         entry = self._entry(kind, name)

@@ -36,6 +36,10 @@ async def put_in_place(record: Record, library: Library) -> tuple[dict[str, Any]
     """
     job, output = record.job, Path(record.output)
     match job.spec:
+        case Download(room="speech") as spec:
+            path = await library.adopt_whisper(spec)
+            sentence = " ".join([f"{as_size(job.steps)} fetched and verified.", *job.result["notes"]])
+            return job.result | {"path": str(path)}, sentence
         case Download() as spec:
             commit, hashes = job.result["revision"], job.result["sha256"]
             card = await library.adopt_download(output, spec, commit, hashes)
@@ -51,9 +55,12 @@ async def put_in_place(record: Record, library: Library) -> tuple[dict[str, Any]
     room = room_of(job.spec)
     if room is None:
         return job.result, "Done."
-    licenses = library.licenses(*experts_of(job.spec)) if room == "mixes" else {}
     origin = await asyncio.to_thread(_origin, record, library)
-    await library.adopt(room, output, job.name, licenses, origin)
+    if room == "speech":
+        await library.speech.adopt(output, job.name, origin)
+    else:
+        licenses = library.licenses(*experts_of(job.spec)) if room == "mixes" else {}
+        await library.adopt(room, output, job.name, licenses, origin)
     if job.step < job.steps:
         return job.result, f"Stopped at step {job.step} and kept."
     return job.result, f"Done after {job.step} steps." if job.step else "Done."

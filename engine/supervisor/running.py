@@ -31,7 +31,7 @@ from engine.supervisor.library import Library
 from engine.supervisor.results import clear, give_up, put_in_place
 from engine.supervisor.runtimes import Runtime, Runtimes
 from engine.supervisor.setbacks import cancelled, crashed, go_on_or_hold, interrupted, stopped
-from engine.supervisor.spec import DOWNLOADER, reached, title_of, worker_of
+from engine.supervisor.spec import DOWNLOADER, SPEECH, reached, title_of, worker_of
 from engine.supervisor.store import Record
 
 __all__ = ["Running"]
@@ -132,6 +132,8 @@ class Running:
             worker = self._worker(record)
             if worker == DOWNLOADER:
                 run.runtime = await self._runtimes.downloader()
+            elif worker == SPEECH:
+                run.runtime = await self._runtimes.speech()
             else:
                 run.runtime = await self._runtimes.ready(self._library.base(worker))
             self._say_started(record, run.runtime)

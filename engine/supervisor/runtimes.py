@@ -1,5 +1,5 @@
-"""The processes that do the work, one for each base and one that downloads: started on demand, watched, and
-asked; their death becomes a sentence."""
+"""The processes that do the work, one for each base, one for speech, one that downloads: started on demand,
+watched, and asked; their death becomes a sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from engine.messages import (
     Work,
 )
 from engine.supervisor.home import Home
-from engine.supervisor.spec import DOWNLOADER
+from engine.supervisor.spec import DOWNLOADER, SPEECH
 
 __all__ = ["RUNTIME", "Runtime", "Runtimes"]
 
@@ -46,6 +46,10 @@ log = logging.getLogger(__name__)
 
 RUNTIME = (sys.executable, "-P", "-m", "engine.runtime")
 DOWNLOADS = (sys.executable, "-P", "-m", "engine.hub")
+TRANSCRIBING = (sys.executable, "-P", "-m", "engine.runtime.speech")
+
+ALONE = (DOWNLOADER, SPEECH)
+"""Those that hold no base: each does all of its kind of work."""
 
 SILENCE = 120.0
 """Seconds without a heartbeat after which a runtime counts as hung."""
@@ -66,7 +70,8 @@ Send = Callable[[bytes, Downward], bool]
 
 @dataclass(eq=False)
 class Runtime:
-    """One process, ``name`` that of its base, or DOWNLOADER. ``gone`` is its obituary, "" while it lives."""
+    """One process, ``name`` that of its base, SPEECH, or DOWNLOADER. ``gone`` is its obituary, "" while it
+    lives."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -86,7 +91,7 @@ class Runtime:
     @property
     def title(self) -> str:
         """What it is called at the beginning of a sentence."""
-        return DOWNLOADER.capitalize() if self.name == DOWNLOADER else f"The runtime of {self.name}"
+        return self.name.capitalize() if self.name in ALONE else f"The runtime of {self.name}"
 
     @property
     def card(self) -> RuntimeCard:
@@ -101,7 +106,7 @@ class Runtime:
 
 
 class Runtimes:
-    """All runtimes, one per base, and the downloader, which is one like them.
+    """All runtimes, one per base, and those of speech and of downloads, which are like them.
 
     ``changed()`` is called when one starts, gets ready or goes; ``died(runtime)`` when one went untold.
     """
@@ -135,7 +140,7 @@ class Runtimes:
 
     def cards(self) -> list[RuntimeCard]:
         """Those that hold a base."""
-        return [runtime.card for runtime in self._by_name.values() if runtime.name != DOWNLOADER]
+        return [runtime.card for runtime in self._by_name.values() if runtime.name not in ALONE]
 
     def memory(self) -> int:
         """Bytes that all of them use."""
@@ -164,6 +169,11 @@ class Runtimes:
     async def downloader(self) -> Runtime:
         """The process that fetches from the Hub, likewise."""
         return await self._ready(DOWNLOADER, DOWNLOADS, lambda text: None)
+
+    async def speech(self, say: Callable[[str], None] = lambda text: None) -> Runtime:
+        """The process that transcribes and trains to transcribe, likewise."""
+        command = (*TRANSCRIBING, "--device", "auto", "--threads", str(self._threads))
+        return await self._ready(SPEECH, command, say)
 
     async def _ready(self, name: str, command: Sequence[str], say: Callable[[str], None]) -> Runtime:
         async with self._starting[name]:
@@ -268,7 +278,7 @@ class Runtimes:
     async def _watch(self, runtime: Runtime) -> None:
         """Keep what the process prints, and bury it when it ends."""
         assert runtime.process.stdout is not None
-        log_name = "downloads" if runtime.name == DOWNLOADER else f"runtime-{runtime.name}"
+        log_name = {DOWNLOADER: "downloads", SPEECH: "speech"}.get(runtime.name, f"runtime-{runtime.name}")
         handler = logging.handlers.RotatingFileHandler(
             self._home.logs / f"{log_name}.log",
             maxBytes=1_000_000,

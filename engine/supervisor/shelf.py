@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,10 +18,13 @@ from engine.formats.mix_file import MIXER, read_mix
 from engine.messages import AdapterCard, BaseCard, MixCard
 from engine.supervisor.entry import Entry, write_note
 from engine.supervisor.home import Home
+from engine.supervisor.names import check_name
+from engine.supervisor.spec import Room
+from engine.supervisor.speech_shelf import SpeechShelf
 from engine.supervisor.starter import Starter
 from engine.supervisor.store import Store
 
-__all__ = ["WHAT", "Kind", "Shelf", "check_name", "name_from"]
+__all__ = ["WHAT", "Kind", "Shelf"]
 
 Kind = Literal["adapters", "bases", "mixes"]
 Card = TypeVar("Card", AdapterCard, BaseCard, MixCard)
@@ -31,48 +33,19 @@ WHAT = {"adapters": "adapter", "bases": "base model", "mixes": "mix"}
 
 _MARKS: dict[type, str] = {AdapterCard: WEIGHTS, BaseCard: "config.json", MixCard: MIXER}
 
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""What Windows keeps for devices, whatever follows behind a dot."""
-
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
-
-
-def check_name(name: str) -> str:
-    """``name`` if it can be a folder's name on every system, else StudioError("usage")."""
-    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
-        raise StudioError(
-            "usage",
-            f"“{name[:80]}” cannot be a name here.",
-            "Use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
-            " (but not CON, NUL and their like).",
-        )
-    return name
-
-
-def name_from(name: str | None, path: Path) -> str:
-    """``name`` where the person gave one, else the name of what lies at ``path``, made fit to be one."""
-    if name:
-        return check_name(name)
-    own = path.stem if path.is_file() else path.name
-    made = re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip(".-_")[:64].rstrip(".-_")
-    if not made:
-        raise StudioError(
-            "usage", f"“{own[:80]}” cannot be a name here.", "Give one of letters and digits with --name."
-        )
-    return check_name(made)
-
 
 class Shelf:
     """All cards, kept in the store; the files lie in the home, of the starter pack where it is installed.
 
-    ``changed(kind)`` is called after every change.
+    ``changed(kind)`` is called after every change. Models of speech have a shelf of their own, ``speech``.
     """
 
-    def __init__(self, home: Home, store: Store, starter: Starter, changed: Callable[[Kind], None]) -> None:
+    def __init__(self, home: Home, store: Store, starter: Starter, changed: Callable[[Room], None]) -> None:
         self._home = home
         self._store = store
         self.starter = starter
         self._changed = changed
+        self.speech = SpeechShelf(home, starter.folder / "speech", lambda: changed("speech"))
 
     def adapters(self) -> list[AdapterCard]:
         return self._cards("adapters", AdapterCard)

@@ -23,10 +23,12 @@ from engine.messages import (
     TrainJoint,
     TrainLora,
     TrainRouter,
+    TrainSpeech,
 )
 
 __all__ = [
     "DOWNLOADER",
+    "SPEECH",
     "Room",
     "check_spec",
     "data_of",
@@ -41,10 +43,13 @@ __all__ = [
     "worker_of",
 ]
 
-Room = Literal["adapters", "bases", "mixes"]
+Room = Literal["adapters", "bases", "mixes", "speech"]
 
 DOWNLOADER = "the downloader"
 """Where downloads run. No base can be called so."""
+
+SPEECH = "the speech runtime"
+"""Where everything of speech runs; likewise."""
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "rank": (1, 1024),
@@ -70,6 +75,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "distill_steps": (0, 10_000_000),
     "seed": (0, 2**63 - 1),
     "checkpoint_seconds": (0.0, 86400.0),
+    "hidden": (1, 65536),
+    "heldout": (0.0, 0.9),
+    "score_every": (1, 10_000_000),
 }
 
 _KINDS = {
@@ -78,10 +86,14 @@ _KINDS = {
     TrainRouter: "router",
     TrainJoint: "joint",
     TrainGate: "gate",
+    TrainSpeech: "speech",
     ScoreMix: "scores",
     ExportMix: "export",
     Download: "download",
 }
+
+LARGEST_RATE = 64
+"""Vectors of an encoder that may become one for a language model."""
 
 MANY = 64
 """Data sets that one job may read, and experts that one mix may have."""
@@ -121,14 +133,21 @@ def room_of(spec: JobSpec) -> Room | None:
             return "adapters"
         case TrainRouter() | TrainJoint():
             return "mixes"
+        case TrainSpeech():
+            return "speech"
         case Download(room=room):
             return room
     return None
 
 
 def worker_of(spec: JobSpec) -> str:
-    """Who does the work of a job: the runtime of the base of this name, or DOWNLOADER."""
-    return DOWNLOADER if isinstance(spec, Download) else spec.base
+    """Who does the work of a job: the runtime of the base of this name, SPEECH, or DOWNLOADER."""
+    match spec:
+        case Download():
+            return DOWNLOADER
+        case TrainSpeech():
+            return SPEECH
+    return spec.base
 
 
 def reached(job: Job, step: int, before: str) -> str:
@@ -141,7 +160,7 @@ def reached(job: Job, step: int, before: str) -> str:
 def data_of(spec: JobSpec) -> dict[str, str]:
     """{key in the job's paths: data set as the person named it}."""
     match spec:
-        case TrainLora() | TrainDylora() | TrainGate() | TrainRouter():
+        case TrainLora() | TrainDylora() | TrainGate() | TrainRouter() | TrainSpeech():
             return {"data": spec.data} if spec.data else {}
         case TrainJoint(domains=domains):
             return {f"data:{domain.expert}": domain.data for domain in domains}
@@ -156,7 +175,7 @@ def data_of(spec: JobSpec) -> dict[str, str]:
 def parts_of(spec: JobSpec) -> tuple[list[str], str]:
     """The adapters of the library that a job reads, and the mix ("" for none)."""
     match spec:
-        case TrainLora() | TrainDylora() | Download():
+        case TrainLora() | TrainDylora() | TrainSpeech() | Download():
             return [], ""
         case TrainRouter(experts=experts, extend=mix):
             return experts, mix
@@ -182,7 +201,7 @@ def experts_of(spec: JobSpec) -> tuple[dict[str, str], str]:
 def planned_steps(spec: JobSpec, rows: Mapping[str, int]) -> int:
     """Optimizer steps of a job whose data sets have so many rows; 0 where only the work itself can tell."""
     match spec:
-        case TrainLora() | TrainDylora() | TrainJoint() | TrainGate():
+        case TrainLora() | TrainDylora() | TrainJoint() | TrainGate() | TrainSpeech():
             return spec.steps
         case TrainRouter(steps=None):
             return spec.epochs * math.ceil(min(rows.get("data", 0), spec.max_examples) / spec.batch_size)
@@ -220,6 +239,8 @@ def check_spec(spec: JobSpec) -> None:
                 )
             _check_names([domain.expert for domain in domains], "expert")
             _check_names([domain.adapter for domain in domains if domain.adapter], "adapter")
+        case TrainSpeech():
+            _check_speech(spec)
         case ScoreMix():
             if not spec.data:
                 raise StudioError("usage", "There is nothing to score on.", "Name test sets with --data.")
@@ -254,6 +275,29 @@ def _check_router(spec: TrainRouter, untrained: bool) -> None:
             "Without data nothing can be trained.",
             "Name data with --data, or start from prototypes or gates with --steps 0.",
         )
+
+
+def _check_speech(spec: TrainSpeech) -> None:
+    if not spec.model:
+        if not spec.llm:
+            raise StudioError("usage", "A speech model needs a language model.", "Name one with --llm.")
+        if not (spec.ear or spec.eye):
+            raise StudioError(
+                "usage", "A speech model needs to hear or to see.", "Name an encoder with --ear or --eye."
+            )
+    senses = (("sound", spec.ear, spec.audio_rates), ("lips", spec.eye, spec.video_rates))
+    for what, part, rates in senses:
+        wanted = bool(part) and not spec.model
+        if not all(0 < rate <= LARGEST_RATE for rate in rates) or len(set(rates)) < len(rates) > 0:
+            raise StudioError(
+                "usage",
+                f"Rates of {what} cannot be {', '.join(map(str, rates))}.",
+                f"Name each once, from 1 to {LARGEST_RATE}.",
+            )
+        if wanted and not rates:
+            raise StudioError(
+                "usage", f"There is no rate at which {what} shall be read.", "Name one or more."
+            )
 
 
 def _check_export(spec: ExportMix) -> None:
