@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.messages import Error, JobCheckpoint, JobEnded, JobStep, StartJob
-from engine.training import CheckpointDone, StepDone
+from engine.training import CheckpointDone, Measured, StepDone
 
 __all__ = ["Report", "Reports"]
 
@@ -37,6 +37,11 @@ class Reports:
         self._unsaid.append(event)
         if time.monotonic() - self._said_at >= 1 / PER_SECOND:
             self.flush()
+
+    def measured(self, event: Measured) -> None:
+        """What training has measured of itself; it goes beside what is known of that step."""
+        self.flush()
+        self._tell(f"Training. {self.note}".strip(), [event.step], 0, None, [event.metrics])
 
     def checkpointed(self, event: CheckpointDone) -> None:
         """A checkpoint lies on the disk."""
@@ -94,13 +99,20 @@ class Reports:
             )
         )
 
-    def _tell(self, message: str, done: list[int], steps: int, left: float | None) -> None:
+    def _tell(
+        self,
+        message: str,
+        done: list[int],
+        steps: int,
+        left: float | None,
+        metrics: Sequence[dict[str, float]] = (),
+    ) -> None:
         self._send(
             JobStep(
                 id=self._id,
                 epoch=self._epoch,
                 steps_done=done,
-                metrics=[],
+                metrics=list(metrics),
                 steps=steps,
                 message=message,
                 seconds_left=left,

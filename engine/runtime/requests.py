@@ -22,8 +22,8 @@ from engine.messages import (
 )
 from engine.mixer.mix_file import drop_expert
 from engine.runtime.base import Base
+from engine.runtime.base_jobs import BaseJob
 from engine.runtime.generation import answer, compare
-from engine.runtime.jobs import JobRun
 from engine.runtime.ordering import gather
 from engine.runtime.ranks import measure_ranks
 from engine.runtime.routing import route
@@ -36,7 +36,7 @@ __all__ = ["perform"]
 Steps = Generator[Body | None, None, Body]
 
 
-def perform(work: Work, voices: Voices, jobs: dict[str, JobRun], slides: Slides | None = None) -> Steps:
+def perform(work: Work, voices: Voices, jobs: dict[str, BaseJob], slides: Slides | None = None) -> Steps:
     """Answer ``work``; its voice is held for as long as it runs. ``jobs`` are those that run here; a live
     answer is found in ``slides`` after its first step, which says nothing."""
     slides = slides or Slides()
@@ -79,7 +79,7 @@ def _play(base: Base, voice: Voice, work: Work, slides: Slides) -> Steps:
 
 
 def _overhear(
-    run: JobRun | None, parts: list[Part], mixing: Mixing, base: Base, work: Work, slides: Slides
+    run: BaseJob | None, parts: list[Part], mixing: Mixing, base: Base, work: Work, slides: Slides
 ) -> Steps:
     """Play the router of a running job between its micro-steps, as it is at each of them.
 

@@ -161,10 +161,12 @@ class Store:
     # --- curves and logs ---
 
     def add_metrics(self, rows: Iterable[tuple[str, int, dict[str, float]]]) -> None:
-        """Record (job, step, values). A step that is repeated after a resume replaces what was there."""
+        """Record (job, step, values). Values of a step that come later, or again after a resume, go beside the
+        others and replace their like."""
         with self._writing():
             self._db.executemany(
-                "INSERT OR REPLACE INTO metrics (job, step, row) VALUES (?, ?, ?)",
+                "INSERT INTO metrics (job, step, row) VALUES (?, ?, ?) "
+                "ON CONFLICT (job, step) DO UPDATE SET row = json_patch(row, excluded.row)",
                 [(job, step, msgspec.json.encode(values).decode()) for job, step, values in rows],
             )
 

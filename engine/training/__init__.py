@@ -9,7 +9,7 @@ A method brings a Task; everything else is here. Usable without the studio:
 """
 
 from engine.training.checkpoint import Checkpoints
-from engine.training.loop import CheckpointDone, Mailbox, MicroStepDone, StepDone, train
+from engine.training.loop import CheckpointDone, Mailbox, Measured, MicroStepDone, StepDone, train
 from engine.training.lora_task import LoraTask
 from engine.training.task import Loss, Settings, Task
 
@@ -19,6 +19,7 @@ __all__ = [
     "LoraTask",
     "Loss",
     "Mailbox",
+    "Measured",
     "MicroStepDone",
     "Settings",
     "StepDone",

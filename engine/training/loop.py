@@ -23,7 +23,7 @@ from engine.training.checkpoint import Checkpoints
 from engine.training.randomness import Randomness
 from engine.training.task import Loss, Settings, Task
 
-__all__ = ["CheckpointDone", "Mailbox", "MicroStepDone", "StepDone", "train"]
+__all__ = ["CheckpointDone", "Mailbox", "Measured", "MicroStepDone", "StepDone", "train"]
 
 Action = Literal["pause", "cancel", "keep"]
 Outcome = Literal["done", "paused", "cancelled", "kept"]
@@ -34,7 +34,7 @@ SHARE_FOR_CHECKPOINTS = 0.05
 
 @dataclass(frozen=True)
 class MicroStepDone:
-    """A part of a step is done (only with accumulation)."""
+    """A part of a step is done (with accumulation), or of a measurement."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,15 @@ class CheckpointDone:
     folder: Path
 
 
-Event = MicroStepDone | StepDone | CheckpointDone
+@dataclass(frozen=True)
+class Measured:
+    """What the task has measured of itself as it is after ``step`` steps."""
+
+    step: int
+    metrics: dict[str, float]
+
+
+Event = MicroStepDone | StepDone | Measured | CheckpointDone
 
 
 class Mailbox:
@@ -108,6 +116,8 @@ class _Run:
         self.stages = _brought(task, "stages", tuple)()
         self.at_step = _brought(task, "at_step", lambda step: None)
         self.learning = _brought(task, "learning", dict)
+        self.measure = _brought(task, "measure", lambda step, last: None)
+        self.measured = -1
         self.optimizer = torch.optim.AdamW(
             _groups(self.parameters, _brought(task, "rates", dict)()),
             lr=settings.learning_rate,
@@ -166,6 +176,7 @@ class _Run:
         state = _prefixed("random", self.randomness.as_tensors(chance))
         state |= {"step": torch.tensor(self.step), "loss": torch.tensor(self.loss, dtype=torch.float64)}
         state |= {"order.start": start, "order.index": torch.tensor(index)}
+        state |= {"measured": torch.tensor(self.measured)} if self.measured >= 0 else {}
         state |= _prefixed("task", self.parameters)
         state |= _prefixed("beside", _brought(self.task, "state", dict)())
         for name, parameter in self.parameters.items():
@@ -190,6 +201,7 @@ class _Run:
         self.randomness.move(_below("random", state))
         self.order.move(state["order.start"], int(state["order.index"]))
         self.step, self.loss = int(state["step"]), float(state["loss"])
+        self.measured = int(state.get("measured", -1))
         self._mark()
 
 
@@ -263,7 +275,7 @@ def train(
     mailbox: Mailbox | None = None,
     resume: Mapping[str, Tensor] | None = None,
 ) -> Generator[Event, None, Outcome]:
-    """Train ``task``; yields after every micro-step and every checkpoint, and returns how it ended.
+    """Train ``task``; yields after every micro-step, measurement and checkpoint, and returns how it ended.
 
     ``resume`` is the state in a checkpoint. The mailbox may say pause (a checkpoint is written first),
     cancel, or keep (end here, as if this had been the last step; the first one is always made). Raises
@@ -277,6 +289,10 @@ def train(
     mailbox = mailbox or Mailbox()
     losses: list[Loss] = []
     while True:
+        if not losses and run.measured != run.step and not (yield from _measured(run, mailbox)):
+            if checkpoints and run.step:
+                yield _checkpoint(run, checkpoints, clock)
+            return "paused"
         if mailbox.action == "cancel":
             return "cancelled"
         if mailbox.action == "keep" and run.step:
@@ -294,11 +310,32 @@ def train(
         else:
             yield MicroStepDone()
         if checkpoints and run.step and (mailbox.action == "pause" or (not losses and clock.due())):
-            with clock.writing():
-                folder = checkpoints.write(run.step, run.state())
-            yield CheckpointDone(run.step, folder)
+            yield _checkpoint(run, checkpoints, clock)
         if mailbox.action == "pause":
             return "paused"
+
+
+def _measured(run: _Run, mailbox: Mailbox) -> Generator[Event, None, bool]:
+    """Let the task measure itself, if it wants to. False when a pause has broken that off: whoever resumes
+    begins it anew."""
+    last = run.step == run.settings.steps or (mailbox.action == "keep" and run.step > 0)
+    parts = run.measure(run.step, last)
+    while parts is not None and mailbox.action != "cancel":
+        if mailbox.action == "pause":
+            return False
+        try:
+            next(parts)
+        except StopIteration as end:
+            run.measured = run.step
+            yield Measured(run.step, end.value)
+            break
+        yield MicroStepDone()
+    return True
+
+
+def _checkpoint(run: _Run, checkpoints: Checkpoints, clock: _Clock) -> CheckpointDone:
+    with clock.writing():
+        return CheckpointDone(run.step, checkpoints.write(run.step, run.state()))
 
 
 def _brought(task: Task, name: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:

@@ -63,8 +63,9 @@ class Task(Protocol):
     begin anew; ``rates() -> Mapping[str, float]``, a factor on the learning rate of some parameters;
     ``at_step(step)``, called before the first batch of each step; ``learning() -> Mapping[str, Tensor]``, by
     parameter the rows of it that may move in this step (booleans, absent: all): neither gradient nor momentum
-    nor decay reaches the others; ``state() -> dict[str, Tensor]`` and ``load_state``, what a resumed run
-    needs beside the parameters.
+    nor decay reaches the others; ``measure(step, last)``, asked before the first step, after each, and at the
+    ``last``: None, or a generator that yields now and then and returns metrics; ``state() -> dict[str,
+    Tensor]`` and ``load_state``, what a resumed run needs beside the parameters.
     """
 
     def parameters(self) -> dict[str, Tensor]:

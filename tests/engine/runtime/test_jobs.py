@@ -30,7 +30,7 @@ from engine.messages import (
     TrainRouter,
     Work,
 )
-from engine.runtime.jobs import JobRun
+from engine.runtime.base_jobs import BaseJob
 from engine.runtime.requests import perform
 from engine.runtime.tasks import TASKS, settings_of
 from engine.training import Settings
@@ -46,7 +46,7 @@ class Start:
         self.reports = []
         fields = {"id": "job", "epoch": 1, "checkpoint": None} | options
         order = StartJob(spec=spec, paths=paths, folder=str(folder), **fields)
-        self.run = JobRun(base, order, self.reports.append)
+        self.run = BaseJob(base, order, self.reports.append)
         self.work = self.run.steps()
 
     def until(self, condition):
@@ -108,7 +108,7 @@ def test_dylora_training_goes_on_bit_for_bit_and_tells_each_ranks_loss(start):
         assert each[f"loss at {each['rank']:.0f}"] == each["loss"]
     assert ended.result["ranks"] == [1, 3] and ended.result["name"] == "every"
     first = start(spec, "cut")
-    first.until(lambda: first.run._reports.step == 5)
+    first.until(lambda: first.run.reports.step == 5)
     first.run.mailbox.post("pause")
     assert first.finish().outcome == "paused"
     again = start(spec, "cut", epoch=2, checkpoint=first.of(JobCheckpoint)[-1].folder)
@@ -143,7 +143,7 @@ def test_joint_training_goes_on_bit_for_bit(start, copy_task):
     more = domains(copy_task)
     calm = Path(start(joint(), "calm", more).finish().output)
     first = start(joint(), "cut", more)
-    first.until(lambda: first.run._reports.step == 4)
+    first.until(lambda: first.run.reports.step == 4)
     first.run.mailbox.post("pause")
     assert first.finish().outcome == "paused"
     checkpoint = first.of(JobCheckpoint)[-1]
@@ -222,7 +222,7 @@ def test_a_scoring_reports_how_far_it_is_and_what_it_found(start, copy_task, lib
 def test_a_paused_scoring_goes_on_with_what_it_has(start, copy_task):
     spec, more = scoring(copy_task)
     job = start(spec, more=more)
-    folder = job.run._folder / "arms"
+    folder = job.run.folder / "arms"
     job.until(lambda: folder.exists() and list(folder.glob("*.json")))
     job.run.mailbox.post("pause")
     assert job.finish().outcome == "paused"

@@ -20,7 +20,7 @@ from engine.messages import (
     TrainRouter,
     Work,
 )
-from engine.runtime.jobs import JobRun
+from engine.runtime.base_jobs import BaseJob
 from engine.runtime.requests import perform
 
 HEARD = Mixing(job="job")
@@ -38,7 +38,7 @@ class Training:
         order = StartJob(
             id="job", spec=spec, paths=library | {"data": str(data)}, folder=str(folder), **fields
         )
-        self.run = JobRun(base, order, self.reports.append)
+        self.run = BaseJob(base, order, self.reports.append)
         self.work = self.run.steps()
 
     def step(self):

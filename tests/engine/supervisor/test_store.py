@@ -163,3 +163,9 @@ def test_threads_take_turns(store):
             store.add_log("a", [LogLine(time=0.0, level="info", text=str(number))])
     assert all(len(read.result()) == 20 for read in reading)
     assert len(store.log("a")) == 30
+
+
+def test_what_is_measured_of_a_step_goes_beside_its_loss(store):
+    store.add_metrics([("a", 4, {"loss": 2.0, "rate": 0.1})])
+    store.add_metrics([("a", 4, {"wer": 0.5})])
+    assert store.metrics("a", 0).series == {"loss": [2.0], "rate": [0.1], "wer": [0.5]}

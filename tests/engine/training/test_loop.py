@@ -14,6 +14,7 @@ from engine.training import (
     Checkpoints,
     Loss,
     Mailbox,
+    Measured,
     MicroStepDone,
     Settings,
     StepDone,
@@ -244,3 +245,60 @@ def test_a_staged_run_resumes_bitwise(tmp_path, stop_after):
     run(resumed, resume=checkpoints.newest().tensors)
     assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bend, whole.bend)
     assert torch.equal(resumed.kept, whole.kept)
+
+
+class Measuring(Noisy):
+    """Measures itself in three parts before the first step, every fourth, and at the end."""
+
+    def measure(self, step, last):
+        return self._parts() if step % 4 == 0 or last else None
+
+    def _parts(self):
+        yield
+        yield
+        return {"first": float(self.weight.detach()[0])}
+
+
+def measured(events):
+    return {event.step: event.metrics["first"] for event in events if isinstance(event, Measured)}
+
+
+def test_a_task_may_measure_itself_on_the_way():
+    quiet = Settings(steps=10, learning_rate=0.3, seed=3)
+    plain, task = Noisy(), Measuring()
+    run(plain, quiet)
+    events, outcome = run(task, quiet)
+    assert outcome == "done" and list(measured(events)) == [0, 4, 8, 10]
+    assert torch.equal(plain.weight, task.weight)
+    assert measured(events)[0] == 0.0 and measured(events)[10] == float(task.weight.detach()[0])
+
+
+@pytest.mark.parametrize("step", [0, 4, 10])
+def test_a_measurement_that_a_pause_breaks_off_is_made_by_whoever_resumes(tmp_path, step):
+    settings = Settings(steps=10, learning_rate=0.3, seed=3, checkpoint_seconds=0)
+    whole = measured(run(Measuring(), settings)[0])
+    checkpoints, mailbox, events = Checkpoints(tmp_path), Mailbox(), []
+    generator = train(Measuring(), settings, checkpoints, mailbox)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            events.append(next(generator))
+            done = sum(isinstance(event, StepDone) for event in events)
+            if done == step and isinstance(events[-1], MicroStepDone):
+                mailbox.post("pause")
+    assert end.value.value == "paused" and step not in measured(events)
+    found = checkpoints.newest()
+    assert (found.step if found else 0) == step
+    again, outcome = run(Measuring(), settings, checkpoints, found.tensors if found else None)
+    assert outcome == "done" and measured(events) | measured(again) == whole
+
+
+def test_what_is_kept_is_measured_first():
+    mailbox = Mailbox()
+    generator = train(Measuring(), Settings(steps=10, learning_rate=0.3), mailbox=mailbox)
+    events = []
+    with pytest.raises(StopIteration) as end:
+        while True:
+            events.append(next(generator))
+            if isinstance(events[-1], StepDone) and events[-1].step == 6:
+                mailbox.post("keep")
+    assert end.value.value == "kept" and list(measured(events)) == [0, 4, 6]
