@@ -5,8 +5,8 @@ Everything is drawn from torch's own generator, which the training loop owns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,7 +23,15 @@ LONGEST_GAP = 0.4
 """Seconds of a second that may be masked (AV training of arXiv 2303.14307)."""
 
 
-def augmented(clip: Clip, others: Sequence[Tensor]) -> Clip:
+class Voices(Protocol):
+    """Sounds [samples], which may be read only when one is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: int, /) -> Tensor: ...
+
+
+def augmented(clip: Clip, others: Voices) -> Clip:
     """``clip`` with babble of ``others`` at a drawn ratio, gaps in sound and lips, and a drawn crop."""
     sound, mouth = clip.sound, clip.mouth
     if sound is not None:
@@ -33,7 +41,7 @@ def augmented(clip: Clip, others: Sequence[Tensor]) -> Clip:
     return replace(clip, sound=sound, mouth=mouth)
 
 
-def _noisy(sound: Tensor, others: Sequence[Tensor]) -> Tensor:
+def _noisy(sound: Tensor, others: Voices) -> Tensor:
     snr = SNRS[int(torch.randint(len(SNRS), ()))]
     voices = [others[i] for i in torch.randperm(len(others))[:VOICES].tolist()]
     voices = [voice for voice in voices if voice.any()]

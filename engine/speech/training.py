@@ -7,7 +7,7 @@ its rates are drawn among those that the model shall be good at.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.formats.errors import DataError
 from engine.speech.augment import augmented
-from engine.speech.clip import Clip, Mode
+from engine.speech.clip import Mode
 from engine.speech.config import Rates
 from engine.speech.errors import normalised
 from engine.speech.file import write_speech_model
 from engine.speech.model import SpeechModel
+from engine.speech.scoring import Clips, word_errors
 from engine.training import Loss
 from engine.training.play import play
 from engine.training.text import Example, collate, completion_logits, completion_loss, shuffled
@@ -36,31 +37,40 @@ class SpeechTask:
     """A Task: ``model`` (made ``trainable``) learns the texts of ``clips``.
 
     ``noisy`` augments what is heard and seen. A step's draw of task and rates depends on nothing but
-    ``seed`` and the step. The metrics of a step have its loss once more under its task and rates. DataError
-    for a clip without a text.
+    ``seed`` and the step. The metrics of a step have its loss once more under its task and rates. Word error
+    rates on ``heldout`` (see ``word_errors``) are measured before the first step, every ``score_every`` and
+    at the end; ``scores`` are the newest. Clips are asked for one by one, and may be a sequence that reads
+    them. DataError for a clip without a text.
     """
 
     def __init__(
         self,
         model: SpeechModel,
-        clips: Sequence[Clip],
+        clips: Clips,
         *,
         batch_size: int = 8,
         noisy: bool = True,
         seed: int = 0,
+        heldout: Clips = (),
+        score_every: int = 100,
     ) -> None:
-        for number, clip in enumerate(clips, 1):
-            if not normalised(clip.text):
-                raise DataError(f"Clip {number} has no text to learn.", "Write down what is said in it.")
         self.model = model
-        self.clips = list(clips)
+        self.clips = clips
         self.batch_size = batch_size
         self.noisy = noisy
         self.seed = seed
-        self.texts = [
-            [*model.tokenizer(normalised(clip.text), add_special_tokens=False).input_ids, model.end]
-            for clip in clips
-        ]
+        self.heldout = heldout
+        self.score_every = score_every
+        self.scores: dict[str, float] = {}
+        self.texts: list[list[int]] = []
+        self._heard: list[int] = []
+        for number in range(len(clips)):
+            clip = clips[number]
+            if not (text := normalised(clip.text)):
+                raise DataError(f"Clip {number + 1} has no text to learn.", "Write down what is said in it.")
+            self.texts.append([*model.tokenizer(text, add_special_tokens=False).input_ids, model.end])
+            if clip.sound is not None:
+                self._heard.append(number)
         self.at_step(0)
 
     def parameters(self) -> dict[str, Tensor]:
@@ -97,6 +107,20 @@ class SpeechTask:
         value = completion_loss(logits, batch)
         return Loss(value, batch.read, {f"loss {self._said()}": value.detach()})
 
+    def measure(self, step: int, last: bool) -> Generator[None, None, dict[str, float]] | None:
+        """Word error rates on the held-out clips, when they are due."""
+        return self._measure() if len(self.heldout) and (step % self.score_every == 0 or last) else None
+
+    def _measure(self) -> Generator[None, None, dict[str, float]]:
+        scoring = word_errors(self.model, self.heldout)
+        while True:
+            try:
+                next(scoring)
+            except StopIteration as end:
+                self.scores = end.value
+                return self.scores
+            yield
+
     def save(self, folder: Path) -> dict[str, Any]:
         """Write what was trained to a new folder."""
         write_speech_model(self.model, folder)
@@ -105,10 +129,25 @@ class SpeechTask:
     def close(self) -> None:
         self.model.close()
 
-    def _others(self, number: int) -> list[Tensor]:
+    def _others(self, number: int) -> _Sounds:
         """The voices that babble over clip ``number``: those of all others."""
-        return [c.sound for i, c in enumerate(self.clips) if i != number and c.sound is not None]
+        return _Sounds(self.clips, [other for other in self._heard if other != number])
 
     def _said(self) -> str:
         heard = "" if self.mode == "video" else f" {self.ratio.audio}"
         return f"{self.mode}{heard}" + ("" if self.mode == "audio" else f" {self.ratio.video}")
+
+
+class _Sounds:
+    """What is heard in some of the clips, each read when it is asked for."""
+
+    def __init__(self, clips: Clips, numbers: Sequence[int]) -> None:
+        self._clips, self._numbers = clips, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, at: int) -> Tensor:
+        sound = self._clips[self._numbers[at]].sound
+        assert sound is not None
+        return sound
