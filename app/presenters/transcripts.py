@@ -2,19 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+import msgspec
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.client import Client
+from app.presenters.clip_queue import ClipQueue
+from app.presenters.clips import Clips
+from app.presenters.noise_curve import CLEAN, SNRS, NoisePoint, lines
+from app.presenters.notice import Notice, from_error
 from app.presenters.speech_models import SpeechLibrary
+from app.presenters.speech_questions import SpeechQuestions
+from app.presenters.transcript_columns import MODES, Column, aloud, failed, lacking, understood
+from engine.messages import (
+    AddNoise,
+    Error,
+    Heard,
+    MouthPlace,
+    NoisySound,
+    SpeechCard,
+    SpeechMode,
+    Transcribe,
+    Transcript,
+)
 
-__all__ = ["Transcripts"]
+__all__ = ["Transcripts", "TranscriptsState"]
+
+# A fader is asked about once the hand rests.
+REST_MS = 350
+EMPTY = tuple(Column(mode) for mode in MODES)
+
+
+@dataclass(frozen=True)
+class TranscriptsState:
+    """``place`` is where a person says that the mouth is, ``reference`` what they say was said; ``snr`` in
+    dB, None without noise; rates are 0 where the model has none to choose. ``measuring`` is (done, total) of
+    a curve, (0, 0) when none is measured."""
+
+    columns: tuple[Column, ...] = EMPTY
+    clip: str = ""
+    place: MouthPlace | None = None
+    reference: str = ""
+    snr: float | None = None
+    audio_rate: int = 0
+    video_rate: int = 0
+    measuring: tuple[int, int] = (0, 0)
+
+    def column(self, mode: SpeechMode) -> Column:
+        return self.columns[MODES.index(mode)]
+
+    @property
+    def is_asking(self) -> bool:
+        return any(column.is_open for column in self.columns)
+
+    @property
+    def is_measuring(self) -> bool:
+        return self.measuring[0] < self.measuring[1]
 
 
 class Transcripts(QObject):
-    """``sounded``: the noise that is heard when a clip is played has changed; ask ``sound`` again."""
+    """``changed``: another state. ``sounded``: the noise under the clip when it is played is another; ask
+    ``sound`` again. ``noticed(Notice)``; ``announced(sentence)``: for those who listen.
+
+    Senses that were asked once are asked again when noise, rates, model, reference or mouth change; an older
+    answer is shown, as such, until the new one comes, and never taken for it. ``queue`` goes on beside that.
+    """
 
     changed = Signal()
     sounded = Signal()
@@ -22,13 +77,284 @@ class Transcripts(QObject):
     announced = Signal(str)
 
     def __init__(
-        self, client: Client, clips: Any, models: SpeechLibrary, parent: QObject | None = None
+        self, client: Client, clips: Clips, models: SpeechLibrary, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._client = client
         self._clips = clips
         self.models = models
+        self.state = TranscriptsState()
+        self._asked: set[SpeechMode] = set()
+        self._shown: dict[SpeechMode, Transcribe] = {}
+        self._cards: dict[str, SpeechCard] = {}
+        self._listener: SpeechCard | None = None
+        self._questions = SpeechQuestions(client, self)
+        self.queue = ClipQueue(self._questions, self._title, self)
+        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._rested)
+        self._questions.heard.connect(self._heard)
+        self._questions.answered.connect(self._answered)
+        self._questions.failed.connect(self._failed)
+        self.queue.ended.connect(lambda: self.announced.emit(self.queue.sentence))
+        clips.changed.connect(self._follow_clip)
+        models.changed.connect(self._follow_models)
+        self._follow_models()
+        self._follow_clip()
+
+    # --- verbs ---
+
+    @property
+    def card(self) -> SpeechCard | None:
+        """The model that listens."""
+        return self.models.card
+
+    @property
+    def why_not(self) -> str:
+        """What stands in the way of transcribing; empty when nothing does."""
+        if not self.state.clip:
+            return "Choose or record a clip first."
+        return "No model is there yet." if self.card is None else self.card.problem
+
+    @property
+    def why_not_measure(self) -> str:
+        """What stands in the way of a curve of errors; empty when nothing does."""
+        return self.why_not or (
+            "" if self.state.reference else "Type what is said: errors are counted against it."
+        )
+
+    def transcribe(self, *modes: SpeechMode) -> None:
+        """Ask what is said in the clip, by these senses (none: by all that the model has)."""
+        if self.why_not:
+            self.noticed.emit(Notice("warn", self.why_not))
+            return
+        asked = set(modes or MODES)
+        self._asked |= asked
+        for mode in asked:
+            self._shown.pop(mode, None)
+        self._ask()
+
+    def cancel(self) -> None:
+        """Give up what is under way; what was understood stays."""
+        self._asked.clear()
+        self._questions.want("columns", [])
+        for column in self.state.columns:
+            if column.is_open:
+                self._put(_left(column))
+        self._stop_measuring()
+
+    def set_noise(self, snr: float | None) -> None:
+        """Put babble under the sound, ``snr`` dB below the speech; it is asked anew once the hand rests."""
+        if snr != self.state.snr:
+            self._set(snr=snr)
+            self._let_rest()
+
+    def set_rates(self, audio: int, video: int) -> None:
+        """Read more coarsely or finely; only rates that were trained are taken."""
+        card, state = self.card, self.state
+        if card is None or audio not in (card.audio_rates or [0]) or video not in (card.video_rates or [0]):
+            return
+        if (audio, video) != (state.audio_rate, state.video_rate):
+            self._stop_measuring()
+            self._set(audio_rate=audio, video_rate=video)
+            self._let_rest()
+
+    def set_reference(self, text: str) -> None:
+        """What is said in the clip, as a person knows it: an error rate needs it."""
+        self._clips.set_reference(self.state.clip, text)
+
+    def enqueue(self, paths: Sequence[str]) -> None:
+        """Transcribe several clips, one after the other, by as many senses as the model has."""
+        card = self.card
+        if card is None or card.problem:
+            self.noticed.emit(Notice("warn", card.problem if card is not None else "No model is there yet."))
+            return
+        mode: SpeechMode = "both" if "both" in card.modes else card.modes[0]
+        self.queue.add([self._question(mode, path) for path in paths])
+
+    def measure_curve(self) -> None:
+        """Ask about every noise of SNRS, by every sense of the model."""
+        card = self.card
+        if card is None or self.why_not_measure:
+            return
+        modes = [mode for mode in MODES if mode in card.modes]
+        like = [self._question(mode) for mode in modes]
+        asked = [msgspec.structs.replace(each, snr=snr) for snr in (CLEAN, *SNRS) for each in like]
+        missing = [question for question in asked if self._questions.kept(question) is None]
+        self._set(measuring=(0, len(missing)))
+        self._questions.want("curve", missing)
 
     def sound(self, done: Callable[[str], None]) -> None:
         """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none."""
-        done("")
+        clip, snr = self.state.clip, self.state.snr
+        if not clip or snr is None:
+            done("")
+            return
+
+        def made(body: NoisySound) -> None:
+            if (clip, snr) == (self.state.clip, self.state.snr):
+                done(body.path)
+
+        self._client.ask(AddNoise(clip=clip, snr=snr), made, self._complain)
+
+    # --- what there is to see ---
+
+    @property
+    def curve(self) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
+        """The points known of this clip, model and rates."""
+        if not self.state.clip or not self.state.reference:
+            return {mode: () for mode in MODES}
+        return lines(self._questions.answers(self.state.clip), self._question("audio"))
+
+    @property
+    def tokens_per_second(self) -> tuple[float, float]:
+        """What the language model reads of a second of sound and of lips, at these rates."""
+        sound, lips = self.card.tokens_per_second if self.card is not None else (0.0, 0.0)
+        return sound / (self.state.audio_rate or 1), lips / (self.state.video_rate or 1)
+
+    # --- asking ---
+
+    def _question(self, mode: SpeechMode, clip: str = "") -> Transcribe:
+        """The question as it stands now, of the chosen clip or another."""
+        state, card = self.state, self.card
+        item = self._clips.state.find(clip) if clip else None
+        return Transcribe(
+            model=card.name if card is not None else "",
+            clip=clip or state.clip,
+            mode=mode,
+            audio_rate=state.audio_rate or None,
+            video_rate=state.video_rate or None,
+            snr=state.snr,
+            place=state.place if clip in ("", state.clip) else None,
+            reference=item.text if item is not None else "" if clip else state.reference,
+        )
+
+    def _ask(self) -> None:
+        """Show what is known of the question as it stands now, and ask for what is not but was wanted."""
+        card, missing = self.card, []
+        if card is None or not self.state.clip:
+            return
+        for mode in MODES:
+            question, column = self._question(mode), self.state.column(mode)
+            known = self._questions.kept(question)
+            if known is not None:
+                self._show(question, known)
+            elif mode not in card.modes:
+                self._put(lacking(mode, card))
+            elif mode in self._asked and not card.problem:
+                missing.append(question)
+                if not column.is_open or question not in self._questions.wanted("columns"):
+                    self._put(replace(_left(column), state="waiting"))
+            elif self._shown.get(mode) != question:
+                self._put(_left(column))
+        self._questions.want("columns", missing)
+
+    def _let_rest(self) -> None:
+        """What is shown answers another question than the one that is being chosen."""
+        for column in self.state.columns:
+            if column.words and not column.stale:
+                self._put(replace(column, stale=True))
+        self._rest.start()
+
+    def _rested(self) -> None:
+        self.sounded.emit()
+        self._ask()
+
+    def _follow_clip(self) -> None:
+        clips = self._clips.state
+        text = clips.item.text if clips.item is not None else ""
+        if (clips.current, text, clips.place) == (self.state.clip, self.state.reference, self.state.place):
+            return
+        is_other = clips.current != self.state.clip
+        self._stop_measuring()
+        if is_other:
+            self._asked.clear()
+            self._shown.clear()
+            self._questions.want("columns", [])
+            self._set(columns=EMPTY)
+        self._set(clip=clips.current, reference=text, place=clips.place)
+        self._ask()
+        if is_other:
+            self.sounded.emit()
+
+    def _follow_models(self) -> None:
+        card, before = self.card, self._cards
+        if card == self._listener and self.models.cards == before:
+            return
+        for name in [name for name, old in before.items() if self.models.cards.get(name) != old]:
+            self._questions.forget(name)
+        self._cards, self._listener = self.models.cards, card
+        state = self.state
+        audio_rates, video_rates = (card.audio_rates, card.video_rates) if card is not None else ([], [])
+        audio = state.audio_rate if state.audio_rate in audio_rates else next(iter(audio_rates), 0)
+        video = state.video_rate if state.video_rate in video_rates else next(iter(video_rates), 0)
+        self._stop_measuring()
+        self._set(audio_rate=audio, video_rate=video)
+        self._ask()
+        self.changed.emit()
+
+    # --- answers ---
+
+    def _is_awaited(self, question: Transcribe) -> bool:
+        return question.mode in self._asked and question == self._question(question.mode)
+
+    def _heard(self, question: Transcribe, heard: Heard) -> None:
+        if self._is_awaited(question):
+            words = tuple(heard.words)
+            self._put(Column(question.mode, "hearing", words, heard.until, heard.seconds))
+
+    def _answered(self, question: Transcribe, said: Transcript) -> None:
+        if question == self._question(question.mode):
+            self._show(question, said)
+            if question.mode in self._asked:
+                self.announced.emit(aloud(self.state.column(question.mode)))
+        self._count()
+
+    def _failed(self, question: Transcribe, error: Error) -> None:
+        if self._is_awaited(question):
+            self._asked.discard(question.mode)
+            self._shown[question.mode] = question
+            self._put(failed(question.mode, error))
+            self.announced.emit(error.message)
+        elif self.state.is_measuring:
+            self._stop_measuring()
+            self._complain(error)
+
+    def _show(self, question: Transcribe, said: Transcript) -> None:
+        self._shown[question.mode] = question
+        self._put(understood(question.mode, said))
+
+    def _count(self) -> None:
+        """A curve has one point more, perhaps; so the picture is drawn anew."""
+        if self.state.is_measuring:
+            total = self.state.measuring[1]
+            self._set(measuring=(total - len(self._questions.wanted("curve")), total))
+        self.changed.emit()
+
+    def _stop_measuring(self) -> None:
+        self._questions.want("curve", [])
+        self._set(measuring=(0, 0))
+
+    def _title(self, path: str) -> str:
+        item = self._clips.state.find(path)
+        return item.title if item is not None else path
+
+    def _complain(self, error: Error) -> None:
+        if error.code != "cancelled":
+            self.noticed.emit(from_error(error))
+
+    def _put(self, column: Column) -> None:
+        columns = tuple(column if each.mode == column.mode else each for each in self.state.columns)
+        self._set(columns=columns)
+
+    def _set(self, **changes: Any) -> None:
+        state = replace(self.state, **changes)
+        if state != self.state:
+            self.state = state
+            self.changed.emit()
+
+
+def _left(column: Column) -> Column:
+    """What stays to be read while another answer is awaited, or after it was given up."""
+    if not column.words:
+        return Column(column.mode)
+    return replace(column, state="done", sentence="", hint="", stale=True)
