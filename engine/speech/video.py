@@ -1,27 +1,24 @@
 """A recording as a model takes it: sound at 16 kHz, the mouth at 25 pictures a second, whatever the file has.
 
-Timestamps are believed, not frame counts: a camera of 15 or 30 pictures, or one that stutters, stays in time
-with its sound. Torch-free; decoding is PyAV's.
+A camera of 15 or 30 pictures, or one that stutters, stays in time with its sound. A long file is read in
+windows, and no more of it is ever held than the window's sound and mouths and half a second of pictures.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import av
 import numpy
-from numpy.typing import NDArray
 
-from engine.formats.errors import DataError
-from engine.speech.mouth import Picture, Place, cut, track
-from engine.speech.shape import FPS, SAMPLE_RATE
+from engine.speech.media import Picture, Sound, pictures, probe, read_sound
+from engine.speech.mouth import Place, Tracker, cut, settled
+from engine.speech.shape import FPS
 
-__all__ = ["Recording", "at_25", "pictures", "read_recording", "read_sound"]
+__all__ = ["Recording", "at_25", "read_recording", "read_window"]
 
 LONGEST_STEP = 0.08
 """Seconds from one picture to the next that are no gap."""
@@ -33,58 +30,60 @@ _T = TypeVar("_T")
 class Recording:
     """``sound`` float32 [samples] at 16 kHz, ``mouth`` uint8 [pictures, 96, 96] at 25 a second, each None
     where there is none. ``gaps`` counts places where the camera stood still; ``note`` says in a sentence why
-    there is no mouth."""
+    there is no mouth. ``first`` and ``last`` are where the mouth was seen first and last, if ever."""
 
-    sound: NDArray[numpy.float32] | None
+    sound: Sound | None
     mouth: Picture | None
     gaps: int = 0
     note: str = ""
+    first: Place | None = None
+    last: Place | None = None
 
 
-def read_recording(path: str | Path, by_hand: Place | None = None) -> Recording:
-    """What is heard and seen in the file at ``path``. DataError when it has neither or cannot be read."""
-    path = Path(path)
-    sound = read_sound(path)
+def read_recording(path: str | Path, place: Place | None = None) -> Recording:
+    """What is heard and seen in the whole file at ``path``; as read_window."""
+    return read_window(path, 0.0, None, place)
+
+
+def read_window(
+    path: str | Path,
+    start: float,
+    end: float | None,
+    place: Place | None = None,
+    last: Place | None = None,
+) -> Recording:
+    """What is heard and seen from ``start`` to ``end`` seconds (None: to the end) of the file at ``path``.
+
+    ``place`` is where a person says that the mouth is when the window begins; else a face is searched, and
+    of several the one taken that is nearest to ``last``, where the window before this one ended. Sound and
+    mouth may be shorter than the window, where the file ends in it. DataError when the file has neither
+    sound nor pictures, or cannot be read.
+    """
+    facts = probe(path)
+    sound = read_sound(path, start, end) if facts.rate else None
+    if not facts.width:
+        return Recording(sound, None, note="There is no video.")
     times: list[float] = []
-    places = track(at_25(_noting(pictures(path), times)), by_hand)
-    if sound is None and not times:
-        raise DataError(f"{path.name} has neither sound nor pictures.", "Choose another file.")
+    shown = at_25(_since(start, pictures(path, start, end), times))
+    if end is not None:
+        shown = itertools.islice(shown, round((end - start) * FPS))
+    tracker = Tracker(place, last)
+    cuts: list[Picture] = []
+    lost = None
+    for picture, found in settled(shown, tracker):
+        if found is None:
+            lost = len(cuts) / FPS
+            break
+        cuts.append(cut(picture, found))
+    for _ in shown:  # the rest of the pictures has gaps to be counted
+        pass
     gaps = sum(after - before > LONGEST_STEP for before, after in itertools.pairwise(times))
-    if places is None:
-        return Recording(
-            sound, None, gaps, "No face was found throughout the video." if times else "There is no video."
-        )
-    shown = at_25(pictures(path))
-    mouth = numpy.stack([cut(grey, place) for grey, place in zip(shown, places, strict=True)])
-    return Recording(sound, mouth, gaps)
-
-
-def read_sound(path: Path) -> NDArray[numpy.float32] | None:
-    """The sound of the file, mono at 16 kHz, from the moment that its video begins; None: it has none."""
-    with _opened(path) as file:
-        if not file.streams.audio:
-            return None
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        pieces: list[NDArray[numpy.float32]] = []
-        late = 0.0
-        for frame in file.decode(audio=0):
-            if not pieces:
-                late = (frame.time or 0.0) - _origin(file)
-            pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-        pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
-    whole = numpy.concatenate(pieces) if pieces else numpy.zeros(0, numpy.float32)
-    shift = round(late * SAMPLE_RATE)
-    return whole[-shift:] if shift < 0 else numpy.pad(whole, (shift, 0))
-
-
-def pictures(path: Path) -> Iterator[tuple[float, Picture]]:
-    """(seconds since the file's beginning, grey picture) for each picture of the file."""
-    with _opened(path) as file:
-        if not file.streams.video:
-            return
-        for frame in file.decode(video=0):
-            if frame.time is not None:
-                yield frame.time - _origin(file), frame.to_ndarray(format="gray")
+    note = ""
+    if lost is not None:
+        note = _why_lost(tracker, start + lost)
+    elif not cuts:
+        note = "There are no pictures in this part of the video."
+    return Recording(sound, None if note else numpy.stack(cuts), gaps, note, tracker.first, tracker.last)
 
 
 def at_25(shown: Iterable[tuple[float, _T]]) -> Iterator[_T]:
@@ -103,24 +102,16 @@ def at_25(shown: Iterable[tuple[float, _T]]) -> Iterator[_T]:
         k += 1
 
 
-def _noting(shown: Iterable[tuple[float, _T]], times: list[float]) -> Iterator[tuple[float, _T]]:
+def _since(
+    start: float, shown: Iterable[tuple[float, Picture]], times: list[float]
+) -> Iterator[tuple[float, Picture]]:
+    """``shown`` with times from ``start`` on, which are noted."""
     for time, picture in shown:
-        times.append(time)
-        yield time, picture
+        times.append(time - start)
+        yield time - start, picture
 
 
-def _origin(file: Any) -> float:
-    return float(file.start_time or 0) / float(av.time_base)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with av.open(str(path)) as file:
-            yield file
-    except (av.FFmpegError, OSError) as error:
-        raise DataError(
-            f"{path.name} cannot be read as sound or video.",
-            "Check that it plays elsewhere; if it was being recorded, it may be cut off.",
-            f"{type(error).__name__}: {error}",
-        ) from error
+def _why_lost(tracker: Tracker, at: float) -> str:
+    if tracker.first is None:
+        return "No face was found throughout the video."
+    return f"The face was out of sight for more than half a second from {at:.1f} s on."

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 from engine.formats.errors import DataError
-from engine.speech.mouth import LONGEST_GAP, Place, Tracker, cut, settle, track
+from engine.speech.mouth import LONGEST_GAP, Place, Tracker, cut, settled
 from engine.speech.video import at_25, read_recording
 from tests.engine.speech.drawn import head, record
 
@@ -25,6 +25,31 @@ def walk(count, radius=90):
         head(300 + 2 * n, 230 + round(8 * math.sin(n / 4)), radius, 4 + round(4 * math.sin(n)))
         for n in range(count)
     ]
+
+
+def track(pictures, by_hand=None):
+    """The places of all of the pictures; None where one has none."""
+    places = [place for _, place in settled(pictures, Tracker(by_hand))]
+    return places if places and None not in places else None
+
+
+class Script:
+    """In place of a Tracker: says what it was told to."""
+
+    def __init__(self, places):
+        self.last = None
+        self._places = iter(places)
+
+    def see(self, picture):
+        place = next(self._places)
+        self.last = place or self.last
+        return place
+
+
+def settle(places):
+    found = list(settled(range(len(places)), Script(places)))
+    assert [number for number, _ in found] == list(range(len(places)))
+    return [place for _, place in found]
 
 
 @pytest.mark.parametrize("radius", [60, 90, 130])
@@ -63,12 +88,20 @@ def test_a_box_drawn_by_hand_is_followed():
 
 
 def test_gaps_are_bridged_for_half_a_second():
-    one, other = Place(10, 20, 30), Place(30, 40, 50)
+    one, other = Place(10, 20, 30), Place(30, 40, 50, 0.4)
     bridged = settle([one, None, None, None, other])
-    assert bridged is not None and bridged[2].x == pytest.approx(20) and bridged[2].side == pytest.approx(40)
-    assert settle([one] + [None] * LONGEST_GAP + [other]) is not None
-    assert settle([one] + [None] * (LONGEST_GAP + 1) + [other]) is None
-    assert settle([None] * (LONGEST_GAP + 1) + [one]) is None and settle([None]) is None
+    assert bridged[2].x == pytest.approx(20) and bridged[2].side == pytest.approx(40)
+    assert bridged[2].angle == pytest.approx(0.2)
+    assert None not in settle([one] + [None] * LONGEST_GAP + [other])
+    assert settle([None] * LONGEST_GAP + [one])[0] == one == settle([one] + [None] * LONGEST_GAP)[-1]
+    assert settle([None]) == [None] and settle([]) == []
+
+
+def test_longer_gaps_are_not_and_what_comes_after_them_is_its_own():
+    one, other = Place(10, 20, 30), Place(30, 40, 50)
+    gap = LONGEST_GAP + 4
+    found = settle([one] * 4 + [None] * gap + [other] * 4 + [None] * gap)
+    assert found == [one] * 4 + [None] * gap + [other] * 4 + [None] * gap
 
 
 @pytest.mark.parametrize("side", [48.0, 96.0, 200.0])

@@ -1,0 +1,239 @@
+"""Sound and video files of any kind: what is in them, and what is in a part of them, with its times.
+
+Timestamps are believed, not counts. A part is reached by seeking; where a file cannot be sought in, it is
+read from its beginning, which is slow and no less right. What is damaged is left out. Torch-free; decoding
+is PyAV's, which is allowed to open this one file and nothing that it refers to.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from engine.formats.errors import AdapterError, DataError
+from engine.formats.plain import load_json, open_plain
+from engine.speech.shape import SAMPLE_RATE
+
+__all__ = ["Facts", "Picture", "Sound", "pictures", "probe", "read_sound", "sidecar_offset"]
+
+Picture = NDArray[numpy.uint8]
+Sound = NDArray[numpy.float32]
+SAMPLED = 120
+"""Pictures at the file's beginning whose times tell how many a second there are."""
+UNEVEN = 0.25
+"""The share by which one step may differ from the usual one in a file with an even rate."""
+REORDERED = 8
+"""Pictures that a codec may keep back, so that their times are not yet all there."""
+PREROLL = 0.5
+"""Seconds before a part that codecs of sound need to hear, to be themselves by its beginning."""
+HOLE = 0.05
+"""Seconds by which a piece of sound may be late before silence is put in."""
+FARTHEST = 2000.0
+"""Milliseconds. A sidecar that says more is not believed."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``width``, ``height`` and ``fps`` are 0 without pictures, ``rate`` and ``channels`` without sound.
+
+    ``fps`` is of the file's first seconds, ``variable`` says that the pictures there do not come evenly.
+    ``offset`` in seconds: so much later than in the file the sound has to come, says the sidecar.
+    """
+
+    seconds: float
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    variable: bool = False
+    rate: int = 0
+    channels: int = 0
+    offset: float = 0.0
+
+
+def probe(path: str | Path) -> Facts:
+    """What is in the file at ``path``; decodes nothing. DataError when it has neither sound nor pictures or
+    cannot be read."""
+    path = Path(path)
+    with _opened(path) as file:
+        seen, heard = _stream(file, "video"), _stream(file, "audio")
+        if seen is None and heard is None:
+            raise DataError(f"{path.name} has neither sound nor pictures.", "Choose another file.")
+        width, height = (seen.width, seen.height) if seen else (0, 0)
+        fps, variable = _pace(file, seen) if seen else (0.0, False)
+        seconds = file.duration / av.time_base if file.duration else None
+        rate, channels = (heard.rate, heard.channels) if heard else (0, 0)
+    offset = sidecar_offset(path)
+    if seconds is None:
+        seconds = _measured(path)
+    return Facts(seconds, width, height, fps, variable, rate, channels, offset)
+
+
+def sidecar_offset(path: Path) -> float:
+    """Seconds by which the file's sound has to come later to fit its pictures, as NAME.json beside NAME.mkv
+    says ({"offset_ms": number}). 0.0 without one, or where a file of that name is something else."""
+    try:
+        told: Any = load_json(path.with_suffix(".json")).get("offset_ms")
+    except (AdapterError, OSError):
+        return 0.0
+    if type(told) not in (int, float) or not abs(told) <= FARTHEST:
+        return 0.0
+    return float(told) / 1000
+
+
+def read_sound(path: str | Path, start: float = 0.0, end: float | None = None) -> Sound | None:
+    """Mono at 16 kHz from ``start`` to ``end`` seconds after the file's beginning, or to where it ends, moved
+    as its sidecar says; None: the file has no sound. Holes in it are silence."""
+    path = Path(path)
+    late = sidecar_offset(path)
+    start, stop = start - late, None if end is None else end - late
+    with _opened(path) as file:
+        if _stream(file, "audio") is None:
+            return None
+    pieces: list[Sound] = []
+    begin, count = start, 0
+    with closing(_frames(path, "audio", start - PREROLL, stop)) as frames:
+        for time, piece in _resampled(frames):
+            if not pieces:
+                begin = time
+            hole = round((time - begin) * SAMPLE_RATE) - count
+            if hole > HOLE * SAMPLE_RATE:
+                pieces.append(numpy.zeros(hole, numpy.float32))
+                count += hole
+            pieces.append(piece)
+            count += len(piece)
+    whole = numpy.concatenate(pieces) if pieces else numpy.zeros(0, numpy.float32)
+    shift = round((begin - start) * SAMPLE_RATE)
+    whole = whole[-shift:] if shift < 0 else numpy.pad(whole, (shift, 0))
+    return whole if stop is None else whole[: max(0, round((stop - start) * SAMPLE_RATE))]
+
+
+def pictures(
+    path: str | Path, start: float = 0.0, end: float | None = None
+) -> Iterator[tuple[float, Picture]]:
+    """(seconds after the file's beginning, grey picture [H, W], upright) from the last one at or before
+    ``start`` to the first at or after ``end``; nothing where the file has none."""
+    with closing(_frames(Path(path), "video", start, end)) as frames:
+        for time, frame in frames:
+            grey = frame.to_ndarray(format="gray")
+            yield time, numpy.ascontiguousarray(numpy.rot90(grey, frame.rotation // 90))
+
+
+def _frames(
+    path: Path, kind: Literal["audio", "video"], start: float, end: float | None
+) -> Generator[tuple[float, Any]]:
+    """(seconds after the file's beginning, frame), from the last at or before ``start``."""
+    for seeking in (True, False) if start > 0 else (False,):
+        with _opened(path) as file:
+            stream = _stream(file, kind)
+            if stream is None:
+                return
+            stream.thread_type = "AUTO"
+            origin = (file.start_time or 0) / av.time_base
+            if seeking and not _seek(file, start + origin):
+                continue
+            frames = _decoded(file, stream, path)
+            first = next(frames, None)
+            if seeking and (first is None or first.time is None or first.time - origin > start):
+                continue  # it has been taken behind the place, or nowhere
+            held, time = None, 0.0
+            for frame in itertools.chain([] if first is None else [first], frames):
+                time = time if frame.time is None else frame.time - origin
+                if held is not None and time > start:
+                    yield held
+                held = (time, frame)
+                if end is not None and time >= end:
+                    break
+            if held is not None:
+                yield held
+            return
+
+
+def _decoded(file: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """The stream's frames, without those that are damaged. DataError when no other is there."""
+    count, damage = 0, None
+    for packet in file.demux(stream):
+        try:
+            found = packet.decode()
+        except av.InvalidDataError as error:
+            damage = error
+            continue
+        count += len(found)
+        yield from found
+    if damage is not None and not count:
+        raise DataError(f"{path.name} is damaged.", "Check that it plays elsewhere.", str(damage)) from damage
+
+
+def _resampled(frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Sound]]:
+    """Pieces mono at 16 kHz, each with the time of what it was made of; a format may change on the way."""
+    resampler: Any = None
+    form, time = None, 0.0
+    for time, frame in frames:
+        if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            for piece in resampler.resample(None) if resampler else ():
+                yield time, piece.to_ndarray()[0]
+            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        frame.pts = None
+        for piece in resampler.resample(frame):
+            yield time, piece.to_ndarray()[0]
+    for piece in resampler.resample(None) if resampler else ():
+        yield time, piece.to_ndarray()[0]
+
+
+def _seek(file: Any, time: float) -> bool:
+    try:
+        file.seek(round(time * av.time_base))
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def _pace(file: Any, stream: Any) -> tuple[float, bool]:
+    """(pictures a second, whether they come unevenly) at the beginning of the file."""
+    packets = (packet for packet in file.demux(stream) if packet.pts is not None)
+    times = sorted(float(packet.pts * packet.time_base) for packet in itertools.islice(packets, SAMPLED))
+    steps = numpy.diff(times[: -REORDERED or None] if len(times) == SAMPLED else times)
+    if not len(steps) or steps.sum() <= 0:
+        return float(stream.average_rate or 0), False
+    usual = float(numpy.median(steps))
+    return len(steps) / float(steps.sum()), bool((abs(steps - usual) > UNEVEN * usual).any())
+
+
+def _measured(path: Path) -> float:
+    """Seconds of a file that does not say how long it is, as one that was cut off: to its last packet."""
+    with _opened(path) as file:
+        begin: float = (file.start_time or 0) / av.time_base
+        ends = (
+            float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            for packet in file.demux()
+            if packet.pts is not None
+        )
+        return max(0.0, max(ends, default=0.0) - begin)
+
+
+def _stream(file: Any, kind: Literal["audio", "video"]) -> Any:
+    """The first stream of a kind; the cover of a record is no video."""
+    streams = file.streams.audio if kind == "audio" else file.streams.video
+    return next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        open_plain(path).close()
+        with av.open(str(path.resolve()), options={"protocol_whitelist": "file"}) as file:
+            yield file
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(
+            f"{path.name} cannot be read as sound or video.",
+            "Check that it plays elsewhere; if it was being recorded, it may be cut off.",
+            f"{type(error).__name__}: {error}",
+        ) from error
