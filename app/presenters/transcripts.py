@@ -140,7 +140,7 @@ class Transcripts(QObject):
         for column in self.state.columns:
             if column.is_open:
                 self._put(_left(column))
-        self._stop_measuring()
+        self.stop_measuring()
 
     def set_noise(self, snr: float | None) -> None:
         """Put babble under the sound, ``snr`` dB below the speech; it is asked anew once the hand rests."""
@@ -154,7 +154,7 @@ class Transcripts(QObject):
         if card is None or audio not in (card.audio_rates or [0]) or video not in (card.video_rates or [0]):
             return
         if (audio, video) != (state.audio_rate, state.video_rate):
-            self._stop_measuring()
+            self.stop_measuring()
             self._set(audio_rate=audio, video_rate=video)
             self._let_rest()
 
@@ -182,6 +182,11 @@ class Transcripts(QObject):
         missing = [question for question in asked if self._questions.kept(question) is None]
         self._set(measuring=(0, len(missing)))
         self._questions.want("curve", missing)
+
+    def stop_measuring(self) -> None:
+        """Give up the rest of a curve; its points stay."""
+        self._questions.want("curve", [])
+        self._set(measuring=(0, 0))
 
     def sound(self, done: Callable[[str], None]) -> None:
         """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none."""
@@ -265,7 +270,7 @@ class Transcripts(QObject):
         if (clips.current, text, clips.place) == (self.state.clip, self.state.reference, self.state.place):
             return
         is_other = clips.current != self.state.clip
-        self._stop_measuring()
+        self.stop_measuring()
         if is_other:
             self._asked.clear()
             self._shown.clear()
@@ -287,7 +292,7 @@ class Transcripts(QObject):
         audio_rates, video_rates = (card.audio_rates, card.video_rates) if card is not None else ([], [])
         audio = state.audio_rate if state.audio_rate in audio_rates else next(iter(audio_rates), 0)
         video = state.video_rate if state.video_rate in video_rates else next(iter(video_rates), 0)
-        self._stop_measuring()
+        self.stop_measuring()
         self._set(audio_rate=audio, video_rate=video)
         self._ask()
         self.changed.emit()
@@ -316,7 +321,7 @@ class Transcripts(QObject):
             self._put(failed(question.mode, error))
             self.announced.emit(error.message)
         elif self.state.is_measuring:
-            self._stop_measuring()
+            self.stop_measuring()
             self._complain(error)
 
     def _show(self, question: Transcribe, said: Transcript) -> None:
@@ -329,10 +334,6 @@ class Transcripts(QObject):
             total = self.state.measuring[1]
             self._set(measuring=(total - len(self._questions.wanted("curve")), total))
         self.changed.emit()
-
-    def _stop_measuring(self) -> None:
-        self._questions.want("curve", [])
-        self._set(measuring=(0, 0))
 
     def _title(self, path: str) -> str:
         item = self._clips.state.find(path)

@@ -1,0 +1,93 @@
+"""Above a column: which sense it is, how well it did, and the button that asks it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QSize, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+
+from app.pages.speech.senses import ASKING, HUES, MARKS
+from app.presenters.transcript_columns import SENSES, Column
+from app.words import duration, percent
+from engine.messages import SpeechMode
+from widgets.icon_button import IconButton
+from widgets.snr_plot import paint_mark
+from widgets.theme import theme
+
+__all__ = ["ColumnHead"]
+
+
+class ColumnHead(QWidget):
+    """``asked(mode)``: a person wants this sense's words."""
+
+    asked = Signal(str)
+
+    def __init__(self, mode: SpeechMode, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(f"speech.head.{mode}")
+        title = QLabel(SENSES[mode])
+        title.setProperty("role", "heading")
+        self._figure = QLabel(objectName=f"speech.head.{mode}.figure")
+        self._figure.setProperty("role", "tiny")
+        self._figure.setMinimumWidth(1)
+        self.ask = IconButton("play", ASKING[mode], f"speech.ask.{mode}")
+        self.ask.clicked.connect(lambda: self.asked.emit(mode))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(Mark(mode))
+        row.addWidget(title)
+        row.addWidget(self._figure, 1)
+        row.addWidget(self.ask)
+
+    def show_column(self, column: Column, why_not: str) -> None:
+        beside = f"{column.sentence} {column.hint}".strip() if column.words else ""
+        self._figure.setText(beside or _figure(column))
+        self._figure.setToolTip("\n".join(part for part in (beside, _figure(column), _cost(column)) if part))
+        self._figure.setAccessibleName(self._figure.text())
+        self.ask.setEnabled(not why_not and column.state != "lacking" and not column.is_open)
+        self.ask.draw("retry" if column.transcript is not None else "play")
+
+
+class Mark(QWidget):
+    """The circle, square or triangle that the same sense has in the picture of errors."""
+
+    def __init__(self, mode: SpeechMode) -> None:
+        super().__init__()
+        self._mode = mode
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        theme.changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(12, 12)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        paint_mark(painter, QPointF(6, 6), HUES[self._mode], MARKS[self._mode])
+        painter.end()
+
+
+def _figure(column: Column) -> str:
+    """Where it is, or how well it went: "17 % of 6 words wrong"."""
+    if column.state == "waiting":
+        return "waiting"
+    if column.state == "hearing":
+        return f"{duration(column.until)} of {duration(column.seconds)}"
+    said = column.transcript
+    if said is None:
+        return ""
+    if column.stale:
+        return "of an older question"
+    meant = sum(step.op != "insert" for step in said.steps)
+    wrong = f"{percent(said.wer)} of {meant} words wrong  " if said.wer is not None else ""
+    return f"{wrong}{said.took:.1f} s"
+
+
+def _cost(column: Column) -> str:
+    said = column.transcript
+    if said is None:
+        return ""
+    looking = f", {said.looking:.1f} s of it to find the mouth" if said.looking else ""
+    speed = f" ({said.took / said.seconds:.2f} of the clip's length)" if said.seconds else ""
+    return f"Took {said.took:.1f} s{speed}{looking}. The language model read {said.tokens:,} tokens."
