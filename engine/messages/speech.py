@@ -45,7 +45,8 @@ class MouthPlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpeechCard(Struct, frozen=True):
-    """A model that transcribes. ``kind`` "demo" is the studio's own, of synthetic voices and faces.
+    """A model that transcribes. ``kind`` "demo" is the studio's own, of synthetic voices and faces; an
+    "av-hubert" hears and sees for others that name it, and has no ``modes`` of its own.
 
     ``audio_rates`` and ``video_rates`` are those that were trained, the finest first; empty where the model
     has no choice. ``tokens_per_second``: what the language model reads of a second of sound at audio rate 1,
@@ -54,7 +55,7 @@ class SpeechCard(Struct, frozen=True):
     """
 
     name: str
-    kind: Literal["demo", "whisper", "llama-avsr"]
+    kind: Literal["demo", "whisper", "llama-avsr", "av-hubert"]
     path: str
     modes: list[SpeechMode]
     audio_rates: list[int] = []
@@ -184,7 +185,8 @@ class Transcript(Struct, frozen=True):
     ``speech`` False: nobody spoke, and no words were asked for. ``face_found`` False: no lips were to be
     had. ``wer`` is the word error rate against the reference (None without one), ``steps`` the alignment.
     ``whole`` False: the text was cut, since it grew longer than speech can be. ``took`` and ``looking``: the
-    seconds of it all, and those of finding the mouth. ``tokens``: what the language model read.
+    seconds of it all, and those of finding the mouth. ``tokens``: what the language model read. ``srt`` and
+    ``vtt`` are the words as subtitles, ready to be saved.
     """
 
     text: str
@@ -205,6 +207,8 @@ class Transcript(Struct, frozen=True):
     looking: float = 0.0
     tokens: int = 0
     notes: list[str] = []
+    srt: str = ""
+    vtt: str = ""
 
 
 class AddNoise(Struct, frozen=True):
