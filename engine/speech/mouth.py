@@ -15,14 +15,15 @@ from typing import Any
 import cv2
 import numpy
 
-from engine.speech.faces import Cascades, Finder, Place
+from engine.speech.faces import Finder, Place
 from engine.speech.media import Picture
 from engine.speech.shape import FPS, SIDE
+from engine.speech.yunet import best_finder
 
 __all__ = ["Place", "Tracker", "cut", "settled"]
 
-EVERY = 5
-"""Pictures from one search for a face to the next."""
+EVERY, SOUGHT = 5, 3
+"""Pictures from one search for a face to the next, while one is followed, and while there is none."""
 FLOWED = 320
 """Width of the picture in which movement is measured."""
 POINTS = 24
@@ -43,13 +44,14 @@ class Tracker:
     """Follows one mouth through the pictures of a camera or a file, one at a time.
 
     ``by_hand`` is where a person says that the mouth is in the first picture; no face is searched then.
-    ``last`` is where it was just before the first picture. ``first`` and ``last`` say where it was seen.
+    ``last`` is where it was just before the first picture. ``first`` and ``last`` say where it was seen,
+    ``trouble`` in a sentence why faces are searched less well than they could be.
     """
 
     def __init__(
         self, by_hand: Place | None = None, last: Place | None = None, finder: Finder | None = None
     ) -> None:
-        self._finder = finder or Cascades()
+        self._finder, self.trouble = (finder, "") if finder else best_finder()
         self._by_hand = by_hand
         self.first: Place | None = None
         self.last = last
@@ -63,7 +65,7 @@ class Tracker:
         place = self._followed(small, grey.shape[1] / small.shape[1])
         if self._by_hand is not None:
             place = place or self._place or self._by_hand
-        elif self._count % EVERY == 0 or (place is None and self._unseen <= LONGEST_GAP):
+        elif self._count % (EVERY if place else SOUGHT) == 0 or (place is None and self._just_lost):
             place = self._searched(grey, place)
         self._place, self._before = place, small
         self._count += 1
@@ -72,10 +74,14 @@ class Tracker:
             self.first, self.last = self.first or place, place
         return place
 
+    @property
+    def _just_lost(self) -> bool:
+        return self.last is not None and self._unseen < LONGEST_GAP
+
     def _searched(self, grey: Picture, moved: Place | None) -> Place | None:
         """The mouth of the same face as before; else, for a while, where it has ``moved``; after that of the
         face that is nearest to where it was, and at the very first of the largest."""
-        same = moved or (self.last if self._unseen < LONGEST_GAP else None)
+        same = moved or (self.last if self._just_lost else None)
         found = self._finder.find(grey, same.angle if same else 0.0, 0 if same else self._attempts)
         if same is not None:
             found = [place for place in found if _apart(place, same) < NEAR * same.side]

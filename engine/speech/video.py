@@ -30,12 +30,14 @@ _T = TypeVar("_T")
 class Recording:
     """``sound`` float32 [samples] at 16 kHz, ``mouth`` uint8 [pictures, 96, 96] at 25 a second, each None
     where there is none. ``gaps`` counts places where the camera stood still; ``note`` says in a sentence why
-    there is no mouth. ``first`` and ``last`` are where the mouth was seen first and last, if ever."""
+    there is no mouth, ``notes`` what else there is to say. ``first`` and ``last`` are where the mouth was seen
+    first and last, if ever."""
 
     sound: Sound | None
     mouth: Picture | None
     gaps: int = 0
     note: str = ""
+    notes: tuple[str, ...] = ()
     first: Place | None = None
     last: Place | None = None
 
@@ -83,7 +85,9 @@ def read_window(
         note = _why_lost(tracker, start + lost)
     elif not cuts:
         note = "There are no pictures in this part of the video."
-    return Recording(sound, None if note else numpy.stack(cuts), gaps, note, tracker.first, tracker.last)
+    mouth = None if note else numpy.stack(cuts)
+    notes = (tracker.trouble,) if tracker.trouble else ()
+    return Recording(sound, mouth, gaps, note, notes, tracker.first, tracker.last)
 
 
 def at_25(shown: Iterable[tuple[float, _T]]) -> Iterator[_T]:
