@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from engine.formats.errors import StudioError
+from engine.speech.config import Mode
 from engine.speech.shape import CROP, DEVIATION, FPS, MEAN, SAMPLE_RATE
 
 __all__ = ["Clip", "Mode", "as_lips", "available_mode"]
-
-Mode = Literal["audio", "video", "both"]
 
 
 @dataclass(frozen=True)

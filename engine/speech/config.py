@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from engine.formats.errors import StudioError
 
-__all__ = ["PROMPTS", "TAGS", "Rates", "SpeechConfig", "parse_speech_config"]
+__all__ = ["PROMPTS", "TAGS", "Mode", "Rates", "SpeechConfig", "parse_speech_config"]
 
-PROMPTS = {
+Mode = Literal["audio", "video", "both"]
+
+PROMPTS: dict[Mode, str] = {
     "audio": "Transcribe speech to text.",
     "video": "Transcribe video to text.",
     "both": "Transcribe speech and video to text.",
@@ -41,6 +43,13 @@ class SpeechConfig:
     def finest(self) -> Rates:
         """The rates at which the least is lost; 1 for a modality that is not there."""
         return Rates(min(self.audio_rates, default=1), min(self.video_rates, default=1))
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """What a model can be asked for that is so configured."""
+        if self.audio_rates and self.video_rates:
+            return ("audio", "video", "both")
+        return ("audio",) if self.audio_rates else ("video",)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {

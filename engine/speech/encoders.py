@@ -13,14 +13,13 @@ from torch.nn.utils.rnn import pad_sequence
 from engine.speech.avhubert.encoder import AvHubert
 from engine.speech.clip import Clip, as_lips
 from engine.speech.filterbank import filterbank
-from engine.speech.shape import FPS, SAMPLE_RATE
+from engine.speech.shape import FPS, SAMPLE_RATE, WHISPER_RATE
 
 if TYPE_CHECKING:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 __all__ = ["AvHubertEar", "AvHubertEye", "Encoder", "WhisperEar"]
 
-WHISPER_RATE = 50
 LEAST = 25
 """Vectors kept of even the shortest sound, as Llama-AVSR does."""
 

@@ -20,7 +20,7 @@ from engine.speech.clip import Clip, Mode
 from engine.speech.filterbank import log_energies
 from engine.speech.shape import FPS, SAMPLE_RATE
 
-__all__ = ["Stretch", "mouth_moves", "somebody_speaks", "speech_stretches"]
+__all__ = ["Stretch", "mouth_moves", "somebody_speaks", "speech_span", "speech_stretches"]
 
 STEPS = 100
 """Of the filterbank, a second."""
@@ -51,6 +51,15 @@ def somebody_speaks(clip: Clip, mode: Mode = "both") -> bool:
     """Whether there are words in what ``mode`` reads of ``clip``: in both, sound or lips say so."""
     heard = mode != "video" and clip.sound is not None and bool(speech_stretches(clip.sound))
     return heard or (mode != "audio" and clip.mouth is not None and mouth_moves(clip.mouth))
+
+
+def speech_span(sound: Tensor | None, seconds: float) -> tuple[float, float]:
+    """(start, end) of all speech in ``sound``, to the point; all ``seconds`` where none can be told."""
+    found = [] if sound is None else speech_stretches(sound)
+    if not found:
+        return 0.0, seconds
+    start, end = found[0].start, found[-1].end
+    return start + LEAD if start else start, end - LEAD if end < seconds else end
 
 
 def speech_stretches(sound: Tensor) -> list[Stretch]:

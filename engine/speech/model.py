@@ -25,7 +25,7 @@ from engine.speech.encoders import Encoder
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["LORA", "Bridges", "LoraSize", "SpeechModel"]
+__all__ = ["LORA", "Bridges", "LoraSize", "Read", "SpeechModel"]
 
 LORA = "speech"
 """The name of the model's own expert in its bank."""
@@ -38,6 +38,16 @@ class LoraSize:
     rank: int = 64
     alpha: float = 8.0
     targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the language model reads of a clip before it writes: ``vectors`` [length, out]; which of them are
+    sound and which are lips."""
+
+    vectors: Tensor
+    heard: range
+    seen: range
 
 
 class Bridges(nn.Module):
@@ -95,8 +105,7 @@ class SpeechModel:
     @property
     def modes(self) -> tuple[Mode, ...]:
         """What the model can be asked for."""
-        heard, seen = bool(self.config.audio_rates), bool(self.config.video_rates)
-        return ("audio", "video", "both") if heard and seen else ("audio",) if heard else ("video",)
+        return self.config.modes
 
     @property
     def end(self) -> int:
@@ -120,7 +129,11 @@ class SpeechModel:
         return heard + (self.eye.rate / rates.video if self.eye and mode != "audio" else 0.0)
 
     def read(self, clips: Sequence[Clip], mode: Mode, rates: Rates) -> list[Tensor]:
-        """What the language model reads of each clip before it writes: [length, out].
+        """What the language model reads of each clip before it writes, [length, out]; as of ``perceive``."""
+        return [one.vectors for one in self.perceive(clips, mode, rates)]
+
+    def perceive(self, clips: Sequence[Clip], mode: Mode, rates: Rates) -> list[Read]:
+        """What the language model reads of each clip, and where in it sound and lips are.
 
         A clip that lacks a modality is read by the other alone. StudioError for a rate that is untrained,
         a mode that this model has not, or a clip without either.
@@ -149,16 +162,16 @@ class SpeechModel:
             rates.video,
         )
         opening = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
-        texts = []
-        for one in modes:
-            parts = [self.embed(opening)]
-            if one != "video":
-                parts += [self._tag(0), next(heard), self._tag(1)]
-            if one != "audio":
-                parts += [self._tag(2), next(seen), self._tag(3)]
-            prompt = self.tokenizer(PROMPTS[one], add_special_tokens=False).input_ids
-            texts.append(torch.cat([*parts, self.embed(prompt)]))
-        return texts
+        nothing = self.embed([])
+        return [
+            self._around(
+                self.embed(opening),
+                nothing if one == "video" else next(heard),
+                nothing if one == "audio" else next(seen),
+                self.embed(self.tokenizer(PROMPTS[one], add_special_tokens=False).input_ids),
+            )
+            for one in modes
+        ]
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Token ids as the language model's own vectors, [length, out]."""
@@ -168,6 +181,16 @@ class SpeechModel:
     def close(self) -> None:
         """Take the bank off the language model."""
         self.bank.detach()
+
+    def _around(self, opening: Tensor, sound: Tensor, lips: Tensor, prompt: Tensor) -> Read:
+        """Tags around what there is."""
+        parts, places, length = [opening], [], len(opening)
+        for vectors, tag in ((sound, 0), (lips, 2)):
+            there = len(vectors) > 0
+            parts += [self._tag(tag), vectors, self._tag(tag + 1)] if there else []
+            places.append(range(length + there, length + there + len(vectors)))
+            length += len(vectors) + 2 * there
+        return Read(torch.cat([*parts, prompt]), *places)
 
     def _tag(self, number: int) -> Tensor:
         return self.bridges.tags[number : number + 1].to(self._embed.weight.dtype)
