@@ -20,6 +20,7 @@ PAGES = {
     "library": "Library",
     "mixer": "Mixer",
     "ranks": "Ranks",
+    "speech": "Speech",
     "activity": "Activity",
     "settings": "Settings",
 }
@@ -89,6 +90,12 @@ def _ranks(shell: Shell) -> Page:
     return RanksPage(shell.client, shell.settings)
 
 
+def _speech(shell: Shell) -> Page:
+    from app.pages.speech import SpeechPage
+
+    return SpeechPage(shell.client, shell.settings)
+
+
 def _activity(shell: Shell) -> Page:
     from app.pages.activity import ActivityPage
 
@@ -106,6 +113,7 @@ _OPEN = {
     "library": _library,
     "mixer": _mixer,
     "ranks": _ranks,
+    "speech": _speech,
     "activity": _activity,
     "settings": _settings,
 }

@@ -76,6 +76,11 @@ class Capture(QObject):
         self.process.reported.connect(self._hear)
         self.process.ended.connect(self._lost)
 
+    @property
+    def records(self) -> bool:
+        """Whether a recording runs or is about to."""
+        return bool(self._path) or self._wants_recording
+
     # --- verbs ---
 
     def keep_in(self, folder: str) -> None:
@@ -127,7 +132,7 @@ class Capture(QObject):
 
     def record(self) -> None:
         """Begin a recording, opening the devices first where they are shut."""
-        if self._path or self._wants_recording:
+        if self.records:
             return
         if not self._folder:
             hint = "It is starting; try again in a moment."

@@ -32,14 +32,16 @@ class CaptureProcess(QObject):
     reported = Signal(object)
     ended = Signal(object)
 
-    def __init__(self, command: Sequence[str] = COMMAND, parent: QObject | None = None) -> None:
+    def __init__(self, command: Sequence[str] = (), parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._command = command
+        self._command = command or COMMAND
         self._process: QProcess | None = None
         self._is_leaving = False
         self._frames: Frames[Report] = ReportFrames()
         self._waiting: list[Command] = []
         self._said = ""
+        self._patience = QTimer(self, interval=LEAVE_MS, singleShot=True)
+        self._patience.timeout.connect(self._kill)
         if (app := QCoreApplication.instance()) is not None:
             app.aboutToQuit.connect(self._quit)
 
@@ -64,7 +66,7 @@ class CaptureProcess(QObject):
             self._is_leaving = True
             process.write(frame(Quit()))
             process.closeWriteChannel()
-            QTimer.singleShot(LEAVE_MS, process, process.kill)
+            self._patience.start()
 
     def _start(self) -> QProcess:
         process = self._process = QProcess()
@@ -111,11 +113,17 @@ class CaptureProcess(QObject):
             return  # its last words were not understood, which was told
         self._overhear()
         was_told, self._process, self._is_leaving = self._is_leaving, None, False
+        self._patience.stop()
         if not was_told:
             self._tell("Camera and microphone stopped working.")
         waiting, self._waiting = self._waiting, []
         for command in waiting:
             self.send(command)
+
+    def _kill(self) -> None:
+        """It was told to go and does not."""
+        if self._process is not None:
+            self._process.kill()
 
     def _lose(self, words: str) -> None:
         process, self._process, self._is_leaving = self._process, None, False

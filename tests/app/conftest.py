@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -54,8 +55,16 @@ def store(tmp_path: Path) -> QSettings:
 
 
 @pytest.fixture
-def shell(dressed: QApplication, client: FakeClient, store: QSettings, qtbot: QtBot) -> Shell:
-    """The window, shown, with its engine there and no page open yet."""
+def shell(
+    dressed: QApplication,
+    client: FakeClient,
+    store: QSettings,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Shell:
+    """The window, shown, with its engine there and no page open yet. Its camera is a peer's."""
+    peer = (sys.executable, str(Path(__file__).with_name("capture_peer.py")), "well")
+    monkeypatch.setattr("app.presenters.capture_process.COMMAND", peer)
     window = Shell(client, store)
     qtbot.addWidget(window)
     window.show()

@@ -21,6 +21,7 @@ EMPTY: dict[type, Reply] = {
     messages.ListMixes: messages.Mixes(mixes=[]),
     messages.ListData: messages.DataSets(sets=[]),
     messages.ListJobs: messages.Jobs(jobs=[]),
+    messages.ListSpeech: messages.SpeechModels(models=[], examples=[], clips=""),
     messages.RunDoctor: messages.Doctor(checks=[]),
     messages.SearchHub: messages.HubPage(repos=[]),
     messages.JudgeHub: messages.HubVerdicts(verdicts=[]),

@@ -1,0 +1,144 @@
+"""The booth: camera and mouth, loudness, the red light, the record button, the devices."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.capture.messages import FILE_CAMERA, Level, Preview
+from app.pages.speech.devices import DeviceBox
+from app.presenters.capture import Capture
+from app.presenters.talk import Talk
+from app.words import duration
+from engine.messages import MouthPlace
+from widgets.camera_view import CameraView, Square
+from widgets.mouth_view import MouthView
+from widgets.record_button import RecordButton
+from widgets.record_light import RecordLight
+from widgets.sound_meter import SoundMeter
+
+__all__ = ["Booth"]
+
+OFF = "Camera and microphone are off. They open when you record or turn them on."
+NO_CAMERA = "No camera is plugged in. The microphone alone, or a video file, works too."
+
+
+class Booth(QWidget):
+    """What is recorded, as it is: nothing here is open unless the light is on."""
+
+    def __init__(self, capture: Capture, talk: Talk, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._capture = capture
+        self._warnings = {"camera": "", "microphone": ""}
+        self.setObjectName("speech.booth")
+        self.camera = CameraView("speech.view", "Camera", self)
+        self.mouth = MouthView("speech.mouth", self)
+        self.meter = SoundMeter("speech.level", self)
+        self.light = RecordLight("speech.light", self)
+        self.record = RecordButton("speech.record", self)
+        self.switch = QPushButton("Turn on", self, objectName="speech.switch")
+        self.devices = DeviceBox(capture, self)
+        self._warning = QLabel(wordWrap=True, objectName="speech.warning")
+        self._warning.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._compose()
+        self.setFocusProxy(self.record)
+        self.record.pressed.connect(talk.press)
+        self.record.released.connect(talk.release)
+        self.switch.clicked.connect(self.turn)
+        self.camera.placed.connect(lambda square: capture.set_place(MouthPlace(**square._asdict())))
+        self.camera.cleared.connect(lambda: capture.set_place(None))
+        capture.changed.connect(self._show)
+        capture.previewed.connect(self._show_picture)
+        capture.levelled.connect(self._show_level)
+        self._show()
+
+    def _compose(self) -> None:
+        beside = QVBoxLayout()
+        beside.setSpacing(2)
+        beside.addWidget(self.light)
+        beside.addWidget(self.meter)
+        beside.addWidget(self._warning, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(12)
+        middle.addWidget(self.mouth, 0, Qt.AlignmentFlag.AlignTop)
+        middle.addLayout(beside, 1)
+        hands = QHBoxLayout()
+        hands.setSpacing(8)
+        hands.addWidget(self.record, 1)
+        hands.addWidget(self.switch)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 8)
+        column.setSpacing(8)
+        column.addWidget(self.camera, 1)
+        column.addLayout(middle)
+        column.addLayout(hands)
+        column.addWidget(self.devices)
+
+    def turn(self) -> None:
+        """Open the devices, or shut them."""
+        if self._capture.state.open:
+            self._capture.close()
+        else:
+            self._capture.open()
+
+    def _show(self) -> None:
+        state = self._capture.state
+        devices = [("camera", state.light.camera), ("microphone", state.light.microphone)]
+        opened = tuple(name for name, is_open in devices if is_open)
+        self.light.show_light(opened, duration(state.seconds) if state.recording else None)
+        self.record.show_recording(state.recording)
+        words = "Turn off" if state.open else "Start again" if state.trouble("process") else "Turn on"
+        self.switch.setText(words)
+        self.switch.setAccessibleName(f"{words}: camera and microphone")
+        self.switch.setEnabled(not state.opening or state.open)
+        self.camera.mirrored = not state.camera.startswith(FILE_CAMERA)
+        if not state.light.camera:
+            self.camera.show_picture(b"")
+            self.camera.show_square(None, by_hand=False)
+            self.mouth.show_mouth(b"")
+            self._warnings["camera"] = ""
+            trouble = state.trouble("process") or state.trouble("camera")
+            is_bare = state.known and not state.cameras
+            self.camera.say("camera", trouble.message if trouble else NO_CAMERA if is_bare else OFF)
+        if not state.light.microphone:
+            self.meter.show_level(None)
+            self._warnings["microphone"] = ""
+        self._warn()
+
+    def _show_picture(self, preview: Preview) -> None:
+        if not self._capture.state.light.camera:
+            return
+        place = preview.place
+        self.camera.show_picture(preview.picture)
+        self.camera.show_square(
+            Square(place.x, place.y, place.side) if place is not None else None,
+            by_hand=self._capture.state.place is not None,
+        )
+        self.mouth.show_mouth(preview.mouth)
+        self._heed("camera", preview.warning)
+
+    def _show_level(self, level: Level) -> None:
+        if self._capture.state.light.microphone:
+            self.meter.show_level(level.rms, level.peak, clipped=level.clipped)
+            self._heed("microphone", level.warning)
+
+    def _heed(self, about: str, words: str) -> None:
+        if self._warnings[about] != words:
+            self._warnings[about] = words
+            self._warn()
+
+    def _warn(self) -> None:
+        """What stands in the way: what is missing first, then what is seen and heard."""
+        state = self._capture.state
+        missing = [error for _, error in state.troubles]
+        if missing:
+            words, role = f"{missing[0].message} {missing[0].hint}".strip(), "warn"
+        else:
+            words, role = " ".join(filter(None, self._warnings.values())), "warn"
+        if not words:
+            words, role = ("Ready" if state.open else ""), "tiny"
+        self._warning.setToolTip("\n".join(f"{error.message} {error.hint}".strip() for error in missing))
+        self._warning.setText(words)
+        if self._warning.property("role") != role:
+            self._warning.setProperty("role", role)
+            self._warning.style().polish(self._warning)

@@ -1,0 +1,172 @@
+"""The speech page: record or open a clip, and see what is understood of it by ear, by eye and by both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QAction,
+    QDragEnterEvent,
+    QDropEvent,
+    QHideEvent,
+    QKeyEvent,
+    QKeySequence,
+    QShowEvent,
+)
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
+
+from app.client import Client
+from app.pages.page import Page
+from app.pages.speech.booth import Booth
+from app.pages.speech.desk import SpeechDesk
+from app.pages.speech.models import ModelBar
+from app.pages.speech.shelf import ClipShelf
+from app.presenters.captions import Captions
+from app.presenters.capture import Capture
+from app.presenters.clips import Clips
+from app.presenters.playback import Playback
+from app.presenters.speech_models import SpeechLibrary
+from app.presenters.talk import Talk
+from app.presenters.transcripts import Transcripts
+from widgets.tab_order import order
+
+__all__ = ["SpeechPage"]
+
+
+class SpeechPage(Page):
+    """Booth and shelf at the left, what was understood at the right. Camera and microphone are shut whenever
+    the page is not shown."""
+
+    def __init__(self, client: Client, settings: QSettings, parent: QWidget | None = None) -> None:
+        super().__init__("speech", "Speech", parent)
+        self.setAcceptDrops(True)
+        self.clips = Clips(client, settings, self)
+        self.models = SpeechLibrary(client, settings, self)
+        self.capture = Capture(settings, self)
+        self.captions = Captions(client, self.capture, self.models, self)
+        self.transcripts = Transcripts(client, self.clips, self.models, self)
+        self.playback = Playback(self.capture.process, self.clips, self.transcripts, self)
+        self._talk = Talk(self.capture)
+        self.head = ModelBar(self.models)
+        self.booth = Booth(self.capture, self._talk)
+        self.shelf = ClipShelf(self.clips)
+        self.desk = SpeechDesk(self.clips, self.transcripts, self.playback, self.captions)
+        self._compose()
+        self._connect()
+        self._offer_acts()
+
+    def _compose(self) -> None:
+        left = QSplitter(Qt.Orientation.Vertical, objectName="speech.left")
+        left.addWidget(self.booth)
+        left.addWidget(self.shelf)
+        left.setChildrenCollapsible(False)
+        left.setStretchFactor(0, 1)
+        left.setStretchFactor(1, 2)
+        split = QSplitter(Qt.Orientation.Horizontal, objectName="speech.split")
+        split.addWidget(left)
+        split.addWidget(self.desk)
+        split.setCollapsible(1, False)
+        split.setStretchFactor(0, 0)
+        split.setStretchFactor(1, 1)
+        split.setSizes([336, 888])
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(split)
+
+    def _connect(self) -> None:
+        presenters = (self.clips, self.models, self.capture, self.captions, self.transcripts)
+        for presenter in presenters:
+            presenter.noticed.connect(self.noticed)
+            presenter.announced.connect(self._announce)
+        self.clips.changed.connect(lambda: self.capture.keep_in(self.clips.state.folder))
+        self.capture.recorded.connect(self.clips.recorded)
+        self.desk.example_wanted.connect(self._open_example)
+
+    def _offer_acts(self) -> None:
+        for words, keys, act in (
+            ("Record, or end the recording", "Ctrl+R", self._record),
+            ("Play or pause", "Ctrl+P", self.playback.toggle),
+            ("Turn camera and microphone on or off", "Ctrl+D", self.booth.turn),
+            ("Open clips from files", "Ctrl+O", self.shelf.open_files),
+            ("Take the chosen clip off the shelf", "", self.shelf.remove_chosen),
+            ("Use a video file as the camera", "", self.booth.devices.choose_file),
+        ):
+            self._offer(words, keys, act)
+
+    # --- the shell's ---
+
+    def regions(self) -> list[QWidget]:
+        return [self.booth, self.shelf, *self.desk.regions(), self.head]
+
+    def undo(self) -> None:
+        self.clips.undo()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not event.spontaneous():
+            self.capture.look()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        if not event.spontaneous():
+            self.playback.pause()
+            self.capture.leave()
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        order(self)
+        return super().focusNextPrevChild(is_next)
+
+    # --- the space bar: what nobody else on the page takes, records ---
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space and not event.modifiers():
+            if not event.isAutoRepeat():
+                self._talk.press()
+            return
+        super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self._talk.release()
+            return
+        super().keyReleaseEvent(event)
+
+    # --- something is dropped ---
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        self.clips.add(*(url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()))
+
+    # --- inside ---
+
+    def _record(self) -> None:
+        if self.capture.records:
+            self.capture.stop()
+        else:
+            self.capture.record()
+
+    def _open_example(self) -> None:
+        example = next((clip for clip in self.clips.state.clips if clip.origin == "example"), None)
+        if example is None:
+            self.shelf.open_files()
+        else:
+            self.clips.choose(example.path)
+            self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> None:
+        action = QAction(words, self, shortcut=QKeySequence(keys))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        action.triggered.connect(lambda _=False: act())
+        self.addAction(action)
+        self.head.addAction(action)
+
+    def _announce(self, words: str) -> None:
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
