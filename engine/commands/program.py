@@ -22,6 +22,7 @@ from engine.commands import (
     mixes,
     play,
     ranks,
+    speech,
     studio,
     train,
 )
@@ -56,6 +57,7 @@ app.add_typer(bases.bases, name="bases")
 app.add_typer(train.app, name="train")
 app.add_typer(mixes.app, name="mix")
 app.add_typer(ranks.app, name="rank")
+app.add_typer(speech.app, name="speech")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(hub.app, name="hub")
 app.add_typer(disk.trash, name="trash")

@@ -31,6 +31,7 @@ from engine.supervisor.folders import check_target, copy_mix, move
 from engine.supervisor.names import check_name
 from engine.supervisor.shelf import WHAT, Kind
 from engine.supervisor.soundness import verify_entry
+from engine.supervisor.speech_cards import Sense, part_of
 from engine.supervisor.stock import Stock
 from engine.supervisor.threads import in_thread
 from engine.supervisor.trash import Trash
@@ -97,24 +98,30 @@ class Library(Stock, Trash):
 
     def speech_parts(self, spec: TrainSpeech) -> dict[str, str]:
         """The folders behind the names in ``spec``, as in StartJob. StudioError for one that is missing."""
-        named = {"ear": spec.ear, "eye": spec.eye, "llm": spec.llm}
-        paths = {sense: self.speech_part(part) for sense, part in named.items() if part}
+        named: dict[Sense, str] = {"ear": spec.ear, "eye": spec.eye, "llm": spec.llm}
+        paths: dict[str, str] = {
+            sense: self.speech_part(sense, part) for sense, part in named.items() if part
+        }
         if spec.model:
-            paths[f"speech:{spec.model}"] = str(self.speech.folder(spec.model))
+            paths[f"speech:{spec.model}"] = self.speech.find(spec.model).path
         return paths | {"clips": str(self.data(spec.data).parent)}
 
-    def speech_part(self, named: str) -> str:
-        """The folder of a speech model of this name, of a base, or at this path. StudioError if neither."""
+    def speech_part(self, sense: Sense, named: str) -> str:
+        """The folder of this part of the speech model ``named`` so, of a base, or at this path.
+
+        StudioError if there is none.
+        """
         found = self.speech.folder_or_none(named)
         if found is None and any(card.name == self.base_name(named) for card in self.bases()):
             found = Path(self.base(named).path)
-        if found is None and not (found := Path(named).expanduser().absolute()).is_dir():
+        found = found or Path(named).expanduser().absolute()
+        if not found.is_dir():
             raise StudioError(
                 "missing",
                 f"“{named}” is neither a speech model, nor a base, nor a folder.",
                 "`adapter-studio speech models` and `bases list` show what there is.",
             )
-        return str(found)
+        return str(part_of(sense, found))
 
     async def adopt_whisper(self, spec: Download) -> Path:
         """Take notice of a Whisper that a download has brought into the cache. Returns where it lies."""

@@ -13,7 +13,7 @@ from engine.supervisor.home import Home
 from engine.supervisor.jobs import Jobs
 from engine.supervisor.live import Live, Say
 
-__all__ = ["HUB", "JUDGING", "LIBRARY", "RANKS", "Desk", "Requests"]
+__all__ = ["HUB", "JUDGING", "LIBRARY", "RANKS", "SPEECH", "Desk", "Requests"]
 
 HUB = (
     messages.SearchHub,
@@ -25,6 +25,16 @@ HUB = (
 )
 JUDGING = (messages.JudgeHub, messages.JudgeAdapters)
 RANKS = (messages.OrderRanks, messages.BakeRank, messages.ReadSpectrum)
+SPEECH = (
+    messages.ListSpeech,
+    messages.LookAtClip,
+    messages.Transcribe,
+    messages.AddNoise,
+    messages.InspectSpeech,
+    messages.ImportSpeech,
+    messages.RemoveSpeech,
+    messages.RestoreSpeech,
+)
 LIBRARY = (
     messages.ListAdapters,
     messages.InspectAdapter,

@@ -30,9 +30,10 @@ from engine.supervisor.library import Library
 from engine.supervisor.listeners import Listeners
 from engine.supervisor.live import Live
 from engine.supervisor.ranks import Ranks
-from engine.supervisor.requests import HUB, JUDGING, LIBRARY, RANKS, Desk, Requests
+from engine.supervisor.requests import HUB, JUDGING, LIBRARY, RANKS, SPEECH, Desk, Requests
 from engine.supervisor.rescue import open_store
 from engine.supervisor.runtimes import RUNTIME, Runtimes
+from engine.supervisor.speech import SpeechDesk
 from engine.supervisor.starter import STARTER, Starter
 
 __all__ = ["Engine"]
@@ -112,6 +113,7 @@ class Engine:
             JUDGING: judging,
             HUB: desk,
             RANKS: ranks,
+            SPEECH: SpeechDesk(home, self._library, self._jobs, self._runtimes),
         }
         self._requests = Requests(home, self._jobs, live, desks, self._status, self._stop_soon)
 

@@ -16,21 +16,19 @@ import msgspec
 from engine.formats.errors import StudioError
 from engine.formats.files import write_file
 from engine.hub.cache import CachedRepo
-from engine.messages import Download, ExampleClip
+from engine.messages import Download, ExampleClip, SpeechCard
 from engine.supervisor.entry import Origin
 from engine.supervisor.folders import move
 from engine.supervisor.home import Home
 from engine.supervisor.names import check_name
+from engine.supervisor.speech_cards import ORIGIN, card_of
 
-__all__ = ["DEMO", "ORIGIN", "SpeechShelf"]
+__all__ = ["DEMO", "SpeechShelf"]
 
 log = logging.getLogger(__name__)
 
 DEMO = "demo"
 """What the model that comes with the program is called."""
-
-ORIGIN = "origin.json"
-"""Beside a model's files: how it came in (an Origin)."""
 
 HIDDEN = "hidden.json"
 """Beside the models' folders: the Whispers of the cache that were taken off the list, by repository."""
@@ -58,6 +56,17 @@ class SpeechShelf:
         self._whispers: list[CachedRepo] = []
 
     # --- looking ---
+
+    def cards(self) -> list[SpeechCard]:
+        """Every model, the demo first; one that cannot be used says why."""
+        return [card_of(name, folder) for name, folder in self._folders()]
+
+    def find(self, name: str) -> SpeechCard:
+        """The model of this name, which can be used. StudioError otherwise."""
+        card = card_of(name, self.folder(name))
+        if card.problem:
+            raise StudioError("adapter", f"{name} cannot be used. {card.problem}", "Import it again.")
+        return card
 
     def folder(self, name: str) -> Path:
         """Where the model of this name lies. StudioError("missing") when there is none."""

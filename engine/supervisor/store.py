@@ -161,8 +161,8 @@ class Store:
     # --- curves and logs ---
 
     def add_metrics(self, rows: Iterable[tuple[str, int, dict[str, float]]]) -> None:
-        """Record (job, step, values). Values of a step that come later, or again after a resume, go beside the
-        others and replace their like."""
+        """Record (job, step, values). Values of a step that come later, or again after a resume, go beside
+        the others and replace their like."""
         with self._writing():
             self._db.executemany(
                 "INSERT INTO metrics (job, step, row) VALUES (?, ?, ?) "
