@@ -8,7 +8,14 @@ import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).resolve().parent.parent
-LIGHT = ["app.main", "engine.supervisor.server", "engine.commands", "engine.client"]
+LIGHT = [
+    "app.main",
+    "engine.supervisor.server",
+    "engine.commands",
+    "engine.client",
+    "app.capture.service",
+    "app.capture.record",
+]
 
 
 def loaded(module: str, names: tuple[str, ...]) -> str:
@@ -33,5 +40,5 @@ def test_the_light_processes_never_load_torch(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", LIGHT[1:])
-def test_the_engine_never_loads_qt(module: str) -> None:
+def test_engine_and_capture_never_load_qt(module: str) -> None:
     assert loaded(module, ("PySide6", "pyqtgraph")) == "[]"
