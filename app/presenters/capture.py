@@ -35,6 +35,7 @@ from app.capture.messages import (
 )
 from app.presenters.capture_process import CaptureProcess
 from app.presenters.capture_state import NONE, CaptureState, Part, chosen, with_file
+from app.presenters.clip_files import new_recording
 from app.presenters.notice import Notice, from_error
 from engine.messages import Error, MouthPlace
 
@@ -139,10 +140,7 @@ class Capture(QObject):
             self._say("warn", "The engine has not said yet where recordings go.", hint)
             return
         self._wants_recording = True
-        if self.state.open:
-            self._start_what_waits()
-        else:
-            self.open()
+        self._soon()
 
     def stop(self) -> None:
         """End the recording; ``recorded`` says where it is."""
@@ -158,10 +156,8 @@ class Capture(QObject):
         if not live:
             self._captions = ""
             self.process.send(StopCaptions())
-        elif self.state.open:
-            self._start_what_waits()
         else:
-            self.open()
+            self._soon()
 
     def set_offset(self, milliseconds: float) -> None:
         """Move the sound of recordings against their pictures; later where positive."""
@@ -190,6 +186,8 @@ class Capture(QObject):
                 self._learn(report)
             case Opened():
                 self._set(opening=False)
+                if self.state.place is not None:
+                    self.process.send(SetPlace(place=self.state.place))
                 self._start_what_waits()
             case Recording(seconds=seconds, gaps=gaps):
                 self._set(seconds=seconds, gaps=gaps)
@@ -222,6 +220,13 @@ class Capture(QObject):
         if is_first and self.state.opening:
             self.open()
 
+    def _soon(self) -> None:
+        """Begin what a person wants as soon as all is open; a camera may take seconds."""
+        if not self.state.open and not self.state.opening:
+            self.open()
+        elif not self.state.opening:
+            self._start_what_waits()
+
     def _start_what_waits(self) -> None:
         """Devices are open, or none could be: begin what a person wanted them for."""
         if not self.state.open:
@@ -230,8 +235,7 @@ class Capture(QObject):
             return
         if self._wants_recording and not self._path:
             self._wants_recording = False
-            stamp = time.strftime("%Y-%m-%d %H.%M.%S")
-            self._path = str(_unused(Path(self._folder), f"Recording {stamp}"))
+            self._path = str(new_recording(Path(self._folder)))
             self._set(seconds=0.0, gaps=0, measured=None)
             self.process.send(StartRecording(path=self._path))
             self.announced.emit("Recording")
@@ -291,9 +295,3 @@ class Capture(QObject):
         if state != self.state:
             self.state = state
             self.changed.emit()
-
-
-def _unused(folder: Path, name: str) -> Path:
-    """A file of that name that is not there yet."""
-    numbers = ("", *(f" ({number})" for number in range(2, 100)))
-    return next(path for more in numbers if not (path := folder / f"{name}{more}.mkv").exists())

@@ -6,9 +6,16 @@ import json
 import time
 from pathlib import Path
 
-__all__ = ["bring_back", "put_away", "recordings", "seconds_of"]
+__all__ = ["bring_back", "new_recording", "put_away", "recordings", "seconds_of"]
 
 SUFFIX = ".mkv"
+
+
+def new_recording(folder: Path) -> Path:
+    """A name after this moment, of a file that is not there yet."""
+    stamp = time.strftime("Recording %Y-%m-%d %H.%M.%S")
+    numbers = ("", *(f" ({number})" for number in range(2, 100)))
+    return next(path for more in numbers if not (path := folder / f"{stamp}{more}{SUFFIX}").exists())
 
 
 def recordings(folder: Path) -> list[Path]:

@@ -103,6 +103,17 @@ def test_a_recording_opens_the_devices_first(capture, process):
     assert (capture.made, capture.state.recording, capture.state.open) == ([start.path], False, True)
 
 
+def test_a_recording_waits_for_a_camera_that_takes_its_time(capture, process):
+    process.plug()
+    capture.open()
+    process.light = Light(camera=True, microphone=True)
+    process.report(Level, rms=-40.0, peak=-30.0)
+    capture.record()
+    assert capture.state.open and process.of(StartRecording) == [], "the light is on, the camera not ready"
+    process.opened()
+    assert len(process.of(StartRecording)) == 1
+
+
 def test_a_key_let_go_before_the_devices_opened_records_nothing(capture, process):
     process.plug()
     capture.record()
@@ -224,6 +235,8 @@ def test_a_mouth_by_hand_is_told_and_belongs_to_one_camera(capture, process):
     place = MouthPlace(x=0.5, y=0.4, side=0.2)
     capture.set_place(place)
     assert (capture.state.place, process.of(SetPlace)[-1].place) == (place, place)
+    process.opened()
+    assert [told.place for told in process.of(SetPlace)] == [place, place], "and to a camera opened later"
     capture.choose_camera("cam1")
     assert (capture.state.place, process.of(SetPlace)[-1].place) == (None, None)
 
