@@ -79,8 +79,6 @@ def take_in(
     )
     with session.engine() as engine:
         seen: SpeechInspection = engine.call(InspectSpeech(path=request.path))
-        if seen.problem:
-            raise StudioError("adapter", seen.problem, seen.hint)
         if seen.license and not accept:
             session.note(f"{seen.license_name}\n{seen.license}")
             raise StudioError(

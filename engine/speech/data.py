@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import msgspec
 
@@ -26,25 +26,33 @@ class Spoken:
     line: int
 
 
-def read_clip_list(path: str | Path, folder: str | Path | None = None) -> list[Spoken]:
+def read_clip_list(path: str | Path, folder: str | Path | None = None, *, there: bool = True) -> list[Spoken]:
     """All lines of a list of clips, whose paths are relative to ``folder`` (default: the list's own).
 
     The list is read to its end or not at all: DataError names the first line that cannot be used, and why.
-    Whether a clip can be read is seen only when it is.
+    With ``there`` each file must be; whether it is a clip is seen only when it is read.
     """
     path = Path(path)
     base = path.parent if folder is None else Path(folder)
     try:
         with path.open("rb") as file:
-            found = [_spoken(line, base, f"{path.name}, line {n}", n) for n, line in _lines(file)]
+            lines = list(_lines(file))
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror}.", SHAPE_HINT, str(path)) from error
+    found = [_spoken(line, base, f"{path.name}, line {number}", number) for number, line in lines]
     if not found:
         raise DataError(f"{path.name} names no clips.", SHAPE_HINT)
+    for one in found if there else ():
+        if not one.clip.is_file():
+            raise DataError(
+                f"{path.name}, line {one.line}: there is no file {one.clip.name}.",
+                f"Paths are taken from {base} on.",
+                str(one.clip),
+            )
     return found
 
 
-def _lines(file: Any) -> Iterator[tuple[int, bytes]]:
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1
@@ -66,9 +74,6 @@ def _spoken(line: bytes, base: Path, where: str, number: int) -> Spoken:
             raise DataError(f'{where}: it has no "{key}".', SHAPE_HINT)
     if not any(letter.isalnum() for letter in fields["text"]):
         raise DataError(f'{where}: there are no words in its "text".', SHAPE_HINT)
-    clip = base / Path(fields["clip"]).expanduser()
-    if "\0" in fields["clip"] or not clip.is_file():
-        raise DataError(
-            f"{where}: there is no file {fields['clip']}.", f"Its path is taken from {base} on.", str(clip)
-        )
-    return Spoken(clip, fields["text"], number)
+    if "\0" in fields["clip"]:
+        raise DataError(f'{where}: its "clip" is no path.', SHAPE_HINT)
+    return Spoken(base / Path(fields["clip"]).expanduser(), fields["text"], number)

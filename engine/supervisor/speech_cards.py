@@ -41,7 +41,7 @@ def card_of(name: str, folder: Path) -> SpeechCard:
         found = read_card(folder)
     except (StudioError, OSError) as error:
         kind: Literal["whisper", "llama-avsr"] = "llama-avsr" if (folder / CARD).exists() else "whisper"
-        path, said = str(folder), str(error) if isinstance(error, StudioError) else f"{error.strerror}."
+        path, said = str(folder), error.message if isinstance(error, StudioError) else f"{error.strerror}."
         return SpeechCard(name=name, kind=kind, path=path, modes=[], problem=said, created=created)
     config = found.config
     return SpeechCard(
@@ -54,7 +54,11 @@ def card_of(name: str, folder: Path) -> SpeechCard:
         tokens_per_second=found.tokens_per_second,
         parameters=found.parameters,
         bytes=found.bytes,
-        parts={sense: part.what or Path(part.path).name for sense, part in found.parts.items()},
+        parts={
+            sense: part.what or Path(part.path).name
+            for sense, part in found.parts.items()
+            if sense != "speech"
+        },
         license=found.license,
         note=found.note,
         created=created,

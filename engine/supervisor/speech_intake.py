@@ -46,15 +46,15 @@ def make_ready(request: ImportSpeech, parts: Mapping[Sense, str], target: Path) 
     """Make the new folder ``target`` of what ``request`` names; ``parts`` are the folders that it names as
     ear, eye and language model. StudioError when it cannot be used, or its licence was not accepted."""
     source = Path(request.path).expanduser().absolute()
-    kind = _kind(source)
-    if missing := [sense for sense in _needs(source, kind) if sense not in parts]:
+    kind, asked = _kind(source), _asked(request, parts)
+    if missing := [sense for sense in _needs(source, kind, asked) if sense not in parts]:
         words = " and ".join(_IN_WORDS[sense] for sense in missing)
         options = " ".join(f"--{sense} NAME" for sense in missing)
         raise StudioError("usage", f"{source.name} does not bring {words}.", f"Name it with {options}.")
     try:
         match kind:
             case "checkpoint":
-                convert.convert(source, target, accepted=request.accepted, asked=_asked(request, parts))
+                convert.convert(source, target, accepted=request.accepted, asked=asked)
             case "whisper":
                 _copy(
                     source, target, [n for n, note in selection("speech", _names(source)).items() if not note]
@@ -76,7 +76,7 @@ def make_ready(request: ImportSpeech, parts: Mapping[Sense, str], target: Path) 
 
 def _inspect(source: Path) -> SpeechInspection:
     kind = _kind(source)
-    needs: list[str] = list(_needs(source, kind))
+    needs: list[str] = list(_needs(source, kind, convert.Asked()))
     if kind == "checkpoint":
         found = convert.inspect(source)
         facts = [("Format", "a pickle, made into safetensors without opening it"), *_sizes(found)]
@@ -120,10 +120,10 @@ def _kind(source: Path) -> Kind:
     raise StudioError("adapter", f"{source.name} is no model of speech.", _NOTHING)
 
 
-def _needs(source: Path, kind: Kind) -> list[Sense]:
+def _needs(source: Path, kind: Kind, asked: convert.Asked) -> list[Sense]:
     """The parts that something does not bring itself."""
     if kind == "checkpoint":
-        found = convert.inspect(source)
+        found = convert.inspect(source, asked)
         return _missing(found.speech, found.encoder is not None) if found.speech else []
     return _missing(_bridges(source), (source / LIPS).is_dir()) if kind == "bridges" else []
 
