@@ -2,23 +2,189 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.capture import Capture
 from app.presenters.speech_models import SpeechLibrary
+from engine.messages import Error, Heard, SpeechCard, SpeechMode, Transcribe, Transcript
 
-__all__ = ["Captions"]
+__all__ = ["Captions", "CaptionsState"]
+
+# A stretch of speech older than this when its turn comes is one that the listener hears of late.
+LATE_S = 4.0
+KEPT = 500
+
+
+@dataclass(frozen=True)
+class CaptionsState:
+    """``lines`` so far, ``partial`` the one being written; ``speaking``: somebody is right now. ``delay`` is
+    how long after its end the newest line came (0 before the first), ``waiting`` stretches are yet to be
+    heard. ``trouble`` is a sentence where one could not be."""
+
+    is_on: bool = False
+    speaking: bool = False
+    lines: tuple[str, ...] = ()
+    partial: str = ""
+    delay: float = 0.0
+    waiting: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    path: str
+    arrived: float
+    is_second: bool = False
 
 
 class Captions(QObject):
+    """Reads each stretch of speech that the capture process tells of, in order, none left out, and deletes
+    its clip. ``changed``; ``noticed(Notice)``; ``announced(line)``: for those who listen."""
+
     changed = Signal()
     noticed = Signal(object)
     announced = Signal(str)
 
     def __init__(
-        self, client: Client, capture: Any, models: SpeechLibrary, parent: QObject | None = None
+        self,
+        client: Client,
+        capture: Capture,
+        models: SpeechLibrary,
+        parent: QObject | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(parent)
         self._client = client
+        self._capture = capture
+        self._models = models
+        self._clock = clock
+        self._waiting: deque[_Stretch] = deque()
+        self._call = ""
+        self.state = CaptionsState()
+        capture.segment.connect(self._queue)
+        capture.speaking.connect(lambda speaking: self._set(speaking=speaking))
+        capture.changed.connect(self._follow)
+        models.changed.connect(self.changed)
+
+    @property
+    def card(self) -> SpeechCard | None:
+        """The model that listens."""
+        return self._models.card
+
+    @property
+    def why_not(self) -> str:
+        """What stands in the way of captions; empty when nothing does."""
+        card = self.card
+        return "No model is there yet." if card is None else card.problem
+
+    @property
+    def mode(self) -> SpeechMode:
+        """By which senses: all that the model has and that are open."""
+        modes = self.card.modes if self.card is not None else []
+        light = self._capture.state.light
+        wanted: tuple[SpeechMode, ...] = (
+            ("both", "audio", "video") if light.camera else ("audio", "both", "video")
+        )
+        if light.camera and not light.microphone:
+            wanted = ("video", "both", "audio")
+        return next((mode for mode in wanted if mode in modes), "audio")
+
+    def start(self) -> None:
+        """Listen, opening the devices where they are shut."""
+        if not self.why_not:
+            self._set(trouble="")
+            self._capture.listen(live=True)
+
+    def stop(self) -> None:
+        """Listen no longer; what was said before is still written down."""
+        self._capture.listen(live=False)
+
+    def clear(self) -> None:
+        """Forget the lines."""
+        self._set(lines=(), partial="", delay=0.0, trouble="")
+
+    # --- stretches of speech ---
+
+    def _follow(self) -> None:
+        live = self._capture.state.live
+        self._set(is_on=live, speaking=self.state.speaking and live)
+
+    def _queue(self, path: str, _start: float, _end: float) -> None:
+        self._waiting.append(_Stretch(path, self._clock()))
+        self._set(waiting=len(self._waiting))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._call or not self._waiting:
+            return
+        if self.card is None:
+            self._drop_all()
+            return
+        stretch = self._waiting[0]
+        place = self._capture.state.place
+        self._call = self._client.ask(
+            Transcribe(model=self.card.name, clip=stretch.path, mode=self.mode, place=place),
+            lambda said: self._heard(stretch, said),
+            lambda error: self._failed(stretch, error),
+            self._partly,
+        )
+
+    def _partly(self, body: object) -> None:
+        if isinstance(body, Heard):
+            self._set(partial=" ".join(word.text for word in body.words))
+
+    def _heard(self, stretch: _Stretch, said: Transcript) -> None:
+        if said.text:
+            lines = (*self.state.lines, said.text)[-KEPT:]
+            self._set(lines=lines, delay=self._clock() - stretch.arrived, trouble="")
+            self.announced.emit(said.text)
+        self._end()
+
+    def _failed(self, stretch: _Stretch, error: Error) -> None:
+        if error.code == "crashed" and not stretch.is_second:
+            # What an engine died over is asked once more of the next one.
+            self._call, self._waiting[0] = "", replace(stretch, is_second=True)
+            self._go_on()
+            return
+        self._set(trouble=f"{error.message} {error.hint}".strip())
+        self._end()
+
+    def _end(self) -> None:
+        """The foremost stretch is done with, so its clip may go."""
+        self._call = ""
+        _delete(self._waiting.popleft().path)
+        self._set(partial="", waiting=len(self._waiting))
+        self._go_on()
+
+    def _drop_all(self) -> None:
+        for stretch in self._waiting:
+            _delete(stretch.path)
+        self._waiting.clear()
+        self._set(waiting=0, trouble=self.why_not)
+
+    @property
+    def late(self) -> float:
+        """By how many seconds what is being heard lags behind; 0 where it keeps up."""
+        late = self._clock() - self._waiting[0].arrived if self._waiting else 0.0
+        return late if late > LATE_S else 0.0
+
+    def _set(self, **changes: Any) -> None:
+        state = replace(self.state, **changes)
+        if state != self.state:
+            self.state = state
+            self.changed.emit()
+
+
+def _delete(path: str) -> None:
+    # A clip that cannot be deleted lies in the home's tmp, which is emptied at the next start.
+    with suppress(OSError):
+        Path(path).unlink(missing_ok=True)

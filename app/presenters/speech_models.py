@@ -92,7 +92,7 @@ class SpeechLibrary(QObject):
 
     def __init__(self, client: Client, settings: QSettings, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._client = client
+        self.client = client
         self._settings = settings
         self._awaited = ""
         self.cards: dict[str, SpeechCard] = {}
@@ -108,7 +108,7 @@ class SpeechLibrary(QObject):
 
     def refresh(self) -> None:
         """Ask again what there is."""
-        self._client.ask(ListSpeech(), self._listed, self.complain)
+        self.client.ask(ListSpeech(), self._listed, self.complain)
         self.fetch.find()
 
     @property
@@ -152,14 +152,14 @@ class SpeechLibrary(QObject):
             self.noticed.emit(Notice("info", f"{name} is in the trash.", action=back))
             self.refresh()
 
-        self._client.ask(RemoveSpeech(name=name), removed, self.complain)
+        self.client.ask(RemoveSpeech(name=name), removed, self.complain)
 
     def complain(self, error: Error) -> None:
         if error.code not in ("cancelled", "crashed"):
             self.noticed.emit(from_error(error))
 
     def _restore(self, name: str, path: str) -> None:
-        self._client.ask(RestoreSpeech(path=path), lambda _body: self.choose_when_here(name), self.complain)
+        self.client.ask(RestoreSpeech(path=path), lambda _body: self.choose_when_here(name), self.complain)
 
     def _listed(self, body: SpeechModels) -> None:
         self.cards = {card.name: card for card in body.models}

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.pages.speech.column_head import ColumnHead
+from app.pages.speech.offer import WhisperOffer
 from app.pages.speech.queue import QueueLine
 from app.presenters.spoken import Said
 from app.presenters.transcript_columns import MODES, SENSES, rows
@@ -35,6 +36,7 @@ class SpeechColumns(QWidget):
         self.reference.setClearButtonEnabled(True)
         self.heads = {mode: ColumnHead(mode) for mode in MODES}
         self.view = TranscriptView("speech.words", "Words by ear, by eye and by both", list(SENSES.values()))
+        self.offer = WhisperOffer(transcripts.models)
         self.queue = QueueLine(transcripts.queue)
         self._above = QHBoxLayout()
         self._compose()
@@ -59,6 +61,7 @@ class SpeechColumns(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
+        column.addWidget(self.offer)
         column.addLayout(line)
         column.addLayout(self._above)
         column.addWidget(self.view, 1)
