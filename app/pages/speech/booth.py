@@ -22,6 +22,8 @@ __all__ = ["Booth"]
 OFF = "Camera and microphone are off. They open when you record or turn them on."
 NO_CAMERA = "No camera is plugged in. The microphone alone, or a video file, works too."
 
+NO_MICROPHONE = "No microphone is plugged in."
+
 
 class Booth(QWidget):
     """What is recorded, as it is: nothing here is open unless the light is on."""
@@ -136,7 +138,7 @@ class Booth(QWidget):
         else:
             words, role = " ".join(filter(None, self._warnings.values())), "warn"
         if not words:
-            words, role = ("Ready" if state.open else ""), "tiny"
+            words, role = NO_MICROPHONE if state.known and not state.microphones else "", "tiny"
         self._warning.setToolTip("\n".join(f"{error.message} {error.hint}".strip() for error in missing))
         self._warning.setText(words)
         if self._warning.property("role") != role:

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from app.presenters.clips import Clips
 from app.presenters.playback import Playback
+from engine.messages import ClipCard
 from widgets.icon_button import IconButton
 from widgets.mouth_strip import MouthStrip
 from widgets.waveform import Waveform
@@ -26,14 +27,12 @@ class Player(QWidget):
         super().__init__(parent)
         self._playback = playback
         self._clips = clips
+        self._shown: tuple[ClipCard | None, str] = (None, "nothing yet")
         self.setObjectName("speech.player")
         self.button = IconButton("play", "Play  Ctrl+P", "speech.play", self)
         self.wave = Waveform("speech.position", self)
         self.strip = MouthStrip("speech.strip", self)
         self._time = QLabel(self, objectName="speech.time")
-        self._title = QLabel(self, objectName="speech.title")
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._title.setProperty("role", "heading")
         self._notes = QLabel(self, objectName="speech.notes")
         self._notes.setProperty("role", "tiny")
         self._notes.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -51,10 +50,8 @@ class Player(QWidget):
         head = QHBoxLayout()
         head.setSpacing(8)
         head.addWidget(self.button)
-        head.addWidget(self._title, 2)
-        head.addWidget(self._time)
-        head.addSpacing(8)
-        head.addWidget(beside, 3)
+        head.addWidget(self._time, 1)
+        head.addWidget(beside, 2)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -66,19 +63,25 @@ class Player(QWidget):
     def _show_clip(self) -> None:
         state = self._clips.state
         card, item = state.card, state.item
-        self._title.setText(item.title if item is not None else "")
+        problem = item.problem if item is not None else ""
+        words = card.path if card is not None else problem or state.busy
+        if (card, words) == self._shown:
+            return
+        self._shown = (card, words)
+        notes: list[str] = []
         if card is None:
-            problem = item.problem if item is not None else ""
             self.wave.show_sound(0.0, ())
-            self.strip.show_strip(b"", 1, 1.0, 0.0, problem or state.busy)
-            self._notes.setText("" if problem else state.busy)
+            self.strip.show_strip(b"", 1, 1.0, 0.0, words)
         else:
             why = NO_FACE if card.pictures else NO_PICTURES
+            notes = card.notes if card.strip else []  # else they stand in the place of the strip
             self.wave.show_sound(card.seconds, card.peaks, card.speech)
-            self.strip.show_strip(card.strip, card.side, card.every, card.seconds, why)
-            self._notes.setText(" ".join(card.notes))
-            self._notes.setToolTip("\n".join(card.notes))
-        self._notes.setVisible(bool(self._notes.text()))
+            self.strip.show_strip(
+                card.strip, card.side, card.every, card.seconds, " ".join(card.notes) or why
+            )
+        self._notes.setText(" ".join(notes))
+        self._notes.setToolTip("\n".join(notes))
+        self._notes.setVisible(bool(notes))
         self._show()
         self._show_position(self._playback.state.seconds)
 
