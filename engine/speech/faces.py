@@ -88,7 +88,7 @@ class Cascades:
         return places
 
     def _askew(self, grey: Picture, x: float, y: float, w: float, turned: float) -> float | None:
-        """By how many radians more than ``turned`` the eyes lie askew in the face of width ``w`` around (x, y);
+        """By how many radians more than ``turned`` the eyes lie askew in the face ``w`` wide around (x, y);
         None where two are not to be seen."""
         zoom = EYES / w
         matrix = cv2.getRotationMatrix2D((x, y), math.degrees(turned), zoom)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from engine.formats.errors import AdapterError, DataError
 from engine.formats.plain import load_json, open_plain
-from engine.speech.shape import SAMPLE_RATE
+from engine.speech.shape import FPS, SAMPLE_RATE
 
 __all__ = ["Facts", "Picture", "Sound", "pictures", "probe", "read_sound", "sidecar_offset"]
 
@@ -37,6 +37,8 @@ PREROLL = 0.5
 """Seconds before a part that codecs of sound need to hear, to be themselves by its beginning."""
 HOLE = 0.05
 """Seconds by which a piece of sound may be late before silence is put in."""
+LONGEST_HOLE = 600.0
+"""Seconds. A time that is farther ahead than this is a mistake of the file's."""
 FARTHEST = 2000.0
 """Milliseconds. A sidecar that says more is not believed."""
 
@@ -144,9 +146,11 @@ def _frames(
             first = next(frames, None)
             if seeking and (first is None or first.time is None or first.time - origin > start):
                 continue  # it has been taken behind the place, or nowhere
-            held, time = None, 0.0
+            held, after = None, start if seeking else 0.0
             for frame in itertools.chain([] if first is None else [first], frames):
-                time = time if frame.time is None else frame.time - origin
+                time = after if frame.time is None else frame.time - origin
+                time = after if time - after > LONGEST_HOLE else time
+                after = time + _length(frame, stream)
                 if held is not None and time > start:
                     yield held
                 held = (time, frame)
@@ -155,6 +159,13 @@ def _frames(
             if held is not None:
                 yield held
             return
+
+
+def _length(frame: Any, stream: Any) -> float:
+    """Seconds of a frame, for files that say no times."""
+    if stream.type == "audio":
+        return float(frame.samples / frame.sample_rate)
+    return 1 / float(stream.average_rate or FPS)
 
 
 def _decoded(file: Any, stream: Any, path: Path) -> Iterator[Any]:
@@ -210,13 +221,13 @@ def _pace(file: Any, stream: Any) -> tuple[float, bool]:
 def _measured(path: Path) -> float:
     """Seconds of a file that does not say how long it is, as one that was cut off: to its last packet."""
     with _opened(path) as file:
-        begin: float = (file.start_time or 0) / av.time_base
-        ends = (
-            float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            for packet in file.demux()
-            if packet.pts is not None
-        )
-        return max(0.0, max(ends, default=0.0) - begin)
+        begin, end, untimed = float(file.start_time or 0) / av.time_base, 0.0, 0
+        for packet in file.demux():
+            if packet.pts is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - begin)
+            elif packet.size:
+                untimed += packet.stream.type == "video"
+    return end or untimed / FPS
 
 
 def _stream(file: Any, kind: Literal["audio", "video"]) -> Any:

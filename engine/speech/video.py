@@ -30,8 +30,8 @@ _T = TypeVar("_T")
 class Recording:
     """``sound`` float32 [samples] at 16 kHz, ``mouth`` uint8 [pictures, 96, 96] at 25 a second, each None
     where there is none. ``gaps`` counts places where the camera stood still; ``note`` says in a sentence why
-    there is no mouth, ``notes`` what else there is to say. ``first`` and ``last`` are where the mouth was seen
-    first and last, if ever."""
+    there is no mouth, ``notes`` what else there is. ``first`` and ``last`` are where the mouth was seen first
+    and last, if ever."""
 
     sound: Sound | None
     mouth: Picture | None
