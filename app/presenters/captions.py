@@ -117,6 +117,7 @@ class Captions(QObject):
     def _follow(self) -> None:
         live = self._capture.state.live
         self._set(is_on=live, speaking=self.state.speaking and live)
+        self.changed.emit()  # with another device open it listens by other senses
 
     def _queue(self, path: str, _start: float, _end: float) -> None:
         self._waiting.append(_Stretch(path, self._clock()))

@@ -52,7 +52,6 @@ class CaptionsWindow(QWidget):
     def present(self) -> None:
         """Show the window and begin to listen."""
         self.show()
-        self.raise_()
         self.activateWindow()
         self._captions.start()
         self.turn.setFocus(Qt.FocusReason.PopupFocusReason)

@@ -50,7 +50,7 @@ class SpeechImportDialog(QDialog):
         self.license = QPlainTextEdit(objectName="speech.import.license", accessibleName="Its licence")
         self.license.setReadOnly(True)
         self.license.setTabChangesFocus(True)
-        self.accepts = QCheckBox(objectName="speech.import.accept")
+        self.accepts = QCheckBox("I accept its licence", objectName="speech.import.accept")
         self.name = QLineEdit(objectName="speech.import.name", accessibleName="Name in the library")
         self.name.setMaxLength(64)
         self.parts = {part: PartBox(f"speech.import.{part}", words) for part, words in PARTS.items()}
@@ -70,7 +70,6 @@ class SpeechImportDialog(QDialog):
     def present(self) -> None:
         self._import.begin()
         self.show()
-        self.raise_()
         self.activateWindow()
         self.file.setFocus(Qt.FocusReason.PopupFocusReason)
 

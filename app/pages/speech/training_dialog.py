@@ -67,7 +67,6 @@ class SpeechTrainingDialog(QDialog):
 
     def present(self) -> None:
         self.show()
-        self.raise_()
         self.activateWindow()
         self.data.setFocus(Qt.FocusReason.PopupFocusReason)
 
