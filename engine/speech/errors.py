@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import jiwer
 
-__all__ = ["Change", "WordErrors", "count_errors", "normalised"]
+from engine.messages import ErrorStep
+
+__all__ = ["Change", "WordErrors", "count_errors", "error_steps", "normalised"]
 
 
 @dataclass(frozen=True)
 class Change:
     """A run of words: ``kind`` is equal, substitute, insert or delete."""
 
-    kind: str
+    kind: Literal["equal", "substitute", "delete", "insert"]
     said: tuple[str, ...]
     heard: tuple[str, ...]
 
@@ -66,3 +70,14 @@ def count_errors(said: Sequence[str], heard: Sequence[str]) -> WordErrors:
     ]
     words = sum(len(text.split()) for text in references)
     return WordErrors(words, found.substitutions, found.deletions, found.insertions, tuple(changes))
+
+
+def error_steps(reference: str, text: str) -> tuple[float | None, list[ErrorStep]]:
+    """The word error rate of ``text`` and its alignment, word by word; None where nothing was meant."""
+    found = count_errors([reference], [text])
+    steps = [
+        ErrorStep(op=change.kind, said=said, meant=meant)
+        for change in (found.changes[0] if found.changes else ())
+        for meant, said in itertools.zip_longest(change.said, change.heard, fillvalue="")
+    ]
+    return found.rate, steps

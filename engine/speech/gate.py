@@ -20,7 +20,16 @@ from engine.speech.clip import Clip, Mode
 from engine.speech.filterbank import log_energies
 from engine.speech.shape import FPS, SAMPLE_RATE
 
-__all__ = ["Stretch", "mouth_moves", "somebody_speaks", "speech_span", "speech_stretches"]
+__all__ = [
+    "Stretch",
+    "is_dead",
+    "mouth_moves",
+    "mouth_stretches",
+    "somebody_speaks",
+    "speech_span",
+    "speech_stretches",
+    "spoken_stretches",
+]
 
 STEPS = 100
 """Of the filterbank, a second."""
@@ -36,6 +45,8 @@ DENSE = 0.5
 """The least share of loud steps in a stretch: knocks and clicks have less."""
 PAUSE, SHORTEST, LEAD = 0.35, 0.12, 0.1
 """Seconds: pauses within a stretch, the shortest stretch, what is added at both ends."""
+DEAD, NOISY = 1e-5, 3e-3
+"""Root mean squares (-100 and -50 dB) between which a sound without speech is a quiet room."""
 _DECIBELS = 10 / math.log(10)
 
 
@@ -48,9 +59,33 @@ class Stretch:
 
 
 def somebody_speaks(clip: Clip, mode: Mode = "both") -> bool:
-    """Whether there are words in what ``mode`` reads of ``clip``: in both, sound or lips say so."""
-    heard = mode != "video" and clip.sound is not None and bool(speech_stretches(clip.sound))
-    return heard or (mode != "audio" and clip.mouth is not None and mouth_moves(clip.mouth))
+    """Whether there are words in what ``mode`` reads of ``clip``: in both, sound says so, or lips where the
+    sound could hide a voice."""
+    return bool(spoken_stretches(clip, mode))
+
+
+def spoken_stretches(clip: Clip, mode: Mode = "both") -> list[Stretch]:
+    """Where there are words in what ``mode`` reads of ``clip``."""
+    sound = None if mode == "video" else clip.sound
+    heard = [] if sound is None else speech_stretches(sound)
+    if heard or mode == "audio" or clip.mouth is None or (sound is not None and _is_quiet(sound)):
+        return heard
+    return mouth_stretches(clip.mouth)
+
+
+def is_dead(sound: Tensor) -> bool:
+    """Whether ``sound`` [samples] is that of no microphone: silence, as no room has it."""
+    return _loudness(sound) < DEAD
+
+
+def _is_quiet(sound: Tensor) -> bool:
+    """Whether a voice would be heard in ``sound``, which has none: a quiet room. A dead microphone says
+    nothing about a voice, and a noise may hide one."""
+    return DEAD <= _loudness(sound) < NOISY
+
+
+def _loudness(sound: Tensor) -> float:
+    return float(sound.float().square().mean().sqrt()) if len(sound) else 0.0
 
 
 def speech_span(sound: Tensor | None, seconds: float) -> tuple[float, float]:
@@ -114,9 +149,28 @@ def mouth_moves(mouth: Tensor) -> bool:
     What the whole picture does together (light that flickers) is taken away first; a covered lens shows
     nothing that could move.
     """
+    return int(_moved(mouth).sum()) >= SHORTEST_MOVE
+
+
+def mouth_stretches(mouth: Tensor) -> list[Stretch]:
+    """Where the lips in ``mouth`` [frames, H, W] move, as far as they do for a fifth of a second."""
+    if not mouth_moves(mouth):
+        return []
+    times = [(number + 1) / FPS for number in _moved(mouth).nonzero().flatten().tolist()]
+    joined = [[times[0], times[0]]]
+    for time in times:
+        if time - joined[-1][1] <= PAUSE:
+            joined[-1][1] = time
+        else:
+            joined.append([time, time])
+    length = len(mouth) / FPS
+    return [Stretch(max(0.0, start - LEAD), min(length, end + LEAD)) for start, end in joined]
+
+
+def _moved(mouth: Tensor) -> Tensor:
+    """[frames - 1]: whether the lips have moved from each picture to the next."""
     if len(mouth) < 2:
-        return False
+        return mouth.new_zeros(0, dtype=torch.bool)
     blocks = functional.avg_pool2d(mouth[:, None].float(), BLOCK).flatten(1)
     blocks = blocks - blocks.mean(1, keepdim=True)
-    moved = (blocks[1:] - blocks[:-1]).abs().quantile(PART, 1)
-    return int((moved > MOVED).sum()) >= SHORTEST_MOVE
+    return (blocks[1:] - blocks[:-1]).abs().quantile(PART, 1) > MOVED

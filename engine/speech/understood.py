@@ -1,0 +1,162 @@
+"""What has been understood of a file, part by part, and the sentences that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from engine.formats.subtitles import as_srt, as_vtt
+from engine.messages import SpokenWord, Transcript
+from engine.speech.clip import Clip, available_mode
+from engine.speech.config import Mode, Rates
+from engine.speech.errors import error_steps
+from engine.speech.gate import is_dead, spoken_stretches
+from engine.speech.listener import Listener
+from engine.speech.noise import Background
+from engine.speech.shape import FPS, SAMPLE_RATE
+from engine.speech.splitting import sentences
+from engine.speech.windows import Window
+
+__all__ = ["Understood"]
+
+
+@dataclass
+class Understood:
+    """What has been understood so far, and what there is to say about it."""
+
+    listener: Listener
+    mode: Mode
+    hears: bool
+    sees: bool
+    rates: Rates | None = None
+    noise: Background | None = None
+    beams: int = 1
+    words: list[SpokenWord] = field(default_factory=list)
+    blind: list[Window] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    parts: int = 0
+    gaps: int = 0
+    tokens: int = 0
+    looking: float = 0.0
+    whole: bool = True
+    speech: bool = False
+    silent: int = 0
+
+    def hear(self, window: Window) -> None:
+        """Add what is said in ``window``."""
+        self.parts += 1
+        self.gaps += window.gaps
+        self.looking += window.looked
+        self.notes |= dict.fromkeys(window.notes)
+        if window.note:
+            self.blind.append(window)
+        clip = window.clip
+        if clip.sound is not None and is_dead(clip.sound):
+            clip = replace(clip, sound=None)
+            self.silent += 1
+        if clip.sound is None and clip.mouth is None:
+            return
+        mode = available_mode(clip, "both")
+        spoken = spoken_stretches(clip, mode)
+        stretches = sentences(spoken, window.end - window.start, self.listener.pause)
+        pieces = [_cut(clip, one.start, one.end, self.noise, window.start) for one in stretches]
+        said = self.listener.transcribe(pieces, mode, self.rates, self.beams) if pieces else []
+        for stretch, one in zip(stretches, said, strict=True):
+            self.speech |= one.speech
+            self.whole &= one.whole
+            self.tokens += one.read
+            at = window.start + stretch.start
+            self.words += [
+                SpokenWord(
+                    text=word.text,
+                    start=round(at + word.start, 3),
+                    end=round(at + word.end, 3),
+                    confidence=word.confidence,
+                )
+                for word in one.words
+            ]
+
+    def transcript(self, reference: str, *, snr: float | None, seconds: float, took: float) -> Transcript:
+        """All of it."""
+        text = " ".join(word.text for word in self.words)
+        wer, steps = error_steps(reference, text) if reference.strip() else (None, [])
+        seen = self.sees and len(self.blind) < self.parts
+        finest = Rates(
+            *(min(its, default=0) for its in (self.listener.audio_rates, self.listener.video_rates))
+        )
+        used = self.rates or finest
+        return Transcript(
+            text=text,
+            words=self.words,
+            mode=self.mode,
+            read_as="both" if self.hears and seen else "audio" if self.hears else "video",
+            model=self.listener.name,
+            speech=self.speech,
+            face_found=seen,
+            whole=self.whole,
+            wer=wer,
+            steps=steps,
+            snr=snr,
+            audio_rate=used.audio if self.hears else 0,
+            video_rate=used.video if seen else 0,
+            seconds=seconds,
+            took=took,
+            looking=self.looking,
+            tokens=self.tokens,
+            notes=list(self._notes()),
+            srt=as_srt(self.words),
+            vtt=as_vtt(self.words),
+        )
+
+    def _notes(self) -> Iterator[str]:
+        yield from self.notes
+        if self.mode == "both" and not self.sees:
+            why = "There is no video" if "both" in self.listener.modes else f"{self.listener.name} cannot see"
+            yield f"{why}, so this was understood by ear alone."
+        if self.mode == "both" and not self.hears:
+            yield "There is no sound, so this was understood from the lips alone."
+        yield from self._blindness()
+        if self.parts and self.silent == self.parts:
+            yield "The sound is digital silence: the microphone was muted, or it was another one."
+        if not self.speech and len(self.blind) < self.parts + self.hears:
+            yield "Nobody speaks here."
+        elif self.speech and not self.words:
+            yield "Somebody speaks, but no word was understood."
+        if not self.whole:
+            yield "The text grew longer than speech can be, so it was cut."
+        if self.gaps:
+            yield f"The camera stood still {_times(self.gaps)}."
+
+    def _blindness(self) -> Iterator[str]:
+        """What was not seen, and what was done instead."""
+        if not self.blind:
+            return
+        instead = "understood by ear alone" if self.hears else "left out"
+        if len(self.blind) == self.parts:
+            where = "this was" if self.hears else "there was nothing to read, and this was"
+            yield f"{self.blind[0].note} So {where} {instead}."
+        else:
+            stretches = ", ".join(f"{_clock(one.start)} to {_clock(one.end)}" for one in self.blind[:8])
+            more = f" and {len(self.blind) - 8} more stretches" if len(self.blind) > 8 else ""
+            yield f"No mouth could be followed from {stretches}{more}; that was {instead}."
+
+
+def _cut(clip: Clip, start: float, end: float, noise: Background | None, offset: float) -> Clip:
+    """``clip`` from ``start`` to ``end`` seconds, in whole pictures; they are ``offset`` more in its file."""
+    first, last = int(start * FPS), round(end * FPS)
+    sound = clip.sound
+    if sound is not None:
+        begin = first * SAMPLE_RATE // FPS
+        sound = sound[begin : last * SAMPLE_RATE // FPS]
+        if noise is not None:
+            sound = noise.under(sound, round(offset * SAMPLE_RATE) + begin)
+    return Clip(sound, None if clip.mouth is None else clip.mouth[first:last])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,76 @@
+"""A recording piece by piece, each parted from the next in a pause, however long the whole is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.speech.clip import Clip
+from engine.speech.faces import Place
+from engine.speech.media import read_sound
+from engine.speech.shape import FPS, SAMPLE_RATE
+from engine.speech.splitting import LONGEST, quietest, stillest
+from engine.speech.video import Recording, read_window
+
+__all__ = ["Window", "windows"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The ``clip`` from ``start`` to ``end`` seconds of a recording; ``gaps``, ``note`` and ``notes`` of its
+    pictures; ``looked`` are the seconds that finding the mouth took."""
+
+    start: float
+    end: float
+    clip: Clip
+    gaps: int = 0
+    note: str = ""
+    notes: tuple[str, ...] = ()
+    looked: float = 0.0
+
+
+def windows(
+    path: Path,
+    start: float,
+    end: float,
+    *,
+    heard: bool,
+    seen: bool,
+    shift: float = 0.0,
+    place: Place | None = None,
+    longest: float = LONGEST,
+) -> Iterator[Window]:
+    """What is ``heard`` and ``seen`` from ``start`` to ``end`` seconds, ``longest`` seconds at most at once.
+
+    The sound is moved by ``shift`` seconds. ``place`` is where a person says that the mouth is at ``start``.
+    What is held is one window. DataError when the file cannot be read.
+    """
+    last: Place | None = None
+    while start < end - 1 / FPS:
+        until = min(end, start + longest)
+        sound = _sound(path, start - shift, until - shift) if heard else None
+        if sound is not None and until < end:
+            until = start + quietest(sound, (until - start) / 2, until - start)
+            sound = sound[: round((until - start) * SAMPLE_RATE)]
+        began = time.monotonic()
+        seeing = read_window(path, start, until, place, last) if seen else Recording(None, None)
+        looked = time.monotonic() - began if seen else 0.0
+        mouth = None if seeing.mouth is None else torch.from_numpy(seeing.mouth)
+        if heard and sound is None and mouth is None:
+            return  # the file is shorter than it says
+        if sound is None and mouth is not None and until < end:
+            until = start + stillest(mouth, (until - start) / 2, until - start)
+            mouth = mouth[: round((until - start) * FPS)]
+        yield Window(start, until, Clip(sound, mouth), seeing.gaps, seeing.note, seeing.notes, looked)
+        place, last = seeing.last if place else None, seeing.last or last
+        start = until
+
+
+def _sound(path: Path, start: float, end: float) -> Tensor | None:
+    found = read_sound(path, start, end)
+    return None if found is None or not len(found) else torch.from_numpy(found)
