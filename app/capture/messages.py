@@ -44,9 +44,11 @@ __all__ = [
     "Report",
     "Seek",
     "Segment",
+    "Show",
     "SetOffset",
     "SetPlace",
     "Speaking",
+    "Still",
     "StartCaptions",
     "StartRecording",
     "StopCaptions",
@@ -158,6 +160,13 @@ class StopPlaying(_Message, frozen=True):
     """Played follows, if something was playing."""
 
 
+class Show(_Message, frozen=True):
+    """The picture of ``path`` at ``seconds`` of the clip, as a Still; of several that wait only the last."""
+
+    path: str
+    seconds: float = 0.0
+
+
 class Quit(_Message, frozen=True):
     """End recording and playing, close everything and end the process."""
 
@@ -175,6 +184,7 @@ Command = (
     | Play
     | Seek
     | StopPlaying
+    | Show
     | Quit
 )
 
@@ -308,6 +318,14 @@ class Played(_Report, frozen=True):
     seconds: float
 
 
+class Still(_Report, frozen=True):
+    """A picture of a clip: a JPEG at most 480 wide, b"" where there is none."""
+
+    path: str
+    seconds: float
+    picture: bytes
+
+
 class Trouble(_Report, frozen=True):
     """Something did not work, or works no more. What was open beside it stays open, unless the light says
     otherwise."""
@@ -328,5 +346,6 @@ Report = (
     | Segment
     | Position
     | Played
+    | Still
     | Trouble
 )

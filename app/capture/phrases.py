@@ -22,9 +22,10 @@ HANG_OVER = 0.35
 """Seconds of a pause before the stretch ends; what is reported half a second after the pause begins."""
 SHORTEST = 0.25
 """Seconds of loud hops that are worth a caption."""
-LONGEST = 15.0
-BREATH = 0.06
-"""Where a stretch grows longer than that, this pause is enough to cut it."""
+LONG, BREATH = 15.0, 0.06
+"""Where a stretch grows longer than the first, a pause of the second is enough to cut it."""
+LONGEST = 20.0
+"""It is cut there in any case: by then it may be a machine."""
 ROOM = 500
 """Hops (5 s) whose quietest tenth is the floor."""
 
@@ -56,6 +57,7 @@ class Phrases:
         self._start: int | None = None
         self._end = first
         self._voiced = 0
+        self._threshold = QUIETEST
 
     def hear(self, samples: Sound) -> list[Began | Ceased]:
         """What has changed with these samples."""
@@ -74,7 +76,9 @@ class Phrases:
         level = 10 * math.log10(power + 1e-12)
         self._room.append(level)
         self._at += self._hop
-        loud = level > max(QUIETEST, self._floor() + ABOVE)
+        if self._start is None:
+            self._threshold = max(QUIETEST, self._floor() + ABOVE)
+        loud = level > self._threshold
         self._loud.append(loud)
         if self._start is None:
             if sum(self._loud) < SURE:
@@ -85,9 +89,9 @@ class Phrases:
         if loud:
             self._end = self._at
             self._voiced += 1
-        long = (self._at - self._start) * HOP >= LONGEST * self._hop
-        pause = (self._at - self._end) * HOP / self._hop
-        return self._end_here() if pause >= (BREATH if long else HANG_OVER) else None
+        length, pause = ((self._at - since) * HOP / self._hop for since in (self._start, self._end))
+        enough = BREATH if length >= LONG else HANG_OVER
+        return self._end_here() if pause >= enough or length >= LONGEST else None
 
     def _end_here(self) -> Ceased:
         worth = self._voiced * HOP >= SHORTEST

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import queue
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy
@@ -34,6 +35,29 @@ CLUSTER = 500
 """Milliseconds after which what was written is on the disk and plays by itself."""
 _CONTAINER = {"cluster_time_limit": str(CLUSTER), "flush_packets": "1"}
 _X264 = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
+
+
+class _Disk:
+    """The file as FFmpeg writes it: past every buffer, so that a kill takes nothing that was written, and
+    with the system's own reason where it refuses, which FFmpeg forgets."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=0)
+        self.seek, self.tell, self.close = self._file.seek, self._file.tell, self._file.close
+        self.refused: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self.refused = self.refused or error
+            raise
+        return len(data)
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
 
 
 class Recorder(threading.Thread):
@@ -64,7 +88,7 @@ class Recorder(threading.Thread):
         self._waiting: queue.SimpleQueue[Sound | tuple[float, Picture] | None] = queue.SimpleQueue()
         self._pictures = 0
         try:
-            self._file: BinaryIO = path.open("xb", buffering=0)
+            self._disk = _Disk(path)
         except FileExistsError as error:
             raise StudioError(
                 "usage", f"{path.name} exists already.", "Choose another name, or remove the file first."
@@ -100,21 +124,24 @@ class Recorder(threading.Thread):
 
     def run(self) -> None:
         try:
-            with self._file:
+            with contextlib.closing(self._disk):
                 self._write()
-                os.fsync(self._file.fileno())
-        except OSError as error:  # those of FFmpeg are such too
-            self.trouble = explain_os_error(error, "the recording")
-        except (av.FFmpegError, ValueError) as error:
-            self.trouble = StudioError(
-                "failed",
-                "The recording could not be written any further.",
-                "What was recorded before is kept. Try again, or with another camera.",
-                f"{type(error).__name__}: {error}",
+                self._disk.sync()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            refused = self._disk.refused
+            self.trouble = (
+                explain_os_error(refused, "the recording")
+                if refused
+                else StudioError(
+                    "failed",
+                    "The recording could not be written any further.",
+                    "What was recorded before is kept. Try again, or with another camera.",
+                    f"{type(error).__name__}: {error}",
+                )
             )
 
     def _write(self) -> None:
-        with av.open(self._file, "w", format="matroska", options=_CONTAINER) as out:
+        with av.open(self._disk, "w", format="matroska", options=_CONTAINER) as out:
             sound = self._sound_stream(out) if self.rate else None
             video = self._picture_stream(out) if self._size else None
             fifo = av.AudioFifo()

@@ -31,6 +31,7 @@ from app.capture.messages import (
     Seek,
     SetOffset,
     SetPlace,
+    Show,
     StartCaptions,
     StartRecording,
     StopCaptions,
@@ -42,6 +43,7 @@ from app.capture.outbox import Outbox
 from app.capture.player import Player
 from app.capture.portaudio import PortAudio
 from app.capture.session import Session
+from app.capture.stills import Stills
 from engine.formats.errors import StudioError, unexpected
 
 __all__ = ["Service", "serve"]
@@ -62,6 +64,7 @@ class Service:
         self._portaudio = PortAudio()
         self._session = Session(self._portaudio, self._tell)
         self._player: Player | None = None
+        self._stills = Stills(self._tell)
         self._told: Devices | None = None
         self._cards = devices.sound_cards()
         self._parent = os.getppid()
@@ -89,6 +92,7 @@ class Service:
                     self._look()
         finally:
             self._stop_playing()
+            self._stills.close()
             self._session.close()
 
     def _tell(self, report: Report) -> None:
@@ -132,6 +136,8 @@ class Service:
                     self._player.seek(command.seconds)
             case StopPlaying():
                 self._stop_playing()
+            case Show():
+                self._stills.show(command)
 
     def _open(self, order: OpenDevices) -> None:
         known = self._look()

@@ -1,0 +1,88 @@
+"""A microphone's blocks in one unbroken count, and what becomes of it when it goes."""
+
+import queue
+import time
+from collections.abc import Iterator
+
+import numpy
+import pytest
+
+from app.capture.microphone import Microphone
+from app.capture.portaudio import PortAudio
+from engine.formats.errors import StudioError
+from tests.app.capture.fake_sound import FakeSound
+
+
+class Ear:
+    """A microphone and what it has given."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[int, numpy.ndarray]] = []
+        self.gone: queue.SimpleQueue[StudioError] = queue.SimpleQueue()
+        self.portaudio = PortAudio()
+        self.microphone = Microphone(
+            self.portaudio,
+            "ALSA:Desk microphone",
+            "Desk microphone",
+            lambda first, samples: self.blocks.append((first, samples)),
+            self.gone.put,
+        )
+
+    def unbroken(self) -> bool:
+        ends = [first + len(samples) for first, samples in self.blocks]
+        return [first for first, _ in self.blocks] == [0, *ends[:-1]]
+
+
+@pytest.fixture
+def ear(sound: FakeSound) -> Iterator[Ear]:
+    one = Ear()
+    yield one
+    one.microphone.close()
+
+
+def test_blocks_follow_each_other_and_are_stamped_by_the_monotonic_clock(ear: Ear) -> None:
+    time.sleep(0.4)
+    assert len(ear.blocks) > 10 and ear.unbroken()
+    assert all((samples == 0.25).all() for _, samples in ear.blocks)
+    newest = ear.microphone.clock.time_of(ear.microphone.count)
+    assert time.monotonic() - newest < 0.1
+    assert ear.portaudio.streams == 1
+
+
+def test_a_device_is_heard_at_its_own_rate_where_it_must_be(sound: FakeSound) -> None:
+    sound.refused = {48_000}
+    ear = Ear()
+    assert (ear.microphone.rate, ear.microphone.channels) == (44_100, 1)
+    ear.microphone.close()
+    assert sound.streams[-1].closed and ear.portaudio.streams == 0
+
+
+def test_a_device_that_refuses_everything_is_a_sentence(sound: FakeSound) -> None:
+    sound.refused = {48_000, 44_100}
+    with pytest.raises(StudioError, match="“Desk microphone” cannot be used"):
+        Ear()
+
+
+def test_silence_stands_in_for_a_microphone_that_sends_nothing(
+    sound: FakeSound, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.capture.microphone.DEAD", 0.2)
+    monkeypatch.setattr("app.capture.microphone.BEHIND", 0.1)
+    time.sleep(0.2)
+    sound.streams[-1].speaking = False
+    time.sleep(0.6)
+    assert ear.unbroken() and ear.microphone.silence > 0.2 * 48_000
+    behind = time.monotonic() - ear.microphone.clock.time_of(ear.microphone.count)
+    assert 0 < behind < 0.4
+    sound.streams[-1].speaking = True
+    time.sleep(0.2)
+    assert ear.unbroken() and (ear.blocks[-1][1] == 0.25).all() and ear.gone.empty()
+
+
+def test_a_microphone_that_is_unplugged_says_so_once(sound: FakeSound, ear: Ear) -> None:
+    time.sleep(0.1)
+    sound.streams[-1].unplug()
+    assert "“Desk microphone” is not there any more" in ear.gone.get(timeout=5).message
+    ear.microphone.close()
+    assert ear.gone.empty() and sound.streams[-1].closed
+    ear.portaudio.streams = 1  # the fixture closes it once more
