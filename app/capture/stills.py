@@ -16,6 +16,7 @@ __all__ = ["Stills"]
 
 FORWARD = 2.0
 """Seconds that are read on rather than sought."""
+ROUNDING = 1e-3
 
 
 class Stills(threading.Thread):
@@ -32,6 +33,7 @@ class Stills(threading.Thread):
         self._file: Any = None
         self._frames: Iterator[Any] = iter(())
         self._frame: Any = None
+        self._after: Any = None  # the one that is shown ends where this one begins
         self.start()
 
     def show(self, wanted: Show) -> None:
@@ -70,27 +72,20 @@ class Stills(threading.Thread):
         if not self._file.streams.video:
             return b""
         origin = float(self._file.start_time or 0) / av.time_base
-        now = None if self._frame is None else self._frame.time - origin
-        if now is None or not 0 <= wanted.seconds - now <= FORWARD:
+        until = wanted.seconds + origin + ROUNDING
+        now = None if self._frame is None else self._frame.time
+        if now is None or not 0 <= until - now <= FORWARD:
             self._file.seek(max(0, round((wanted.seconds + origin) * av.time_base)))
-            self._frames, self._frame = self._file.decode(video=0), None
-        while self._frame is None or self._frame.time - origin + self._step() <= wanted.seconds:
-            after = next(self._frames, None)
-            if after is None:
-                break
-            if after.time is not None:
-                self._frame = after
+            self._frames = (frame for frame in self._file.decode(video=0) if frame.time is not None)
+            self._frame, self._after = next(self._frames, None), next(self._frames, None)
+        while self._after is not None and self._after.time <= until:
+            self._frame, self._after = self._after, next(self._frames, None)
         return b"" if self._frame is None else _jpeg(self._frame)
-
-    def _step(self) -> float:
-        """Seconds from one picture to the next, about."""
-        rate = self._file.streams.video[0].average_rate
-        return 1 / float(rate) if rate else 0.04
 
     def _let_go(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file, self._frame, self._path = None, None, ""
+        self._file, self._frame, self._after, self._path = None, None, None, ""
 
 
 def _jpeg(frame: Any) -> bytes:

@@ -23,7 +23,9 @@ from app.capture.messages import (
     Recording,
     Seek,
     SetPlace,
+    Show,
     StartRecording,
+    Still,
     StopPlaying,
     StopRecording,
     Trouble,
@@ -412,6 +414,46 @@ def test_a_file_that_is_no_clip_says_so_on_shelf_and_player(page, client, tmp_pa
     assert page.shelf.list.currentIndex().data(Role.FACTS) == "Cannot be used"
     assert page.desk.player.strip.accessibleDescription() == "notes.txt is no video. Choose another."
     assert not page.desk.player.button.isEnabled()
+
+
+def test_the_chosen_clip_is_seen_while_the_camera_is_shut(page, process, qtbot):
+    assert process.of(Show) == []
+    open_example(page, qtbot)
+    path = page.clips.state.current
+    assert process.of(Show) == [Show(path=path, seconds=0.0)]
+    page.playback.seek(1.0)
+    page.playback.seek(2.0)
+    assert len(process.of(Show)) == 1, "one at a time"
+    process.report(Still, path=path, seconds=0.0, picture=picture(480, 360))
+    assert page.booth.camera.has_picture and not page.booth.camera.mirrored
+    assert process.of(Show)[1:] == [Show(path=path, seconds=2.0)], "the newest, not all that were wanted"
+    process.report(Still, path=path, seconds=2.0, picture=picture(480, 360))
+    assert len(process.of(Show)) == 2, "and then there is nothing more to ask"
+    open_example(page, qtbot, 1)
+    assert not page.booth.camera.has_picture, "nothing of the last clip stays"
+
+
+def test_a_mouth_is_marked_in_a_clip_by_hand(page, process, client, qtbot):
+    open_example(page, qtbot)
+    path = page.clips.state.current
+    process.report(Still, path=path, seconds=0.0, picture=picture(480, 360))
+    qtbot.keyClick(page.booth.camera, Qt.Key.Key_Plus)
+    assert page.clips.state.place.side == pytest.approx(0.27) and process.of(SetPlace) == []
+    qtbot.waitUntil(lambda: client.requests(LookAtClip)[-1].place is not None)
+    opened(process)
+    process.report(Preview, picture=picture(480, 360), width=480, height=360, time=1.0)
+    qtbot.keyClick(page.booth.camera, Qt.Key.Key_Plus)
+    assert len(process.of(SetPlace)) == 1, "the camera's, once it is open"
+
+
+def test_a_page_that_is_left_asks_for_no_pictures(page, shell, process, qtbot):
+    open_example(page, qtbot)
+    shell.go("mixer")
+    page.clips.choose(page.clips.state.clips[1].path)
+    qtbot.waitUntil(lambda: page.clips.state.card is not None)
+    assert len(process.of(Show)) == 1
+    shell.go("speech")
+    assert process.of(Show)[-1].path == page.clips.state.clips[1].path
 
 
 # the shelf

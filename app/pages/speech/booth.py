@@ -8,6 +8,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from app.capture.messages import FILE_CAMERA, Level, Preview
 from app.pages.speech.devices import DeviceBox
 from app.presenters.capture import Capture
+from app.presenters.clip_view import ClipView
+from app.presenters.clips import Clips
 from app.presenters.talk import Talk
 from app.words import duration
 from engine.messages import MouthPlace
@@ -26,11 +28,21 @@ NO_MICROPHONE = "No microphone is plugged in."
 
 
 class Booth(QWidget):
-    """What is recorded, as it is: nothing here is open unless the light is on."""
+    """What is recorded, as it is: nothing here is open unless the light is on. While the camera is shut the
+    chosen clip is to be seen in its place."""
 
-    def __init__(self, capture: Capture, talk: Talk, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        capture: Capture,
+        talk: Talk,
+        clips: Clips,
+        view: ClipView,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._capture = capture
+        self._clips = clips
+        self._view = view
         self._warnings = {"camera": "", "microphone": ""}
         self.setObjectName("speech.booth")
         self.camera = CameraView("speech.view", "Camera", self)
@@ -47,8 +59,10 @@ class Booth(QWidget):
         self.record.pressed.connect(talk.press)
         self.record.released.connect(talk.release)
         self.switch.clicked.connect(self.turn)
-        self.camera.placed.connect(lambda square: capture.set_place(MouthPlace(**square._asdict())))
-        self.camera.cleared.connect(lambda: capture.set_place(None))
+        self.camera.placed.connect(lambda square: self._place(MouthPlace(**square._asdict())))
+        self.camera.cleared.connect(lambda: self._place(None))
+        clips.changed.connect(self._show)
+        view.changed.connect(self._show)
         capture.changed.connect(self._show)
         capture.previewed.connect(self._show_picture)
         capture.levelled.connect(self._show_level)
@@ -93,24 +107,42 @@ class Booth(QWidget):
         self.switch.setText(words)
         self.switch.setAccessibleName(f"{words}: camera and microphone")
         self.switch.setEnabled(not state.opening or state.open)
-        self.camera.mirrored = not state.camera.startswith(FILE_CAMERA)
         if not state.light.camera:
-            self.camera.show_picture(b"")
-            self.camera.show_square(None, by_hand=False)
-            self.mouth.show_mouth(b"")
-            self._warnings["camera"] = ""
-            trouble = state.trouble("process") or state.trouble("camera")
-            is_bare = state.known and not state.cameras
-            self.camera.say("camera", trouble.message if trouble else NO_CAMERA if is_bare else OFF)
+            self._show_clip()
         if not state.light.microphone:
             self.meter.show_level(None)
             self._warnings["microphone"] = ""
         self._warn()
 
+    def _show_clip(self) -> None:
+        """While the camera is shut: the chosen clip, or why there is nothing to see."""
+        state, clips = self._capture.state, self._clips.state
+        card = clips.card
+        place = clips.place or (card.place if card is not None else None)
+        self.camera.mirrored = False
+        self.camera.show_picture(self._view.picture)
+        self.camera.show_square(
+            Square(place.x, place.y, place.side) if place is not None and self._view.picture else None,
+            by_hand=clips.place is not None,
+        )
+        self.mouth.show_mouth(b"")
+        self._warnings["camera"] = ""
+        trouble = state.trouble("process") or state.trouble("camera")
+        is_bare = state.known and not state.cameras
+        self.camera.say("camera", trouble.message if trouble else NO_CAMERA if is_bare else OFF)
+
+    def _place(self, place: MouthPlace | None) -> None:
+        """A person put the square, or lets the mouth be found: in the camera's picture, or in the clip's."""
+        if self._capture.state.light.camera:
+            self._capture.set_place(place)
+        else:
+            self._clips.set_place(place)
+
     def _show_picture(self, preview: Preview) -> None:
         if not self._capture.state.light.camera:
             return
         place = preview.place
+        self.camera.mirrored = not self._capture.state.camera.startswith(FILE_CAMERA)
         self.camera.show_picture(preview.picture)
         self.camera.show_square(
             Square(place.x, place.y, place.side) if place is not None else None,

@@ -26,6 +26,7 @@ from app.pages.speech.models import ModelBar
 from app.pages.speech.shelf import ClipShelf
 from app.presenters.captions import Captions
 from app.presenters.capture import Capture
+from app.presenters.clip_view import ClipView
 from app.presenters.clips import Clips
 from app.presenters.playback import Playback
 from app.presenters.speech_models import SpeechLibrary
@@ -49,9 +50,10 @@ class SpeechPage(Page):
         self.captions = Captions(client, self.capture, self.models, self)
         self.transcripts = Transcripts(client, self.clips, self.models, self)
         self.playback = Playback(self.capture.process, self.clips, self.transcripts, self)
+        self.view = ClipView(self.capture.process, self.clips, self.playback, self)
         self._talk = Talk(self.capture)
         self.head = ModelBar(self.models)
-        self.booth = Booth(self.capture, self._talk)
+        self.booth = Booth(self.capture, self._talk, self.clips, self.view)
         self.shelf = ClipShelf(self.clips)
         self.desk = SpeechDesk(self.clips, self.transcripts, self.playback, self.captions)
         self._compose()
@@ -108,11 +110,13 @@ class SpeechPage(Page):
         super().showEvent(event)
         if not event.spontaneous():
             self.capture.look()
+            self.view.wake()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         if not event.spontaneous():
             self.playback.pause()
+            self.view.rest()
             self.capture.leave()
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
