@@ -7,12 +7,12 @@ then a listener is asked. What could not be read is said in sentences and never 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Generator
 from pathlib import Path
 
 from engine.formats.errors import DataError, StudioError
 from engine.messages import Heard, MouthPlace, Transcript
+from engine.speech.ahead import read_ahead
 from engine.speech.config import Mode, Rates
 from engine.speech.faces import Place
 from engine.speech.listener import Listener
@@ -20,14 +20,12 @@ from engine.speech.media import Facts, pictures, probe
 from engine.speech.noisy import background
 from engine.speech.splitting import LONGEST
 from engine.speech.understood import Understood
-from engine.speech.windows import Window, windows
+from engine.speech.windows import windows
 
 __all__ = ["listen", "place_in"]
 
 SENTENCES = 8.0
 """Seconds read at once for a listener that takes single sentences."""
-GLANCE = 0.02
-"""Seconds that a turn waits for the next part of the file, which is read in a thread."""
 
 
 def listen(
@@ -75,7 +73,7 @@ def listen(
         place=place_in(path, place),
         longest=SENTENCES if listener.pause < SENTENCES else LONGEST,
     )
-    for window in _read_ahead(parts):
+    for window in read_ahead(parts):
         if window is None:
             yield None
             continue
@@ -109,17 +107,3 @@ def _senses(listener: Listener, facts: Facts, mode: Mode, name: str) -> tuple[bo
         raise DataError(f"There is no {missing} in {name}.", "Choose another clip, or another mode.")
     use = asked & able & there
     return "audio" in use, "video" in use
-
-
-def _read_ahead(parts: Iterator[Window]) -> Iterator[Window | None]:
-    """``parts``, each read in a thread while the one before it is worked on; None while waiting."""
-    with ThreadPoolExecutor(1, "listening") as reader:
-        reading = reader.submit(next, parts, None)
-        while True:
-            while not wait([reading], GLANCE).done:
-                yield None
-            window = reading.result()
-            if window is None:
-                return
-            reading = reader.submit(next, parts, None)
-            yield window
