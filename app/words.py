@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "few", "made_as", "many", "megabytes", "percent", "ranks"]
+__all__ = ["count", "decibels", "duration", "few", "made_as", "many", "megabytes", "percent", "ranks"]
 
 MADE_AS = {
     "lora": "LoRA",
@@ -34,6 +34,11 @@ def duration(seconds: float) -> str:
 def percent(share: float) -> str:
     """0.914 -> "91 %"."""
     return f"{100 * share:.0f} %"
+
+
+def decibels(level: float) -> str:
+    """-5.0 -> "−5": with a minus as wide as a figure."""
+    return f"{level:.0f}".replace("-", "\N{MINUS SIGN}")
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -159,11 +159,11 @@ class SnrPlot(RowReader):
         ticks = [None, *(quiet - 10 * step for step in range(int((quiet - loud) // 10) + 1))]
         painter.setPen(theme.colour("text_dim"))
         for snr in ticks:
-            words = "clean" if snr is None else f"{snr:.0f}"
-            room = QRectF(self.x_of(snr) - 20, self.height() - BOTTOM + 4, 40, 16)
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, words)
-        room = QRectF(0, self.height() - BOTTOM + 4, LEFT - 14, 16)
-        painter.drawText(room, flags, "dB")
+            words = "clean" if snr is None else _figure(snr) + (" dB" if snr == loud else "")
+            left = min(self.x_of(snr) - 24, self.width() - 48.0)
+            room = QRectF(left, self.height() - BOTTOM + 4, 48, 16)
+            at_end = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(room, at_end if snr == loud else Qt.AlignmentFlag.AlignCenter, words)
 
     def _paint_hairlines(self, painter: QPainter) -> None:
         bottom = self.height() - BOTTOM
@@ -219,4 +219,8 @@ def paint_mark(painter: QPainter, at: QPointF, hue: int, mark: int) -> None:
 
 
 def _noise(snr: float | None) -> str:
-    return "Clean" if snr is None else f"{snr:.0f} dB"
+    return "Clean" if snr is None else f"{_figure(snr)} dB"
+
+
+def _figure(snr: float) -> str:
+    return f"{snr:.0f}".replace("-", "\N{MINUS SIGN}")

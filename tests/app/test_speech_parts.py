@@ -64,7 +64,7 @@ def test_the_columns_show_words_verdicts_and_figures(booth: Booth, qtbot: QtBot)
     booth.answer("place red at f two now")
     booth.answer_all()
     assert columns.view.column_text(0) == "place red at f two now"
-    assert columns.heads["audio"]._figure.text() == "17 % of 6 words wrong  0.6 s"
+    assert columns.heads["audio"]._figure.text() == "1 of 6 wrong"
     columns.view._go(1, 0)
     assert columns.view.words == "Ears, 0:00.4: red, wrong: blue"
     assert columns.ask.isEnabled() and not columns.cancel.isVisible()
@@ -152,14 +152,14 @@ def test_rates_are_locked_to_what_was_trained_and_say_their_cost(booth: Booth, q
     bar = RatesBar(booth.transcripts)
     shown(qtbot, bar)
     assert (bar.sound.maximum(), bar.lips.maximum(), bar.sound.words) == (1, 1, "2 to 1")
-    assert bar._cost.text().startswith("37.5 tokens a second: 25 of sound and 12.5 of lips.")
+    assert bar._cost.text().startswith("37.5 tokens a second (sound 25, lips 12.5).")
     qtbot.keyClick(bar.sound, Qt.Key.Key_End)
     assert booth.transcripts.state.audio_rate == 4
     assert bar._cost.text().startswith("25 tokens a second")
     booth.transcripts._rested()
     booth.transcripts.transcribe("both")
     booth.answer()
-    assert bar._cost.text().endswith("This clip: 90 tokens, 0.25 s of work for a second.")
+    assert bar._cost.text().endswith("This clip: 90, in 0.25 of its length.")
 
 
 def test_a_model_without_rates_shows_none(booth: Booth, qtbot: QtBot) -> None:
@@ -176,7 +176,7 @@ def test_the_picture_grows_and_says_what_it_needs(booth: Booth, qtbot: QtBot, tm
     booth.transcripts.transcribe("audio")
     booth.answer("place red at f two now")
     assert picture.plot.words == "Clean: Ears 17 % of the words wrong"
-    assert picture._of.text() == "this clip alone, 6 words"
+    assert picture._of.text() == "Share of words wrong in this clip alone, 6 words"
     picture.measure.click()
     assert picture.measure.text() == "Cancel" and picture.progress.maximum() == 23
     picture.measure.click()

@@ -35,7 +35,7 @@ def test_keys_read_each_noise(plot: SnrPlot, qtbot: QtBot) -> None:
     qtbot.keyClick(plot, Qt.Key.Key_Right)
     assert plot.accessibleDescription() == "0 dB: Ears 50 %, Both 17 % of the words wrong"
     qtbot.keyClick(plot, Qt.Key.Key_End)
-    assert plot.accessibleDescription() == "-10 dB: Ears 100 % of the words wrong"
+    assert plot.accessibleDescription() == "\N{MINUS SIGN}10 dB: Ears 100 % of the words wrong"
     qtbot.keyClick(plot, Qt.Key.Key_Left)
     assert plot.accessibleDescription().startswith("0 dB")
 

@@ -9,15 +9,32 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from app.presenters.captions import Captions
 from widgets.caption_view import CaptionView
 from widgets.facts import plain_label
-from widgets.icon_button import IconButton
+from widgets.icon_button import IconButton, WordButton
 from widgets.theme import theme
 
-__all__ = ["CaptionsWindow"]
+__all__ = ["CaptionsButton", "CaptionsWindow"]
 
 SIZE = QSize(720, 200)
 LETTERS = (20, 24, 28, 36, 44, 56)
 ON_TOP = Qt.WindowType.Window | Qt.WindowType.WindowStaysOnTopHint
 SPEAKS = {"audio": "by ear", "video": "from the lips", "both": "by ear and eye"}
+
+
+class CaptionsButton(WordButton):
+    """Opens the window, which is built when it is first wanted."""
+
+    def __init__(self, captions: Captions, parent: QWidget | None = None) -> None:
+        super().__init__("captions", "Live captions", "speech.captions.open", parent)
+        self._captions = captions
+        self.window_: CaptionsWindow | None = None
+        self.setToolTip("What is said into the microphone, in large letters over all windows")
+        self.clicked.connect(self.present)
+
+    def present(self) -> None:
+        """Show the window and begin to listen."""
+        if self.window_ is None:
+            self.window_ = CaptionsWindow(self._captions, self)
+        self.window_.present()
 
 
 class CaptionsWindow(QWidget):

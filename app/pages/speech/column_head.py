@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 from app.pages.speech.senses import ASKING, HUES, MARKS
 from app.presenters.transcript_columns import SENSES, Column
 from app.words import duration, percent
-from engine.messages import SpeechMode
+from engine.messages import SpeechMode, Transcript
 from widgets.icon_button import IconButton
 from widgets.snr_plot import paint_mark
 from widgets.theme import theme
@@ -69,7 +69,7 @@ class Mark(QWidget):
 
 
 def _figure(column: Column) -> str:
-    """Where it is, or how well it went: "17 % of 6 words wrong"."""
+    """Where it is, or how well it went: "1 of 6 wrong"."""
     if column.state == "waiting":
         return "waiting"
     if column.state == "hearing":
@@ -79,9 +79,15 @@ def _figure(column: Column) -> str:
         return ""
     if column.stale:
         return "of an older question"
-    meant = sum(step.op != "insert" for step in said.steps)
-    wrong = f"{percent(said.wer)} of {meant} words wrong  " if said.wer is not None else ""
-    return f"{wrong}{said.took:.1f} s"
+    if said.wer is None:
+        return f"{said.took:.1f} s"
+    wrong, meant = _errors(said)
+    return f"{wrong} of {meant} wrong"
+
+
+def _errors(said: Transcript) -> tuple[int, int]:
+    """How many words are wrong, of how many."""
+    return sum(step.op != "equal" for step in said.steps), sum(step.op != "insert" for step in said.steps)
 
 
 def _cost(column: Column) -> str:
@@ -90,4 +96,5 @@ def _cost(column: Column) -> str:
         return ""
     looking = f", {said.looking:.1f} s of it to find the mouth" if said.looking else ""
     speed = f" ({said.took / said.seconds:.2f} of the clip's length)" if said.seconds else ""
-    return f"Took {said.took:.1f} s{speed}{looking}. The language model read {said.tokens:,} tokens."
+    rate = f"Word error rate {percent(said.wer)}. " if said.wer is not None else ""
+    return f"{rate}Took {said.took:.1f} s{speed}{looking}. The language model read {said.tokens:,} tokens."

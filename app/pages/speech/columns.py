@@ -9,12 +9,19 @@ from app.pages.speech.column_head import ColumnHead
 from app.pages.speech.offer import WhisperOffer
 from app.pages.speech.queue import QueueLine
 from app.presenters.spoken import Said
-from app.presenters.transcript_columns import MODES, SENSES, rows
+from app.presenters.transcript_columns import MODES, SENSES, Column, rows
 from app.presenters.transcripts import Transcripts
+from engine.messages import SpeechMode
 from widgets.transcript_view import GAP, GUTTER, TranscriptView
 from widgets.transcript_words import Word, WordRow
 
 __all__ = ["SpeechColumns"]
+
+IDLE: dict[SpeechMode, str] = {
+    "audio": "What is heard, by sound alone.",
+    "video": "What the lips say, without any sound.",
+    "both": "What is understood of both together.",
+}
 
 
 class SpeechColumns(QWidget):
@@ -116,12 +123,14 @@ class SpeechColumns(QWidget):
             ]
         )
         self.view.set_stale([column.stale for column in state.columns])
-        self.view.set_sentences(
-            [
-                f"{column.sentence} {column.hint}".strip() if not column.words else ""
-                for column in state.columns
-            ]
-        )
+        self.view.set_sentences([_instead(column) for column in state.columns])
+
+
+def _instead(column: Column) -> str:
+    """What stands in the place of words."""
+    if column.words or column.is_open:
+        return ""
+    return f"{column.sentence} {column.hint}".strip() or IDLE[column.mode]
 
 
 def _word(said: Said | None) -> Word | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
+from app.pages.speech.captions import CaptionsButton
 from app.pages.speech.columns import SpeechColumns
 from app.pages.speech.export import ExportBar
 from app.pages.speech.noise import NoiseFader
@@ -40,12 +41,12 @@ class SpeechDesk(QWidget):
     ) -> None:
         super().__init__(parent)
         self._clips = clips
-        self._captions = captions
         self.setObjectName("speech.desk")
         self.empty = Empty("speech", "Hear, and read lips", WHAT_FOR, "Open an example", "speech.empty")
         self.columns = SpeechColumns(transcripts)
         self.rates = RatesBar(transcripts)
         self.export = ExportBar(transcripts)
+        self.live = CaptionsButton(captions)
         self.noise = NoiseFader(transcripts)
         self.picture = NoisePicture(transcripts)
         self.player = Player(playback, clips, self.noise)
@@ -60,6 +61,7 @@ class SpeechDesk(QWidget):
         bars = QHBoxLayout()
         bars.setSpacing(16)
         bars.addWidget(self.rates, 1)
+        bars.addWidget(self.live)
         bars.addWidget(self.export)
         upper = QWidget()
         column = QVBoxLayout(upper)
@@ -88,7 +90,7 @@ class SpeechDesk(QWidget):
         """What F6 goes through here."""
         if self._clips.state.item is None:
             return [self.empty]
-        return [self.columns, self.rates, self.export, self.player, self.picture]
+        return [self.columns, self.rates, self.live, self.export, self.player, self.picture]
 
     def _show(self) -> None:
         has_examples = any(clip.origin == "example" for clip in self._clips.state.clips)

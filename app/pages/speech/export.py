@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 
 from app.pages.mixer.fields import fill
 from app.presenters.notice import Notice
@@ -15,6 +15,7 @@ from app.presenters.transcript_files import KINDS, Kind, content, write
 from app.presenters.transcripts import Transcripts
 from engine.messages import SpeechMode, Transcript
 from widgets.icon_button import IconButton
+from widgets.menu_button import MenuButton
 from widgets.still import still
 
 __all__ = ["ExportBar"]
@@ -35,13 +36,10 @@ class ExportBar(QWidget):
         self.setObjectName("speech.export")
         self.whose = still(QComboBox(objectName="speech.export.whose", accessibleName="Whose words to keep"))
         self.copy = IconButton("copy", "Copy the words", "speech.export.copy")
-        self.save = QToolButton(objectName="speech.export.save", text="Save")
+        self.save = MenuButton("export", "Save", "speech.export.save")
         self.save.setAccessibleName("Save the words as a file")
-        self.save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.save)
         for kind, words in KINDS.items():
-            menu.addAction(words, lambda kind=kind: self.save_as(kind))
-        self.save.setMenu(menu)
+            self.save.offer(words, lambda kind=kind: self.save_as(kind))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from app.pages.mixer.fields import fill
 from app.pages.speech.import_dialog import SpeechImportDialog
@@ -12,6 +12,7 @@ from app.presenters.speech_models import SpeechLibrary
 from app.presenters.speech_training import SpeechTraining
 from app.words import many, megabytes
 from engine.messages import SpeechCard
+from widgets.menu_button import MenuButton
 from widgets.still import still
 
 __all__ = ["ModelBar"]
@@ -30,14 +31,11 @@ class ModelBar(QWidget):
         self.setObjectName("speech.models")
         self.box = still(QComboBox(objectName="speech.model", accessibleName="Model that listens"))
         self.box.setMinimumWidth(220)
-        self.more = QToolButton(objectName="speech.models.more", text="Models")
+        self.more = MenuButton("down", "Models", "speech.models.more")
         self.more.setAccessibleName("Import, train or remove a model")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.more)
-        menu.addAction("Import a model", self.open_import)
-        menu.addAction("Train a model", self.open_training)
-        self._remove = menu.addAction("Remove", self._remove_chosen)
-        self.more.setMenu(menu)
+        self.more.offer("Import a model", self.open_import)
+        self.more.offer("Train a model", self.open_training)
+        self._remove = self.more.offer("Remove", self._remove_chosen)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)

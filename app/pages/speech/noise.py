@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from app.presenters.noise_curve import SNRS
 from app.presenters.transcripts import Transcripts
+from app.words import decibels
 from widgets.stop_slider import StopSlider
 
 __all__ = ["NoiseFader"]
@@ -14,7 +15,7 @@ LEVELS: tuple[float | None, ...] = (
     None,
     *(float(snr) for snr in range(round(SNRS[0]), round(SNRS[-1]) - 1, -1)),
 )
-NAMED = {None, 20.0, 10.0, 0.0, -10.0}
+NAMED = {None, 10.0, 0.0, -10.0}
 TIP = (
     "Babble of other voices under the sound. At 10 dB the speech is 10 dB louder than the babble, below 0 "
     "it is softer. It is heard when the clip is played, and all columns hear the same."
@@ -55,4 +56,4 @@ class NoiseFader(QWidget):
 
 
 def _words(snr: float | None) -> str:
-    return "off" if snr is None else f"{snr:.0f} dB"
+    return "off" if snr is None else f"{decibels(snr)} dB"

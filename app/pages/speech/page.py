@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from app.client import Client
 from app.pages.page import Page
+from app.pages.speech.acts import acts
 from app.pages.speech.booth import Booth
 from app.pages.speech.desk import SpeechDesk
 from app.pages.speech.models import ModelBar
@@ -86,6 +87,7 @@ class SpeechPage(Page):
         self.clips.changed.connect(lambda: self.capture.keep_in(self.clips.state.folder))
         self.capture.recorded.connect(self.clips.recorded)
         self.desk.example_wanted.connect(self._open_example)
+        self.desk.export.noticed.connect(self.noticed)
 
     def _offer_acts(self) -> None:
         for words, keys, act in (
@@ -95,6 +97,7 @@ class SpeechPage(Page):
             ("Open clips from files", "Ctrl+O", self.shelf.open_files),
             ("Take the chosen clip off the shelf", "", self.shelf.remove_chosen),
             ("Use a video file as the camera", "", self.booth.devices.choose_file),
+            *acts(self.desk, self.head, self.transcripts, self.clips),
         ):
             self._offer(words, keys, act)
 

@@ -14,6 +14,7 @@ TIP = (
     "So many {what} become one token for the language model. Only rates that were trained: at any other the "
     "model understands nothing."
 )
+WIDEST = 220
 
 
 class RatesBar(QWidget):
@@ -34,8 +35,11 @@ class RatesBar(QWidget):
             label.setProperty("role", "dim")
             slider.setToolTip(TIP.format(what=what))
             label.setToolTip(slider.toolTip())
+            slider.setMaximumWidth(WIDEST)
             row.addWidget(label)
             row.addWidget(slider, 1)
+            row.addSpacing(8)
+        row.addStretch(0)  # only what the sliders leave at their widest
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -67,15 +71,12 @@ class RatesBar(QWidget):
     def _sentence(self) -> str:
         """What is read, and what the newest transcriptions at these rates took."""
         sound, lips = self._transcripts.tokens_per_second
-        read = (
-            f"{_figure(sound + lips)} tokens a second: {_figure(sound)} of sound and {_figure(lips)} of lips"
-        )
+        read = f"{_figure(sound + lips)} tokens a second (sound {_figure(sound)}, lips {_figure(lips)})."
         both = self._transcripts.state.column("both")
         said = both.transcript
         if said is None or both.stale or not said.seconds:
-            return f"{read}. Fewer are faster, and less is understood."
-        speed = said.took / said.seconds
-        return f"{read}. This clip: {said.tokens:,} tokens, {speed:.2f} s of work for a second."
+            return f"{read} Fewer are faster, and less is understood."
+        return f"{read} This clip: {said.tokens:,}, in {said.took / said.seconds:.2f} of its length."
 
 
 def _figure(tokens: float) -> str:
