@@ -57,8 +57,8 @@ class CaptionsWindow(QWidget):
         self.turn = QPushButton("Start", objectName="speech.captions.turn")
         self.frame = IconButton("pin", "Without a frame", "speech.captions.frame")
         self.frame.setCheckable(True)
-        self.smaller = IconButton("down", "Smaller letters  Ctrl+-", "speech.captions.smaller")
-        self.larger = IconButton("up", "Larger letters  Ctrl++", "speech.captions.larger")
+        self.smaller = _letter_button("A\N{MINUS SIGN}", "Smaller letters", "Ctrl+-")
+        self.larger = _letter_button("A+", "Larger letters", "Ctrl++")
         self.copy = IconButton("copy", "Copy all captions", "speech.captions.copy")
         self.leave = IconButton("close", "Close captions", "speech.captions.close")
         self._compose()
@@ -154,12 +154,12 @@ class CaptionsWindow(QWidget):
         assert captions.card is not None
         listens = f"{captions.card.name} listens {SPEAKS[captions.mode]}"
         if captions.card.kind == "demo":
-            listens += ": made for synthetic voices, 51 words"
+            listens += ", for synthetic voices and 51 words"
         if captions.late:
-            return f"{listens}. {captions.late:.0f} s behind, {state.waiting} to go"
+            return f"{captions.late:.0f} s behind, {state.waiting} to go. {listens}"
         if state.speaking:
-            return f"{listens}. Somebody speaks"
-        return f"{listens}. {state.delay:.1f} s after the pause" if state.delay else listens
+            return f"Somebody speaks. {listens}"
+        return f"{state.delay:.1f} s after the pause. {listens}" if state.delay else listens
 
     # --- hands ---
 
@@ -181,3 +181,11 @@ class CaptionsWindow(QWidget):
     def closeEvent(self, event: QCloseEvent) -> None:
         self._captions.stop()
         super().closeEvent(event)
+
+
+def _letter_button(words: str, described: str, keys: str) -> QPushButton:
+    name = f"speech.captions.{described.split()[0].lower()}"
+    button = QPushButton(words, objectName=name, accessibleName=described)
+    button.setProperty("role", "quiet")
+    button.setToolTip(f"{described}  {keys}")
+    return button

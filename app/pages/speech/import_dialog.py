@@ -25,7 +25,8 @@ from widgets.verdict import Verdict
 
 __all__ = ["SpeechImportDialog"]
 
-SIZE = QSize(600, 560)
+SIZE = QSize(600, 680)
+LICENSE = 160
 WIDE = 300
 WHAT_FOR = (
     "A checkpoint of AV-HuBERT or Llama-AVSR, the folder of a Whisper, or one of this studio. A checkpoint "
@@ -50,6 +51,7 @@ class SpeechImportDialog(QDialog):
         self.license = QPlainTextEdit(objectName="speech.import.license", accessibleName="Its licence")
         self.license.setReadOnly(True)
         self.license.setTabChangesFocus(True)
+        self.license.setMinimumHeight(LICENSE)
         self.accepts = QCheckBox("I accept its licence", objectName="speech.import.accept")
         self.name = QLineEdit(objectName="speech.import.name", accessibleName="Name in the library")
         self.name.setMaxLength(64)
