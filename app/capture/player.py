@@ -76,11 +76,12 @@ class Player(threading.Thread):
                     self._played = self._mark = to
                     self._marked = time.monotonic()
                 sound, ahead = self._decoded(to), True
-            while ahead and self._stream is not None and sum(map(len, self._blocks)) < AHEAD * RATE:
+            while ahead and self._stream is not None and self._ahead() < AHEAD * RATE:
                 block = next(sound, None)
                 ahead = block is not None
                 if block is not None:
-                    self._blocks.append(block)
+                    with self._lock:
+                        self._blocks.append(block)
             position = self.position
             self._tell(Position(path=str(self._path), seconds=position, silent=self._stream is None))
             if position >= self._end:
@@ -127,6 +128,11 @@ class Player(threading.Thread):
         )
         self._tell(Trouble(about="loudspeaker", error=error.as_message()))
 
+    def _ahead(self) -> int:
+        """Samples that wait for the loudspeaker."""
+        with self._lock:
+            return sum(map(len, self._blocks))
+
     def _wanted(self, out: NDArray[numpy.float32], frames: int, times: Any, status: Any) -> None:
         """PortAudio's callback: copies what is ready, and notes when it will be heard."""
         delay = times.outputBufferDacTime - times.currentTime
@@ -151,12 +157,14 @@ class Player(threading.Thread):
                 return
             origin = (file.start_time or 0) / av.time_base
             file.seek(int((start + origin) * av.time_base))
-            resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE)
+            # FFmpeg would play one channel on two loudspeakers at 0.7 of its loudness.
+            mono = file.streams.audio[0].channels == 1
+            resampler = av.AudioResampler(format="flt", layout="mono" if mono else "stereo", rate=RATE)
             due = start
             for frame in file.decode(audio=0):
                 at = float(frame.time or 0.0) - origin
                 for out in resampler.resample(frame):
-                    block = out.to_ndarray().reshape(-1, CHANNELS)
+                    block = out.to_ndarray().reshape(out.samples, -1).repeat(2 if mono else 1, 1)
                     skip = round((due - at) * RATE)
                     if skip < 0:  # the sound begins later than the clip
                         block = numpy.concatenate([numpy.zeros((-skip, CHANNELS), numpy.float32), block])

@@ -9,12 +9,6 @@ from engine.formats.errors import StudioError
 
 __all__ = ["PortAudio"]
 
-MISSING = StudioError(
-    "missing",
-    "The sound library PortAudio is not installed, so there is neither microphone nor loudspeaker.",
-    "Install it (Debian and Ubuntu: apt-get install libportaudio2) and open the devices again.",
-)
-
 
 class PortAudio:
     """The devices that PortAudio knows. It looks only when it is initialised, and can only be initialised
@@ -26,12 +20,20 @@ class PortAudio:
 
     @property
     def library(self) -> Any:
-        """The module sounddevice. StudioError("missing") where PortAudio is not installed."""
+        """The module sounddevice. StudioError where PortAudio is not installed or does not start."""
         if self._module is None:
             try:
                 import sounddevice
             except (ImportError, OSError) as error:
-                raise StudioError(MISSING.code, MISSING.message, MISSING.hint, str(error)) from error
+                raise StudioError(
+                    "missing",
+                    "The sound library PortAudio is not installed, so there is neither microphone nor "
+                    "loudspeaker.",
+                    "Install it (Debian and Ubuntu: apt-get install libportaudio2) and start again.",
+                    str(error),
+                ) from error
+            except Exception as error:  # PortAudio's own, which cannot be imported either
+                raise self.explain(error, "The system's sound") from error
             self._module = sounddevice
         return self._module
 
@@ -40,8 +42,11 @@ class PortAudio:
         library = self.library
         if self.streams:
             return
-        library._terminate()
-        library._initialize()
+        try:
+            library._terminate()
+            library._initialize()
+        except library.PortAudioError as error:
+            raise self.explain(error, "The system's sound") from error
 
     def devices(self, kind: str) -> list[Device]:
         """``kind`` "input" or "output". Ids are host and name, with a number where two are alike."""

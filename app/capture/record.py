@@ -33,8 +33,8 @@ _T = TypeVar("_T", Opened, Recorded)
 def record(seconds: float, out: Path, camera: str, microphone: str) -> int:
     """Record, print one JSON line and return the exit code. Ctrl-C ends the recording early and keeps it."""
     interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
+    stopping = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: interrupted.set()) for number in stopping]
     try:
         facts = _clip(
             seconds, out if out.suffix else out.with_suffix(".mkv"), camera, microphone, interrupted
@@ -43,6 +43,9 @@ def record(seconds: float, out: Path, camera: str, microphone: str) -> int:
         refusal = {"code": error.code, "message": error.message, "hint": error.hint}
         print(json.dumps({"error": refusal}, ensure_ascii=False), flush=True)
         return EXITS.get(error.code, 1)
+    finally:
+        for number, handler in zip(stopping, before, strict=True):
+            signal.signal(number, handler)
     print(json.dumps(facts, ensure_ascii=False), flush=True)
     return 0
 

@@ -54,7 +54,7 @@ class Take:
     ) -> None:
         self.path = path
         self._microphone, self._camera = microphone, camera
-        self._offset = offset
+        self._offset = offset if microphone else 0.0
         self._began = time.monotonic()
         self._wall = time.time()
         self._first = self._next = first
@@ -101,7 +101,7 @@ class Take:
         if self._recorder.trouble is not None:
             return True
         now, until = time.monotonic(), self._recorder.until
-        if self.at(now) + self._offset < until:
+        if self.at(now) + min(0.0, self._offset) < until:
             return False
         self._ending = self._ending or now
         heard = self._microphone is None or self._heard >= until
