@@ -46,7 +46,7 @@ class SpeechDesk(QWidget):
         self.columns = SpeechColumns(transcripts)
         self.rates = RatesBar(transcripts)
         self.export = ExportBar(transcripts)
-        self.live = CaptionsButton(captions)
+        self.live = CaptionsButton(captions)  # stands in the title row: captions need no clip
         self.noise = NoiseFader(transcripts)
         self.picture = NoisePicture(transcripts)
         self.player = Player(playback, clips, self.noise)
@@ -61,7 +61,6 @@ class SpeechDesk(QWidget):
         bars = QHBoxLayout()
         bars.setSpacing(16)
         bars.addWidget(self.rates, 1)
-        bars.addWidget(self.live)
         bars.addWidget(self.export)
         upper = QWidget()
         column = QVBoxLayout(upper)
@@ -90,7 +89,7 @@ class SpeechDesk(QWidget):
         """What F6 goes through here."""
         if self._clips.state.item is None:
             return [self.empty]
-        return [self.columns, self.rates, self.live, self.export, self.player, self.picture]
+        return [self.columns, self.rates, self.export, self.player, self.picture]
 
     def _show(self) -> None:
         has_examples = any(clip.origin == "example" for clip in self._clips.state.clips)

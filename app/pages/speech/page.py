@@ -53,10 +53,11 @@ class SpeechPage(Page):
         self.playback = Playback(self.capture.process, self.clips, self.transcripts, self)
         self.view = ClipView(self.capture.process, self.clips, self.playback, self)
         self._talk = Talk(self.capture)
-        self.head = ModelBar(self.models)
+        self.bar = ModelBar(self.models)
         self.booth = Booth(self.capture, self._talk, self.clips, self.view)
         self.shelf = ClipShelf(self.clips)
         self.desk = SpeechDesk(self.clips, self.transcripts, self.playback, self.captions)
+        self.head = _beside(self.bar, self.desk.live)
         self._compose()
         self._connect()
         self._offer_acts()
@@ -97,7 +98,7 @@ class SpeechPage(Page):
             ("Open clips from files", "Ctrl+O", self.shelf.open_files),
             ("Take the chosen clip off the shelf", "", self.shelf.remove_chosen),
             ("Use a video file as the camera", "", self.booth.devices.choose_file),
-            *acts(self.desk, self.head, self.transcripts, self.clips),
+            *acts(self.desk, self.bar, self.transcripts, self.clips),
         ):
             self._offer(words, keys, act)
 
@@ -177,3 +178,14 @@ class SpeechPage(Page):
 
     def _announce(self, words: str) -> None:
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
+
+
+def _beside(*parts: QWidget) -> QWidget:
+    """The parts in a row, for the title row."""
+    head = QWidget(objectName="speech.head")
+    row = QHBoxLayout(head)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(8)
+    for part in parts:
+        row.addWidget(part)
+    return head
