@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
+from PySide6.QtCore import QObject, Signal
 
-from engine.messages import SpeechMode, Transcribe, Transcript
+from app.presenters.speech_questions import SpeechQuestions
+from engine.messages import Error, SpeechMode, Transcribe, Transcript
 
-__all__ = ["CLEAN", "SNRS", "NoisePoint", "lines"]
+__all__ = ["SNRS", "NoiseCurve", "NoisePoint"]
 
 SNRS = (20.0, 15.0, 10.0, 5.0, 0.0, -5.0, -10.0)
-CLEAN = None
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,63 @@ class NoisePoint:
     wer: float
 
 
-def lines(
-    answers: Iterable[tuple[Transcribe, Transcript]], like: Transcribe
-) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
-    """The points of all answers to questions like ``like`` but for sense and noise, clean ones first. Of a
-    sense that the clip did not allow there are none."""
-    found: dict[SpeechMode, list[NoisePoint]] = {"audio": [], "video": [], "both": []}
-    for asked, said in answers:
-        is_like = replace(asked, mode=like.mode, snr=like.snr) == like
-        if is_like and said.wer is not None and said.read_as == asked.mode:
-            found[asked.mode].append(NoisePoint(asked.snr, said.wer))
-    return {mode: tuple(sorted(points, key=_noise)) for mode, points in found.items()}
+class NoiseCurve(QObject):
+    """The points are among the answers that ``questions`` keeps; ``measure`` asks for those that are missing.
+
+    ``changed``: more points, or ``done`` of ``total`` moved; ``failed(Error)``: the rest was given up.
+    """
+
+    changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, questions: SpeechQuestions, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._questions = questions
+        self._open: set[Transcribe] = set()
+        self.total = 0
+        questions.answered.connect(self._answered)
+        questions.failed.connect(self._failed)
+
+    @property
+    def done(self) -> int:
+        return self.total - len(self._open)
+
+    @property
+    def is_open(self) -> bool:
+        return self.done < self.total
+
+    def measure(self, questions: Sequence[Transcribe]) -> None:
+        """Ask each of these without noise and at every noise of SNRS, from quiet to loud."""
+        self._questions.want("curve", [replace(each, snr=snr) for snr in (None, *SNRS) for each in questions])
+        self._open = set(self._questions.wanted("curve"))
+        self.total = len(self._open)
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Give up the rest; the points that there are stay."""
+        self.total = 0
+        self._open.clear()
+        self._questions.want("curve", [])
+        self.changed.emit()
+
+    def points(self, like: Transcribe) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
+        """Of all answers to questions like ``like`` but for sense and noise, from quiet to loud. Of a sense
+        that the clip did not allow there are none."""
+        found: dict[SpeechMode, list[NoisePoint]] = {"audio": [], "video": [], "both": []}
+        for asked, said in self._questions.answers(like.clip):
+            is_like = replace(asked, mode=like.mode, snr=like.snr) == like
+            if is_like and said.wer is not None and said.read_as == asked.mode:
+                found[asked.mode].append(NoisePoint(asked.snr, said.wer))
+        return {mode: tuple(sorted(points, key=_noise)) for mode, points in found.items()}
+
+    def _answered(self, question: Transcribe, _said: Transcript) -> None:
+        self._open.discard(question)
+        self.changed.emit()
+
+    def _failed(self, question: Transcribe, error: Error) -> None:
+        if question in self._open:
+            self.stop()
+            self.failed.emit(error)
 
 
 def _noise(point: NoisePoint) -> float:

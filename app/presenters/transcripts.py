@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.client import Client
 from app.presenters.clip_queue import ClipQueue
 from app.presenters.clips import Clips
-from app.presenters.noise_curve import CLEAN, SNRS, NoisePoint, lines
+from app.presenters.noise_curve import NoiseCurve, NoisePoint
 from app.presenters.notice import Notice, from_error
 from app.presenters.speech_models import SpeechLibrary
 from app.presenters.speech_questions import SpeechQuestions
@@ -39,8 +38,7 @@ EMPTY = tuple(Column(mode) for mode in MODES)
 @dataclass(frozen=True)
 class TranscriptsState:
     """``place`` is where a person says that the mouth is, ``reference`` what they say was said; ``snr`` in
-    dB, None without noise; rates are 0 where the model has none to choose. ``measuring`` is (done, total) of
-    a curve, (0, 0) when none is measured."""
+    dB, None without noise; rates are 0 where the model has none to choose."""
 
     columns: tuple[Column, ...] = EMPTY
     clip: str = ""
@@ -49,7 +47,6 @@ class TranscriptsState:
     snr: float | None = None
     audio_rate: int = 0
     video_rate: int = 0
-    measuring: tuple[int, int] = (0, 0)
 
     def column(self, mode: SpeechMode) -> Column:
         return self.columns[MODES.index(mode)]
@@ -57,10 +54,6 @@ class TranscriptsState:
     @property
     def is_asking(self) -> bool:
         return any(column.is_open for column in self.columns)
-
-    @property
-    def is_measuring(self) -> bool:
-        return self.measuring[0] < self.measuring[1]
 
 
 class Transcripts(QObject):
@@ -90,11 +83,13 @@ class Transcripts(QObject):
         self._listener: SpeechCard | None = None
         self._questions = SpeechQuestions(client, self)
         self.queue = ClipQueue(self._questions, self._title, self)
+        self.curve = NoiseCurve(self._questions, self)
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
         self._rest.timeout.connect(self._rested)
         self._questions.heard.connect(self._heard)
         self._questions.answered.connect(self._answered)
         self._questions.failed.connect(self._failed)
+        self.curve.failed.connect(self._complain)
         self.queue.ended.connect(lambda: self.announced.emit(self.queue.sentence))
         clips.changed.connect(self._follow_clip)
         models.changed.connect(self._follow_models)
@@ -140,7 +135,7 @@ class Transcripts(QObject):
         for column in self.state.columns:
             if column.is_open:
                 self._put(_left(column))
-        self.stop_measuring()
+        self.curve.stop()
 
     def set_noise(self, snr: float | None) -> None:
         """Put babble under the sound, ``snr`` dB below the speech; it is asked anew once the hand rests."""
@@ -154,7 +149,7 @@ class Transcripts(QObject):
         if card is None or audio not in (card.audio_rates or [0]) or video not in (card.video_rates or [0]):
             return
         if (audio, video) != (state.audio_rate, state.video_rate):
-            self.stop_measuring()
+            self.curve.stop()
             self._set(audio_rate=audio, video_rate=video)
             self._let_rest()
 
@@ -171,22 +166,10 @@ class Transcripts(QObject):
         mode: SpeechMode = "both" if "both" in card.modes else card.modes[0]
         self.queue.add([self._question(mode, path) for path in paths])
 
-    def measure_curve(self) -> None:
-        """Ask about every noise of SNRS, by every sense of the model."""
-        card = self.card
-        if card is None or self.why_not_measure:
-            return
-        modes = [mode for mode in MODES if mode in card.modes]
-        like = [self._question(mode) for mode in modes]
-        asked = [msgspec.structs.replace(each, snr=snr) for snr in (CLEAN, *SNRS) for each in like]
-        missing = [question for question in asked if self._questions.kept(question) is None]
-        self._set(measuring=(0, len(missing)))
-        self._questions.want("curve", missing)
-
-    def stop_measuring(self) -> None:
-        """Give up the rest of a curve; its points stay."""
-        self._questions.want("curve", [])
-        self._set(measuring=(0, 0))
+    def measure(self) -> None:
+        """Ask at every noise, by every sense of the model, for the curve of errors."""
+        if self.card is not None and not self.why_not_measure:
+            self.curve.measure([self._question(mode) for mode in MODES if mode in self.card.modes])
 
     def sound(self, done: Callable[[str], None]) -> None:
         """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none."""
@@ -204,11 +187,11 @@ class Transcripts(QObject):
     # --- what there is to see ---
 
     @property
-    def curve(self) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
-        """The points known of this clip, model and rates."""
+    def points(self) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
+        """Errors by noise, as far as they are known of this clip, model and rates."""
         if not self.state.clip or not self.state.reference:
             return {mode: () for mode in MODES}
-        return lines(self._questions.answers(self.state.clip), self._question("audio"))
+        return self.curve.points(self._question("audio"))
 
     @property
     def tokens_per_second(self) -> tuple[float, float]:
@@ -270,7 +253,7 @@ class Transcripts(QObject):
         if (clips.current, text, clips.place) == (self.state.clip, self.state.reference, self.state.place):
             return
         is_other = clips.current != self.state.clip
-        self.stop_measuring()
+        self.curve.stop()
         if is_other:
             self._asked.clear()
             self._shown.clear()
@@ -292,7 +275,7 @@ class Transcripts(QObject):
         audio_rates, video_rates = (card.audio_rates, card.video_rates) if card is not None else ([], [])
         audio = state.audio_rate if state.audio_rate in audio_rates else next(iter(audio_rates), 0)
         video = state.video_rate if state.video_rate in video_rates else next(iter(video_rates), 0)
-        self.stop_measuring()
+        self.curve.stop()
         self._set(audio_rate=audio, video_rate=video)
         self._ask()
         self.changed.emit()
@@ -312,7 +295,6 @@ class Transcripts(QObject):
             self._show(question, said)
             if question.mode in self._asked:
                 self.announced.emit(aloud(self.state.column(question.mode)))
-        self._count()
 
     def _failed(self, question: Transcribe, error: Error) -> None:
         if self._is_awaited(question):
@@ -320,20 +302,10 @@ class Transcripts(QObject):
             self._shown[question.mode] = question
             self._put(failed(question.mode, error))
             self.announced.emit(error.message)
-        elif self.state.is_measuring:
-            self.stop_measuring()
-            self._complain(error)
 
     def _show(self, question: Transcribe, said: Transcript) -> None:
         self._shown[question.mode] = question
         self._put(understood(question.mode, said))
-
-    def _count(self) -> None:
-        """A curve has one point more, perhaps; so the picture is drawn anew."""
-        if self.state.is_measuring:
-            total = self.state.measuring[1]
-            self._set(measuring=(total - len(self._questions.wanted("curve")), total))
-        self.changed.emit()
 
     def _title(self, path: str) -> str:
         item = self._clips.state.find(path)

@@ -180,7 +180,7 @@ def test_the_picture_grows_and_says_what_it_needs(booth: Booth, qtbot: QtBot, tm
     picture.measure.click()
     assert picture.measure.text() == "Cancel" and picture.progress.maximum() == 23
     picture.measure.click()
-    assert not booth.transcripts.state.is_measuring
+    assert not booth.transcripts.curve.is_open
     booth.clips.add(clip(tmp_path, "own"))
     assert not picture.measure.isEnabled()
     assert "Type what is said" in picture.plot.accessibleDescription()

@@ -219,33 +219,34 @@ def test_cancelling_keeps_what_was_understood(booth: Booth) -> None:
 def test_the_curve_grows_a_point_per_transcription(booth: Booth) -> None:
     booth.transcripts.transcribe("audio")
     booth.answer()
-    assert [(point.snr, point.wer) for point in booth.transcripts.curve["audio"]] == [(None, 0.0)]
+    assert [(point.snr, point.wer) for point in booth.transcripts.points["audio"]] == [(None, 0.0)]
     booth.transcripts.set_noise(0.0)
     booth.transcripts._rested()
     booth.answer("bin blue at f two soon")
-    assert [(point.snr, point.wer) for point in booth.transcripts.curve["audio"]] == [
+    assert [(point.snr, point.wer) for point in booth.transcripts.points["audio"]] == [
         (None, 0.0),
         (0.0, pytest.approx(1 / 3)),
     ]
-    assert booth.transcripts.curve["both"] == ()
+    assert booth.transcripts.points["both"] == ()
 
 
 def test_the_whole_curve_is_measured_of_what_is_missing(booth: Booth) -> None:
     booth.transcripts.transcribe("audio")
     booth.answer()
-    booth.transcripts.measure_curve()
-    assert booth.transcripts.state.measuring == (0, 23)
+    booth.transcripts.measure()
+    curve = booth.transcripts.curve
+    assert (curve.done, curve.total) == (0, 23)
     assert len(booth.asked) == 1, "one at a time"
     booth.answer()
-    assert booth.transcripts.state.measuring == (1, 23)
+    assert (curve.done, curve.total) == (1, 23)
     booth.answer_all()
-    assert not booth.transcripts.state.is_measuring
-    assert [len(points) for points in booth.transcripts.curve.values()] == [8, 8, 8]
+    assert not booth.transcripts.curve.is_open
+    assert [len(points) for points in booth.transcripts.points.values()] == [8, 8, 8]
 
 
 def test_without_a_reference_no_error_is_made_up(booth: Booth, tmp_path: Path) -> None:
     booth.clips.add(clip(tmp_path, "own"))
-    booth.transcripts.measure_curve()
+    booth.transcripts.measure()
     assert booth.asked == []
     assert booth.transcripts.why_not_measure == "Type what is said: errors are counted against it."
 
@@ -253,10 +254,10 @@ def test_without_a_reference_no_error_is_made_up(booth: Booth, tmp_path: Path) -
 def test_a_curve_ends_at_its_first_failure_which_is_said(booth: Booth) -> None:
     said: list = []
     booth.transcripts.noticed.connect(said.append)
-    booth.transcripts.measure_curve()
+    booth.transcripts.measure()
     booth.client.fail(booth.client.last(Transcribe), "input", "No sound.")
     assert [notice.message for notice in said] == ["No sound."]
-    assert booth.asked == [] and not booth.transcripts.state.is_measuring
+    assert booth.asked == [] and not booth.transcripts.curve.is_open
 
 
 def test_several_clips_go_through_while_a_person_reads_another(booth: Booth) -> None:

@@ -40,7 +40,7 @@ def acts(desk: SpeechDesk, models: ModelBar, transcripts: Transcripts, clips: Cl
         ("Go to the words", "Ctrl+J", lambda: columns.view.setFocus(by_key)),
         ("More noise", "Ctrl+Up", lambda: noise.setValue(noise.value() + noise.pageStep())),
         ("Less noise", "Ctrl+Down", lambda: noise.setValue(noise.value() - noise.pageStep())),
-        ("Measure errors by noise", "Ctrl+M", transcripts.measure_curve),
+        ("Measure errors by noise", "Ctrl+M", transcripts.measure),
         ("Copy the words", "Ctrl+Shift+C", desk.export.copy_words),
         *(
             (f"Save the words: {words}", "", partial(desk.export.save_as, kind))

@@ -53,35 +53,35 @@ class NoisePicture(QWidget):
         column.addWidget(self.plot, 1)
         self.measure.clicked.connect(self._press)
         transcripts.changed.connect(self._show)
+        transcripts.curve.changed.connect(self._show)
         self._show()
 
     def _press(self) -> None:
-        if self._transcripts.state.is_measuring:
-            self._transcripts.stop_measuring()
+        if self._transcripts.curve.is_open:
+            self._transcripts.curve.stop()
         else:
-            self._transcripts.measure_curve()
+            self._transcripts.measure()
 
     def _show(self) -> None:
         transcripts, state = self._transcripts, self._transcripts.state
-        curve = transcripts.curve
+        curve, points = transcripts.curve, transcripts.points
         lines = [
-            SnrLine(SENSES[mode], HUES[mode], MARKS[mode], tuple((p.snr, p.wer) for p in curve[mode]))
+            SnrLine(SENSES[mode], HUES[mode], MARKS[mode], tuple((p.snr, p.wer) for p in points[mode]))
             for mode in MODES
         ]
         empty = NO_POINTS if state.reference else NO_REFERENCE
         self.plot.set_lines(lines, state.snr, (SNRS[0], SNRS[-1]), empty)
         words = len(state.reference.split())
-        has_points = any(curve.values())
+        has_points = any(points.values())
         self._of.setText(f"Share of words wrong in this clip alone, {words} words")
         self._of.setVisible(has_points)
-        done, total = state.measuring
-        self.progress.setVisible(state.is_measuring)
-        self.progress.setRange(0, max(1, total))
-        self.progress.setValue(done)
-        self.progress.setAccessibleDescription(f"{done} of {total} transcriptions")
-        self.measure.setText("Cancel" if state.is_measuring else "Measure")
+        self.progress.setVisible(curve.is_open)
+        self.progress.setRange(0, max(1, curve.total))
+        self.progress.setValue(curve.done)
+        self.progress.setAccessibleDescription(f"{curve.done} of {curve.total} transcriptions")
+        self.measure.setText("Cancel" if curve.is_open else "Measure")
         self.measure.setAccessibleName(
-            "Cancel measuring the curve" if state.is_measuring else "Measure the curve of errors"
+            "Cancel measuring the curve" if curve.is_open else "Measure the curve of errors"
         )
         why_not = transcripts.why_not_measure
         self.measure.setEnabled(not why_not)
