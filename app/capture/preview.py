@@ -12,7 +12,9 @@ import cv2
 from app.capture.camera import Picture, Shot
 from app.capture.messages import Preview
 from engine.messages import MouthPlace
-from engine.speech.mouth import Place, Tracker, cut
+from engine.speech.faces import Place
+from engine.speech.light import warning
+from engine.speech.mouth import Tracker, cut
 
 __all__ = ["Previewer"]
 
@@ -20,7 +22,7 @@ WIDTH = 480
 EVERY = 1 / 15
 QUALITY = 70
 FACELESS = 1.0
-"""Seconds without a mouth before that is said."""
+"""Seconds without a mouth that are not worth a word."""
 
 
 class Previewer(threading.Thread):
@@ -81,8 +83,6 @@ class Previewer(threading.Thread):
         height, width = shot.picture.shape[:2]
         grey = cv2.cvtColor(shot.picture, cv2.COLOR_BGR2GRAY)
         place = tracker.see(grey)
-        if place is not None:
-            self._last_mouth = shot.time
         scale = min(1.0, WIDTH / width)
         size = (round(width * scale), round(height * scale))
         small = cv2.resize(shot.picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else shot.picture
@@ -95,18 +95,15 @@ class Previewer(threading.Thread):
             if place is None
             else MouthPlace(x=place.x / width, y=place.y / width, side=place.side / width),
             mouth=b"" if place is None else _file(".png", cut(grey, place), [cv2.IMWRITE_PNG_COMPRESSION, 1]),
-            warning=self._warning(grey, place, shot.time),
+            warning="" if self._blinked(place, shot.time) else warning(grey, place),
             fps=fps,
         )
 
-    def _warning(self, grey: Picture, place: Place | None, now: float) -> str:
-        if place is None:
-            return (
-                "No face is found. Look into the camera, or draw a box around the mouth."
-                if (now - self._last_mouth > FACELESS)
-                else ""
-            )
-        return ""
+    def _blinked(self, place: Place | None, now: float) -> bool:
+        """Whether the mouth is only just lost."""
+        if place is not None:
+            self._last_mouth = now
+        return place is None and now - self._last_mouth < FACELESS
 
     def _rate(self) -> float:
         """Pictures a second, of the newest two seconds."""

@@ -14,15 +14,13 @@ from app.capture.camera import Camera, Shot
 from app.capture.messages import Recorded, Recording
 from app.capture.microphone import Microphone, Sound
 from app.capture.recorder import Recorder
-from app.capture.sidecar import write_sidecar
+from app.capture.sidecar import sidecar, write_sidecar
 from engine.formats.errors import StudioError
 
 __all__ = ["Take"]
 
 PATIENCE = 1.5
 """Seconds after its end for the last sound and pictures to arrive."""
-LATEST = 0.3
-"""Seconds after its end for the last picture, where the sound is already whole."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,12 @@ class Take:
         seconds: float = math.inf,
         with_sidecar: bool = True,
     ) -> None:
+        if with_sidecar and sidecar(path).exists():
+            raise StudioError(
+                "usage",
+                f"{sidecar(path).name} exists already, where the facts about the recording belong.",
+                "Choose another name, or remove the file first.",
+            )
         self.path = path
         self._microphone, self._camera = microphone, camera
         self._offset = offset if microphone else 0.0
@@ -105,7 +109,7 @@ class Take:
             return False
         self._ending = self._ending or now
         heard = self._microphone is None or self._heard >= until
-        seen = self._camera is None or self._last_shot >= until or now - self._ending > LATEST
+        seen = self._camera is None or self._last_shot >= until
         return (heard and seen) or now - self._ending > PATIENCE
 
     def progress(self) -> Recording:
@@ -148,7 +152,7 @@ class Take:
         """Leave no trace of it."""
         self.path.unlink(missing_ok=True)
         if self._with_sidecar:
-            self.path.with_suffix(".json").unlink(missing_ok=True)
+            sidecar(self.path).unlink(missing_ok=True)
 
     @property
     def _heard(self) -> float:
