@@ -31,13 +31,16 @@ class Rates:
 @dataclass(frozen=True)
 class SpeechConfig:
     """``audio_rates`` and ``video_rates`` are those that are trained, the finest first; none: the model is
-    deaf, or blind. ``hidden`` is the projectors' inner width, ``norm`` a LayerNorm at their end."""
+    deaf, or blind. ``hidden`` is the projectors' inner width, ``norm`` a LayerNorm at their end. With
+    ``eye_hears`` the eye is given the sound too where both are read, and fuses the two picture by picture,
+    as AV-HuBERT was made to; else it sees lips alone, as Llama-AVSR's."""
 
     audio_rates: tuple[int, ...] = (4, 16)
     video_rates: tuple[int, ...] = (2, 5)
     compression: Literal["stack", "pool"] = "stack"
     hidden: int = 2048
     norm: bool = False
+    eye_hears: bool = False
 
     @property
     def finest(self) -> Rates:
@@ -73,6 +76,7 @@ def parse_speech_config(raw: Mapping[str, Any]) -> SpeechConfig:
         or not (config.audio_rates or config.video_rates)
         or config.compression not in ("stack", "pool")
         or type(config.norm) is not bool
+        or type(config.eye_hears) is not bool
     ):
         raise StudioError("adapter", "A speech model of these sizes cannot be.", "Choose another folder.")
     return config

@@ -18,7 +18,7 @@ from engine.speech.shape import FPS, SAMPLE_RATE, WHISPER_RATE
 if TYPE_CHECKING:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-__all__ = ["AvHubertEar", "AvHubertEye", "Encoder", "WhisperEar"]
+__all__ = ["AvHubertEar", "AvHubertEye", "Encoder", "Eye", "WhisperEar"]
 
 LEAST = 25
 """Vectors kept of even the shortest sound, as Llama-AVSR does."""
@@ -32,6 +32,13 @@ class Encoder(Protocol):
 
     def __call__(self, clips: Sequence[Clip]) -> list[Tensor]:
         """[T, width] for each clip; it has what this encoder reads."""
+
+
+class Eye(Encoder, Protocol):
+    """An encoder of lips, which may also read them together with the sound."""
+
+    def together(self, clips: Sequence[Clip]) -> list[Tensor]:
+        """[T, width] for each clip, which has both."""
 
 
 class WhisperEar:
@@ -85,11 +92,11 @@ class AvHubertEar:
 
     def __call__(self, clips: Sequence[Clip]) -> list[Tensor]:
         rows = [filterbank(clip.sound) for clip in clips if clip.sound is not None]
-        return _encode(self.encoder, rows, "audio")
+        return _encode(self.encoder, audio=rows)
 
 
 class AvHubertEye:
-    """The lips alone through an AV-HuBERT: 25 vectors a second."""
+    """The lips through an AV-HuBERT, alone or together with the sound: 25 vectors a second."""
 
     rate = FPS
 
@@ -98,15 +105,36 @@ class AvHubertEye:
         self.width = encoder.config.width
 
     def __call__(self, clips: Sequence[Clip]) -> list[Tensor]:
+        return _encode(self.encoder, looked=self.look(clips))
+
+    def together(self, clips: Sequence[Clip]) -> list[Tensor]:
+        """[T, width] of each clip's lips and sound, fused picture by picture."""
+        rows = self.look(clips)
+        sounds = [clip.sound for clip in clips if clip.sound is not None]
+        heard = [_in_step(filterbank(sound), len(row)) for sound, row in zip(sounds, rows, strict=True)]
+        return _encode(self.encoder, looked=rows, audio=heard)
+
+    def look(self, clips: Sequence[Clip]) -> list[Tensor]:
+        """What the front-end makes of the lips of each clip, [T, its channels]."""
         rows = [as_lips(clip.mouth) for clip in clips if clip.mouth is not None]
-        return _encode(self.encoder, rows, "video")
+        weight = self.encoder.post_extract_proj.weight
+        looked = self.encoder.look(pad_sequence(rows, batch_first=True).to(weight.device, weight.dtype))
+        return [row[: len(lips)] for row, lips in zip(looked, rows, strict=True)]
 
 
-def _encode(encoder: AvHubert, rows: Sequence[Tensor], modality: str) -> list[Tensor]:
-    """Rows of any length through ``encoder`` together, padding unheard."""
+def _in_step(rows: Tensor, length: int) -> Tensor:
+    """Cut to ``length``, or filled up with silence."""
+    return functional.pad(rows[:length], (0, 0, 0, max(0, length - len(rows))))
+
+
+def _encode(encoder: AvHubert, **rows: Sequence[Tensor]) -> list[Tensor]:
+    """Rows of any length through ``encoder`` together, padding unheard; those of each name as long."""
     weight = encoder.post_extract_proj.weight
-    lengths = torch.tensor([len(row) for row in rows])
-    batch = pad_sequence(list(rows), batch_first=True).to(weight.device, weight.dtype)
-    real = torch.arange(batch.shape[1]) < lengths[:, None]
-    vectors = encoder(**{modality: batch}, real=real.to(weight.device))
+    lengths = torch.tensor([len(row) for row in next(iter(rows.values()))])
+    batches = {
+        name: pad_sequence(list(its), batch_first=True).to(weight.device, weight.dtype)
+        for name, its in rows.items()
+    }
+    real = torch.arange(int(lengths.max())) < lengths[:, None]
+    vectors = encoder(**batches, real=real.to(weight.device))
     return [vector[:length] for vector, length in zip(vectors, lengths.tolist(), strict=True)]

@@ -20,7 +20,7 @@ from engine.formats.safetensors_file import read_header
 from engine.lora import read_adapter
 from engine.lora.write import save_adapter
 from engine.speech.config import parse_speech_config
-from engine.speech.encoders import Encoder
+from engine.speech.encoders import Encoder, Eye
 from engine.speech.model import LORA, SpeechModel
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def read_speech_model(
     tokenizer: PreTrainedTokenizerBase,
     *,
     ear: Encoder | None = None,
-    eye: Encoder | None = None,
+    eye: Eye | None = None,
     trainable: bool = False,
 ) -> SpeechModel:
     """The model in ``folder`` on these encoders and this language model.

@@ -20,7 +20,7 @@ from engine.lora import Adapter, attach, new_adapter
 from engine.speech.bridge import Bridge
 from engine.speech.clip import Clip, Mode, available_mode
 from engine.speech.config import PROMPTS, TAGS, Rates, SpeechConfig
-from engine.speech.encoders import Encoder
+from engine.speech.encoders import Encoder, Eye
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -80,7 +80,7 @@ class SpeechModel:
         config: SpeechConfig,
         *,
         ear: Encoder | None = None,
-        eye: Encoder | None = None,
+        eye: Eye | None = None,
         lora: Adapter | LoraSize | None = None,
         trainable: bool = False,
         seed: int = 0,
@@ -149,18 +149,8 @@ class SpeechModel:
                 f"The clip can only be read by {unknown[0]}, which this model cannot.",
                 "Choose another.",
             )
-        heard = self._through(
-            self.ear,
-            self.bridges.audio,
-            [c for c, m in zip(clips, modes, strict=True) if m != "video"],
-            rates.audio,
-        )
-        seen = self._through(
-            self.eye,
-            self.bridges.video,
-            [c for c, m in zip(clips, modes, strict=True) if m != "audio"],
-            rates.video,
-        )
+        heard = self._through(self.bridges.audio, self._hear(clips, modes), rates.audio)
+        seen = self._through(self.bridges.video, self._see(clips, modes), rates.video)
         opening = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
         nothing = self.embed([])
         return [
@@ -192,16 +182,26 @@ class SpeechModel:
             length += len(vectors) + 2 * there
         return Read(torch.cat([*parts, prompt]), *places)
 
+    def _hear(self, clips: Sequence[Clip], modes: Sequence[Mode]) -> Sequence[Tensor]:
+        its = [clip for clip, mode in zip(clips, modes, strict=True) if mode != "video"]
+        return self.ear(its) if its and self.ear is not None else ()
+
+    def _see(self, clips: Sequence[Clip], modes: Sequence[Mode]) -> Sequence[Tensor]:
+        if self.eye is None:
+            return ()
+        fused = [mode == "both" and self.config.eye_hears for mode in modes]
+        apart = [c for c, m, f in zip(clips, modes, fused, strict=True) if m != "audio" and not f]
+        both = [clip for clip, f in zip(clips, fused, strict=True) if f]
+        alone = iter(self.eye(apart) if apart else ())
+        together = iter(self.eye.together(both) if both else ())
+        return [next(together if f else alone) for f, m in zip(fused, modes, strict=True) if m != "audio"]
+
     def _tag(self, number: int) -> Tensor:
         return self.bridges.tags[number : number + 1].to(self._embed.weight.dtype)
 
-    def _through(
-        self, encoder: Encoder | None, bridge: Bridge | None, clips: Sequence[Clip], rate: int
-    ) -> Iterator[Tensor]:
-        """Each clip through an encoder and its bridge, in the language model's number format."""
-        if encoder is None or bridge is None or not clips:
-            return
-        for vectors in encoder(clips):
+    def _through(self, bridge: Bridge | None, encoded: Sequence[Tensor], rate: int) -> Iterator[Tensor]:
+        """An encoder's vectors of each clip through their bridge, in the language model's number format."""
+        for vectors in encoded if bridge else ():
             yield bridge(vectors.to(self.llm.device, torch.float32), rate).to(self._embed.weight.dtype)
 
     def _check_parts(self) -> None:

@@ -16,7 +16,7 @@ from engine.formats.files import sha256_file
 from engine.speech.avhubert.encoder import AvHubert
 from engine.speech.avhubert.file import read_avhubert
 from engine.speech.card import Card, read_card
-from engine.speech.encoders import AvHubertEar, AvHubertEye, Encoder, WhisperEar
+from engine.speech.encoders import AvHubertEar, AvHubertEye, Encoder, Eye, WhisperEar
 from engine.speech.file import read_speech_model
 from engine.speech.listener import Listener, Reader
 from engine.speech.model import SpeechModel
@@ -83,7 +83,7 @@ class Senses:
         self._device = _device(device)
         self._known: dict[Path, Any] = {}
 
-    def open(self, ear: Path | None, eye: Path | None) -> tuple[Encoder | None, Encoder | None]:
+    def open(self, ear: Path | None, eye: Path | None) -> tuple[Encoder | None, Eye | None]:
         """The Whisper or AV-HuBERT in ``ear`` and the AV-HuBERT in ``eye``, as far as there are any."""
         return self._ear(ear) if ear else None, AvHubertEye(self._avhubert(eye)) if eye else None
 

@@ -14,7 +14,7 @@ __all__ = ["AvHubert"]
 
 
 class Modality(nn.Module):
-    """One modality's way to the fused width: sound through a projection, lips through the front-end first."""
+    """One modality's way to the fused width: a projection, of lips after the front-end ``resnet``."""
 
     def __init__(self, features: int, width: int, resnet: Frontend | None = None) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Modality(nn.Module):
         self.proj = nn.Linear(features, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.proj(x if self.resnet is None else self.resnet(x))
+        projected: Tensor = self.proj(x)
         return projected
 
 
@@ -42,20 +42,33 @@ class AvHubert(nn.Module):
             self.mask_emb = nn.Parameter(torch.empty(config.audio_features).uniform_())
 
     def forward(
-        self, audio: Tensor | None = None, video: Tensor | None = None, real: Tensor | None = None
+        self,
+        audio: Tensor | None = None,
+        video: Tensor | None = None,
+        real: Tensor | None = None,
+        looked: Tensor | None = None,
     ) -> Tensor:
-        """[B, T, width] of filterbanks ``audio`` [B, T, 104] and frames ``video`` [B, T, 88, 88].
+        """[B, T, width] of filterbanks ``audio`` [B, T, 104] and frames ``video`` [B, T, 88, 88], or what
+        ``look`` has made of these.
 
         A modality that is None is zeros where the two are fused, as modality dropout trained it. ``real``
         [B, T] is false where a row is padded (with zeros); the result there means nothing. StudioError
         when there is neither, or the two differ in length.
         """
-        return self.encoder(self.fuse(audio, video), real)  # type: ignore[no-any-return]
+        looked = self.look(video) if video is not None else looked
+        return self.encoder(self.fuse(audio, looked), real)  # type: ignore[no-any-return]
 
-    def fuse(self, audio: Tensor | None, video: Tensor | None) -> Tensor:
+    def look(self, video: Tensor) -> Tensor:
+        """Frames [B, T, 88, 88] through the front-end: [B, T, channels]."""
+        resnet = self.feature_extractor_video.resnet
+        assert resnet is not None
+        looked: Tensor = resnet(video)
+        return looked
+
+    def fuse(self, audio: Tensor | None, looked: Tensor | None) -> Tensor:
         """What the transformer reads: [B, T, width]."""
         heard = None if audio is None else self.feature_extractor_audio(audio)
-        seen = None if video is None else self.feature_extractor_video(video)
+        seen = None if looked is None else self.feature_extractor_video(looked)
         there = heard if heard is not None else seen
         if there is None:
             raise StudioError("usage", "There is neither sound nor video.", "Give at least one of them.")

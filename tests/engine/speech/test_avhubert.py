@@ -156,9 +156,10 @@ def test_the_fusion_is_the_references(encoder, frames, filterbanks):
     video = weights.below("feature_extractor_video")
     seen = reference.linear(reference.frontend(frames[0].numpy(), video.below("resnet")), video.below("proj"))
     nothing = numpy.zeros_like(heard)
-    close(encoder.fuse(filterbanks, frames)[0], reference.fuse(heard, seen, weights))
+    looked = encoder.look(frames)
+    close(encoder.fuse(filterbanks, looked)[0], reference.fuse(heard, seen, weights))
     close(encoder.fuse(filterbanks, None)[0], reference.fuse(heard, nothing, weights))
-    close(encoder.fuse(None, frames)[0], reference.fuse(nothing, seen, weights))
+    close(encoder.fuse(None, looked)[0], reference.fuse(nothing, seen, weights))
 
 
 @pytest.mark.parametrize("kernel", [8, 7])
