@@ -82,8 +82,5 @@ def aloud(column: Column) -> str:
 
 def rows(columns: Sequence[Column]) -> list[Row]:
     """All columns' words, aligned in time and checked against what was said."""
-    checked = [
-        judged(column.words, column.transcript.steps if column.transcript and not column.stale else [])
-        for column in columns
-    ]
+    checked = [judged(each.words, each.transcript.steps if each.transcript else []) for each in columns]
     return aligned(checked, [column.state == "done" and bool(column.words) for column in columns])

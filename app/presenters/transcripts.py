@@ -157,6 +157,11 @@ class Transcripts(QObject):
         """What is said in the clip, as a person knows it: an error rate needs it."""
         self._clips.set_reference(self.state.clip, text)
 
+    @property
+    def shelf(self) -> tuple[str, ...]:
+        """Every clip of the shelf that can be read."""
+        return tuple(clip.path for clip in self._clips.state.clips if not clip.problem)
+
     def enqueue(self, paths: Sequence[str]) -> None:
         """Transcribe several clips, one after the other, by as many senses as the model has."""
         card = self.card

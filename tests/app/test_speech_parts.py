@@ -124,7 +124,8 @@ def test_the_queue_is_one_line_while_there_is_something_to_say(booth: Booth, qtb
     columns = SpeechColumns(booth.transcripts)
     shown(qtbot, columns)
     assert not columns.queue.isVisible()
-    booth.transcripts.enqueue(booth.paths)
+    columns.all.click()
+    assert not columns.all.isEnabled()
     assert columns.queue._words.text() == "Clip 1 of 2: one" and columns.queue.progress.maximum() == 2000
     booth.answer_all()
     assert columns.queue.progress.isHidden() and columns.queue.end.text() == "Dismiss"

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt
 from app.pages.speech.desk import SpeechDesk
 from app.pages.speech.models import ModelBar
 from app.pages.speech.senses import ASKING
-from app.presenters.clips import Clips
 from app.presenters.transcript_columns import MODES
 from app.presenters.transcript_files import KINDS
 from app.presenters.transcripts import Transcripts
@@ -20,13 +19,10 @@ __all__ = ["Act", "acts"]
 Act = tuple[str, str, Callable[[], object]]
 
 
-def acts(desk: SpeechDesk, models: ModelBar, transcripts: Transcripts, clips: Clips) -> list[Act]:
+def acts(desk: SpeechDesk, models: ModelBar, transcripts: Transcripts) -> list[Act]:
     """(words, keys, act) of each, in the order of the palette."""
     by_key = Qt.FocusReason.ShortcutFocusReason
     columns, noise = desk.columns, desk.noise.slider
-
-    def every_clip() -> None:
-        transcripts.enqueue([clip.path for clip in clips.state.clips if not clip.problem])
 
     return [
         ("Transcribe by ear, by eye and by both", "Ctrl+Return", lambda: transcripts.transcribe()),
@@ -35,7 +31,7 @@ def acts(desk: SpeechDesk, models: ModelBar, transcripts: Transcripts, clips: Cl
             for number, mode in enumerate(MODES, 1)
         ),
         ("Cancel transcribing", "", transcripts.cancel),
-        ("Transcribe every clip of the shelf", "", every_clip),
+        ("Transcribe every clip of the shelf", "", lambda: transcripts.enqueue(transcripts.shelf)),
         ("Type what is said in the clip", "Ctrl+L", lambda: columns.reference.setFocus(by_key)),
         ("Go to the words", "Ctrl+J", lambda: columns.view.setFocus(by_key)),
         ("More noise", "Ctrl+Up", lambda: noise.setValue(noise.value() + noise.pageStep())),

@@ -36,6 +36,9 @@ class SpeechColumns(QWidget):
         self.ask = QPushButton("Transcribe", objectName="speech.transcribe")
         self.ask.setAccessibleName("Transcribe by ear, by eye and by both")
         self.ask.setProperty("role", "primary")
+        self.all = QPushButton("All clips", objectName="speech.transcribe.all")
+        self.all.setAccessibleName("Transcribe every clip of the shelf")
+        self.all.setToolTip("Transcribe every clip of the shelf, one after the other")
         self.cancel = QPushButton("Cancel", objectName="speech.cancel")
         self.cancel.setAccessibleName("Cancel transcribing")
         self.reference = QLineEdit(objectName="speech.reference", accessibleName="What is said in the clip")
@@ -46,6 +49,7 @@ class SpeechColumns(QWidget):
         self.offer = WhisperOffer(transcripts.models)
         self.queue = QueueLine(transcripts.queue)
         self._above = QHBoxLayout()
+        self._heard: list[object] = []
         self._compose()
         self._connect()
         self._show()
@@ -58,6 +62,7 @@ class SpeechColumns(QWidget):
         line.setSpacing(8)
         line.addWidget(self.ask)
         line.addWidget(self.cancel)
+        line.addWidget(self.all)
         line.addSpacing(8)
         line.addWidget(said)
         line.addWidget(self.reference, 1)
@@ -77,7 +82,9 @@ class SpeechColumns(QWidget):
     def _connect(self) -> None:
         transcripts = self._transcripts
         self.ask.clicked.connect(lambda: transcripts.transcribe())
+        self.all.clicked.connect(lambda: transcripts.enqueue(transcripts.shelf))
         self.cancel.clicked.connect(self._cancel)
+        transcripts.queue.changed.connect(self._show)
         self.reference.editingFinished.connect(self._say_what_is_said)
         self.view.sought.connect(self.sought)
         self.view.resized.connect(self._make_room)
@@ -109,6 +116,8 @@ class SpeechColumns(QWidget):
         if not is_open and self.cancel.hasFocus():
             self.ask.setFocus(Qt.FocusReason.OtherFocusReason)
         self.cancel.setVisible(is_open)
+        can_queue = len(self._transcripts.shelf) > 1 and not self._transcripts.queue.state.is_open
+        self.all.setEnabled(can_queue and not why_not)
         self.reference.setEnabled(bool(state.clip))
         is_written = self.reference.hasFocus() and self.reference.isModified()
         if self.reference.text() != state.reference and not is_written:
@@ -116,14 +125,18 @@ class SpeechColumns(QWidget):
             self.reference.setCursorPosition(0)
         for column in state.columns:
             self.heads[column.mode].show_column(column, why_not)
-        self.view.set_rows(
-            [
-                WordRow(row.start, row.end, tuple(_word(cell) for cell in row.cells))
-                for row in rows(state.columns)
-            ]
-        )
+        self._show_words(state.columns)
         self.view.set_stale([column.stale for column in state.columns])
         self.view.set_sentences([_instead(column) for column in state.columns])
+
+    def _show_words(self, columns: tuple[Column, ...]) -> None:
+        """Align them only when there are others: an hour has nine thousand."""
+        heard = [(column.words, column.transcript, column.state) for column in columns]
+        if heard != self._heard:
+            self._heard = heard
+            self.view.set_rows(
+                [WordRow(row.start, row.end, tuple(map(_word, row.cells))) for row in rows(columns)]
+            )
 
 
 def _instead(column: Column) -> str:

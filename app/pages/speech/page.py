@@ -98,7 +98,7 @@ class SpeechPage(Page):
             ("Open clips from files", "Ctrl+O", self.shelf.open_files),
             ("Take the chosen clip off the shelf", "", self.shelf.remove_chosen),
             ("Use a video file as the camera", "", self.booth.devices.choose_file),
-            *acts(self.desk, self.bar, self.transcripts, self.clips),
+            *acts(self.desk, self.bar, self.transcripts),
         ):
             self._offer(words, keys, act)
 
