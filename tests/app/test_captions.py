@@ -142,7 +142,7 @@ def test_the_window_says_who_listens_and_closing_it_ends_that(hall: Hall, qtbot:
     window.present()
     hall.process.opened()
     assert window.turn.text() == "Stop"
-    assert window._who.text() == "demo listens by ear and eye, for synthetic voices and 51 words"
+    assert window._who.text() == "demo listens by ear and eye: synthetic voices, 51 words"
     assert window.view.accessibleDescription() == "Speak: what you say is written here when you pause."
     hall.say(1)
     hall.now += 1.2

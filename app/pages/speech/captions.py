@@ -154,7 +154,7 @@ class CaptionsWindow(QWidget):
         assert captions.card is not None
         listens = f"{captions.card.name} listens {SPEAKS[captions.mode]}"
         if captions.card.kind == "demo":
-            listens += ", for synthetic voices and 51 words"
+            listens += ": synthetic voices, 51 words"
         if captions.late:
             return f"{captions.late:.0f} s behind, {state.waiting} to go. {listens}"
         if state.speaking:
