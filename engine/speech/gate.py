@@ -21,6 +21,7 @@ from engine.speech.filterbank import log_energies
 from engine.speech.shape import FPS, SAMPLE_RATE
 
 __all__ = [
+    "LEAD",
     "Stretch",
     "is_dead",
     "mouth_moves",
@@ -37,6 +38,8 @@ QUIETEST = 30.0
 """dB of the filterbank's energy; what is quieter is silence (white noise at -86 dB below full scale)."""
 ABOVE_FLOOR = 6.0
 """dB by which speech stands out from the quietest tenth of its clip."""
+FULL = 20.0
+"""dB below the loudest that stand out in any case: where somebody speaks all the time nothing is floor."""
 DEPTH = 30.0
 """dB below the loudest that are looked at: what is below is room, not voice."""
 LAG, RESTLESS = 5, 1.8
@@ -103,7 +106,8 @@ def speech_stretches(sound: Tensor) -> list[Stretch]:
         return []
     energies = _smooth(log_energies(sound) * _DECIBELS)
     level = torch.logsumexp(energies / _DECIBELS, 1) * _DECIBELS
-    loud = level > max(QUIETEST, float(level.quantile(0.1)) + ABOVE_FLOOR)
+    floor = min(float(level.quantile(0.1)) + ABOVE_FLOOR, float(level.max()) - FULL)
+    loud = level > max(QUIETEST, floor)
     shape = energies.clamp_min(float(energies.max()) - DEPTH)
     shape = shape - shape.mean(1, keepdim=True)
     length = len(sound) / SAMPLE_RATE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional
 
-from engine.speech.gate import Stretch, mouth_stretches
+from engine.speech.gate import LEAD, Stretch, mouth_stretches
 from engine.speech.shape import SAMPLE_RATE
 
 __all__ = ["LONGEST", "quietest", "sentences", "stillest"]
@@ -17,14 +17,16 @@ LONGEST = 20.0
 """Seconds that are given to a model at once."""
 QUIET = 0.3
 """Seconds over which loudness is averaged to find the quietest moment."""
+ALIKE = 4.0
+"""Times the least mean square (6 dB) that are as quiet."""
 STEP = SAMPLE_RATE // 100
 MARGIN = 0.3
 """Seconds left before and after what is said."""
 
 
 def quietest(sound: Tensor, first: float, last: float) -> float:
-    """The second between ``first`` and ``last`` around which ``sound`` [samples] is the quietest, of several
-    the latest; ``last`` where it has ended before."""
+    """The latest second between ``first`` and ``last`` around which ``sound`` [samples] is about as quiet as
+    anywhere; ``last`` where it has ended before."""
     part = sound[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)].float()
     steps = len(part) // STEP
     width = round(QUIET * SAMPLE_RATE / STEP)
@@ -32,7 +34,7 @@ def quietest(sound: Tensor, first: float, last: float) -> float:
         return last
     energy = part[: steps * STEP].reshape(steps, STEP).square().mean(1)
     smooth = functional.avg_pool1d(energy[None], width, 1)[0]
-    place = len(smooth) - 1 - int(smooth.flip(0).argmin())
+    place = int((smooth <= ALIKE * smooth.min()).nonzero()[-1])
     return first + (place + width / 2) * STEP / SAMPLE_RATE
 
 
@@ -51,7 +53,7 @@ def sentences(spoken: Sequence[Stretch], length: float, pause: float) -> list[St
     ``length`` seconds and goes at most half way to its neighbour."""
     joined: list[list[float]] = []
     for one in spoken:
-        if joined and one.start - joined[-1][1] < pause:
+        if joined and one.start - joined[-1][1] + 2 * LEAD < pause:
             joined[-1][1] = one.end
         else:
             joined.append([one.start, one.end])

@@ -10,7 +10,7 @@ from engine.messages import SpokenWord, Transcript
 from engine.speech.clip import Clip, available_mode
 from engine.speech.config import Mode, Rates
 from engine.speech.errors import error_steps
-from engine.speech.gate import is_dead, spoken_stretches
+from engine.speech.gate import Stretch, is_dead, spoken_stretches
 from engine.speech.listener import Listener
 from engine.speech.noise import Background
 from engine.speech.shape import FPS, SAMPLE_RATE
@@ -59,13 +59,13 @@ class Understood:
         mode = available_mode(clip, "both")
         spoken = spoken_stretches(clip, mode)
         stretches = sentences(spoken, window.end - window.start, self.listener.pause)
-        pieces = [_cut(clip, one.start, one.end, self.noise, window.start) for one in stretches]
+        pieces = [_cut(clip, one, self.noise, window.start) for one in stretches]
         said = self.listener.transcribe(pieces, mode, self.rates, self.beams) if pieces else []
         for stretch, one in zip(stretches, said, strict=True):
             self.speech |= one.speech
             self.whole &= one.whole
             self.tokens += one.read
-            at = window.start + stretch.start
+            at = window.start + _first(stretch) / FPS
             self.words += [
                 SpokenWord(
                     text=word.text,
@@ -141,9 +141,14 @@ class Understood:
             yield f"No mouth could be followed from {stretches}{more}; that was {instead}."
 
 
-def _cut(clip: Clip, start: float, end: float, noise: Background | None, offset: float) -> Clip:
-    """``clip`` from ``start`` to ``end`` seconds, in whole pictures; they are ``offset`` more in its file."""
-    first, last = int(start * FPS), round(end * FPS)
+def _first(stretch: Stretch) -> int:
+    """The picture with which ``stretch`` begins."""
+    return int(stretch.start * FPS)
+
+
+def _cut(clip: Clip, stretch: Stretch, noise: Background | None, offset: float) -> Clip:
+    """``stretch`` of ``clip``, in whole pictures. The clip begins at ``offset`` seconds of its file."""
+    first, last = _first(stretch), round(stretch.end * FPS)
     sound = clip.sound
     if sound is not None:
         begin = first * SAMPLE_RATE // FPS

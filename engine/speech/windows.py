@@ -19,6 +19,9 @@ from engine.speech.video import Recording, read_window
 
 __all__ = ["Window", "windows"]
 
+SHORTEST = 1.0
+"""Seconds of sound that a window has at least."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -55,7 +58,7 @@ def windows(
         until = min(end, start + longest)
         sound = _sound(path, start - shift, until - shift) if heard else None
         if sound is not None and until < end:
-            until = start + quietest(sound, (until - start) / 2, until - start)
+            until = start + quietest(sound, SHORTEST, until - start)
             sound = sound[: round((until - start) * SAMPLE_RATE)]
         began = time.monotonic()
         seeing = read_window(path, start, until, place, last) if seen else Recording(None, None)
