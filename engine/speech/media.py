@@ -184,19 +184,22 @@ def _decoded(file: Any, stream: Any, path: Path) -> Iterator[Any]:
 
 
 def _resampled(frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Sound]]:
-    """Pieces mono at 16 kHz, each with the time of what it was made of; a format may change on the way."""
+    """Pieces at 16 kHz, the mean of all channels, each with the time of what it was made of.
+
+    A format may change on the way.
+    """
     resampler: Any = None
     form, time = None, 0.0
     for time, frame in frames:
         if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
             for piece in resampler.resample(None) if resampler else ():
-                yield time, piece.to_ndarray()[0]
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+                yield time, piece.to_ndarray().mean(0)
+            resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE)
         frame.pts = None
         for piece in resampler.resample(frame):
-            yield time, piece.to_ndarray()[0]
+            yield time, piece.to_ndarray().mean(0)
     for piece in resampler.resample(None) if resampler else ():
-        yield time, piece.to_ndarray()[0]
+        yield time, piece.to_ndarray().mean(0)
 
 
 def _seek(file: Any, time: float) -> bool:

@@ -104,6 +104,18 @@ def test_the_sidecar_moves_the_sound(tmp_path):
         assert probe(path).offset == 0.0
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (16000, 2), (44100, 2), (48000, 1)])
+def test_sound_of_any_rate_is_as_loud_and_as_late(tmp_path, rate, channels):
+    def tone(rate):
+        t = numpy.arange(rate) / rate
+        return 0.4 * numpy.sin(2 * numpy.pi * (300 + 400 * t) * t)
+
+    record(tmp_path / "tone.flac", [], [], tone(rate), rate, channels)
+    sound = read_sound(tmp_path / "tone.flac")
+    assert len(sound) == 16000
+    numpy.testing.assert_allclose(sound[100:-100], tone(16000)[100:-100], atol=2e-3)
+
+
 def test_holes_in_the_sound_are_silence(tmp_path):
     path = tmp_path / "hole.mkv"
     with av.open(str(path), "w") as file:
