@@ -38,6 +38,9 @@ app.command("train")(speech_models.train)
 
 CAPTURE = (sys.executable, "-P", "-m", "app.capture", "record")
 
+LET_IT = 2.0
+"""Seconds that a recording has to close its file by itself, before it is asked to."""
+
 Mode = Annotated[
     SpeechMode | None, typer.Option("--mode", help="What is read of a clip. Default: all that the model can.")
 ]
@@ -141,7 +144,7 @@ def _captured(words: list[str]) -> dict[str, Any]:
         said, _ = child.communicate()
     except KeyboardInterrupt:  # a key reached it too, and it closes its file
         try:
-            said, _ = child.communicate(timeout=5.0)
+            said, _ = child.communicate(timeout=LET_IT)
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGINT)
             said, _ = child.communicate()

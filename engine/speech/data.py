@@ -56,7 +56,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1
-        if line.strip():
+        if line.strip() or len(line) > MAX_LINE:
             yield number, line
 
 
