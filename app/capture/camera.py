@@ -29,6 +29,8 @@ STALE = 0.5
 """Seconds by which a driver's own stamp may lie before the call's return to be believed."""
 PATIENCE = 3.0
 """Seconds without a picture after which a camera is taken for gone."""
+BEHIND = 1.0
+"""Seconds by which a file may be late before it leaves pictures out, as a camera does on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,22 @@ class FileCamera:
         self._origin = time.monotonic() - self._first
 
     def read(self) -> Shot:
+        while True:
+            frame, due = self._next()
+            late = time.monotonic() - due
+            if late < BEHIND:
+                time.sleep(max(0.0, -late))
+                return Shot(due, frame.to_ndarray(format="bgr24"))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _next(self) -> tuple[Any, float]:
+        """The next frame, and when it is to be shown."""
         frame = self._waiting
         due = self._origin + float(frame.time or 0.0)
-        time.sleep(max(0.0, due - time.monotonic()))
-        picture: Picture = frame.to_ndarray(format="bgr24")
         try:
             self._waiting = next(self._frames, None)
             if self._waiting is None:
@@ -170,12 +184,7 @@ class FileCamera:
                 self._step = float(self._waiting.time or 0.0) - float(frame.time or 0.0)
         except (av.FFmpegError, StopIteration) as error:
             raise _gone(self.name, f"{type(error).__name__}: {error}") from error
-        return Shot(due, picture)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        return frame, due
 
     def _rewind(self) -> Any:
         """The file, open at its beginning."""

@@ -23,7 +23,7 @@ __all__ = ["record"]
 NONE = "none"
 OPENING = 15.0
 """Seconds in which the devices have to be open."""
-WARM = 4.0
+WARM = 2.5
 """Seconds at most before the recording begins, in which the clocks find each other."""
 EXITS = {"usage": 2, "refused": 3, "cancelled": 130}
 TICK = 0.02

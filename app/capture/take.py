@@ -162,13 +162,14 @@ class Take:
     def _notes(self) -> list[str]:
         kept, notes = self._recorder, []
         if kept.gaps:
-            notes.append(f"The camera stood still {kept.gaps} times for more than 80 ms.")
+            often = "once" if kept.gaps == 1 else f"{kept.gaps} times"
+            notes.append(f"The camera stood still {often} for more than 80 ms.")
         if self._camera and not kept.frames:
             notes.append("The camera gave no picture.")
         if self._microphone:
             lost = (self._microphone.silence - self._silence) / self._microphone.rate
             if lost:
-                notes.append(f"{lost:.1f} s of sound never arrived; there is silence in its place.")
+                notes.append(f"{1000 * lost:.0f} ms of sound never arrived; silence stands in their place.")
             if kept.samples and not kept.peak:
                 notes.append("The sound is exact silence: was the microphone muted?")
         return notes

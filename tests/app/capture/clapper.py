@@ -24,8 +24,8 @@ def main(first: float, every: float, count: int) -> None:
         stamps.append((played, time.monotonic() + delay))
         del stamps[:-500]
         out[:] = 0
-        # The mean over some seconds says when sample 0 was heard; the sink's clock is the system's.
-        zero = numpy.mean([stamp - at / RATE for at, stamp in stamps])
+        # The median over some seconds says when sample 0 was heard; the sink's clock is the system's.
+        zero = numpy.median([stamp - at / RATE for at, stamp in stamps])
         for moment in due:
             at = round((moment - zero) * RATE) - played
             begin, end = max(0, at), min(frames, at + len(CLICK))
@@ -34,7 +34,7 @@ def main(first: float, every: float, count: int) -> None:
         played += frames
 
     with sounddevice.OutputStream(
-        device="pulse", samplerate=RATE, channels=1, dtype="float32", latency=0.05, callback=wanted
+        device="pulse", samplerate=RATE, channels=1, dtype="float32", latency=0.2, callback=wanted
     ):
         time.sleep(max(0.0, due[-1] + 1.0 - time.monotonic()))
 

@@ -130,6 +130,17 @@ def test_a_file_goes_on_from_its_beginning_without_a_jump(
     assert bright[30] and not bright[29] and bright[330] and not bright[601]
 
 
+def test_a_file_that_is_late_leaves_pictures_out(flashing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.capture.camera.BEHIND", 0.2)
+    camera = FileCamera(flashing)
+    first = camera.read()
+    time.sleep(0.5)
+    shot = camera.read()
+    camera.close()
+    assert 0 < time.monotonic() - shot.time < 0.25
+    assert (shot.time - first.time) * 30 == pytest.approx(round((shot.time - first.time) * 30), abs=0.01)
+
+
 @pytest.mark.parametrize("content", [b"", b"no video at all", None])
 def test_what_is_no_video_says_so(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "x.mkv"

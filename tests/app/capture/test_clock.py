@@ -15,7 +15,7 @@ def stamps(seconds: float, ppm: float, seed: int = 0) -> tuple[numpy.ndarray, nu
     return first, 100 + first / RATE * (1 + ppm * 1e-6) + late
 
 
-@pytest.mark.parametrize("ppm", [-90, 0, 150])
+@pytest.mark.parametrize("ppm", [-90, 150])
 def test_twenty_minutes_stay_together_whatever_the_cards_rate(ppm: float) -> None:
     clock = SampleClock(RATE, 100)
     worst = 0.0

@@ -172,9 +172,9 @@ def test_a_window_that_reads_nothing_does_not_make_it_grow(pulse: dict[str, str]
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(frame(OpenDevices(camera=f"file:{flashing}", microphone=PULSE)))
         process.stdin.flush()
-        time.sleep(1.8)  # the pipe is full by now
+        time.sleep(1.5)  # the pipe is full by now
         memory = psutil.Process(process.pid).memory_info().rss
-        time.sleep(1.2)
+        time.sleep(1.0)
         assert psutil.Process(process.pid).memory_info().rss - memory < 8 << 20
         process.stdin.close()
         process.stdout.close()
@@ -204,8 +204,12 @@ def test_twenty_minutes_neither_drift_nor_grow(
     process = psutil.Process(capture.process.pid)
     out = tmp_path / "long.mkv"
     recorded = record_claps(capture, pulse, flashing, out, 1200.0)
+    memory = process.memory_info().rss
     apart = claps_after_flashes(out)
-    print(f"{len(apart)} claps, {1000 * apart[:, 1].min():.1f} to {1000 * apart[:, 1].max():.1f} ms apart")
-    print(f"{process.memory_info().rss >> 20} MiB at the end, {recorded.gaps} gaps")
-    assert len(apart) > 500 and numpy.abs(apart[:, 1]).max() < 0.04
-    assert process.memory_info().rss < 250 << 20
+    minutes = [apart[apart[:, 0] // 60 == minute][:, 1] for minute in range(20)]
+    medians = [1000 * float(numpy.median(late)) for late in minutes]
+    print("\nms apart, each minute's median:", *(f"{median:.1f}" for median in medians))
+    print(f"{len(apart)} claps, {100 * numpy.mean(numpy.abs(apart[:, 1]) < 0.04):.1f} % of them within 40 ms")
+    print(f"{memory >> 20} MiB at the end", recorded)
+    assert max(map(abs, medians)) < 40
+    assert memory < 200 << 20
