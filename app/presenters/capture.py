@@ -75,6 +75,7 @@ class Capture(QObject):
         self.process = process or CaptureProcess(parent=self)
         self.state = CaptureState(offset=float(settings.value(OFFSET, 0.0, float)))  # type: ignore[arg-type]
         self.process.reported.connect(self._hear)
+        self.process.left.connect(lambda: self._set(light=Light()))
         self.process.ended.connect(self._lost)
 
     @property
@@ -126,9 +127,10 @@ class Capture(QObject):
         self.process.send(CloseDevices())
 
     def leave(self) -> None:
-        """Shut everything and let the process end; what it still tells of a recording is heard."""
+        """Shut everything and let the process end. The light is on until it has; what it still tells of a
+        recording is heard."""
         self._wants_recording, self._captions = False, ""
-        self._set(opening=False, live=False, light=Light(), place=None)
+        self._set(opening=False, live=False, place=None)
         self.process.end()
 
     def record(self) -> None:
@@ -203,7 +205,7 @@ class Capture(QObject):
     def _learn(self, devices: Devices) -> None:
         microphone = self.state.trouble("microphone")
         if devices.sound_problem:
-            hint = "Install PortAudio, then open this page again. Pictures and files work without it."
+            hint = "Pictures alone and files work without it."
             self._trouble("microphone", Error(code="missing", message=devices.sound_problem, hint=hint))
         elif microphone is not None and microphone.code == "missing":
             self._trouble("microphone", None)

@@ -25,11 +25,12 @@ _alive: set[QProcess] = set()
 class CaptureProcess(QObject):
     """Started by the first command; ends with ``end``, or with the window, whose end closes its pipe.
 
-    ``reported(Report)``: what it said; ``ended(Error)``: it ended though nobody told it to. The next command
-    starts another one.
+    ``reported(Report)``: what it said; ``left``: it is gone, as it was told; ``ended(Error)``: it is gone and
+    nobody told it to go. The next command starts another one.
     """
 
     reported = Signal(object)
+    left = Signal()
     ended = Signal(object)
 
     def __init__(self, command: Sequence[str] = (), parent: QObject | None = None) -> None:
@@ -114,7 +115,9 @@ class CaptureProcess(QObject):
         self._overhear()
         was_told, self._process, self._is_leaving = self._is_leaving, None, False
         self._patience.stop()
-        if not was_told:
+        if was_told:
+            self.left.emit()
+        else:
             self._tell("Camera and microphone stopped working.")
         waiting, self._waiting = self._waiting, []
         for command in waiting:

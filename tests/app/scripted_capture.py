@@ -19,6 +19,7 @@ class ScriptedProcess(QObject):
     """``sent`` are the commands so far; ``light`` goes with every report."""
 
     reported = Signal(object)
+    left = Signal()
     ended = Signal(object)
 
     def __init__(self) -> None:
@@ -32,6 +33,8 @@ class ScriptedProcess(QObject):
 
     def end(self) -> None:
         self.ends += 1
+        self.light = Light()
+        self.left.emit()
 
     def of(self, kind: type) -> list[Any]:
         """The commands of one kind so far."""

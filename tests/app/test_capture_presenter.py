@@ -307,7 +307,9 @@ def test_a_recording_over_pipes_is_kept_when_the_page_is_left(over_pipes, qtbot)
     capture.record()
     qtbot.waitUntil(lambda: capture.state.recording)
     capture.leave()
+    assert capture.state.open, "the light is on as long as anything is open"
     qtbot.waitUntil(lambda: bool(capture.made))
+    qtbot.waitUntil(lambda: not capture.state.open)
     assert Path(capture.made[0]).read_bytes() == b"whole"
     capture.look()
     qtbot.waitUntil(lambda: capture.process.pid != 0 and capture.state.known)
