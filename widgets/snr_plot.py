@@ -23,12 +23,18 @@ DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 @dataclass(frozen=True)
 class SnrLine:
     """``points`` are (dB or None without noise, share of wrong words); ``mark`` 0 is a circle, 1 a square, 2
-    a triangle, so that lines are told apart without their colours."""
+    a triangle, so that lines are told apart without their colours. ``is_flat``: its one point holds at every
+    noise."""
 
     label: str
     hue: int
     mark: int
     points: tuple[tuple[float | None, float], ...] = ()
+    is_flat: bool = False
+
+    def at(self, snr: float | None) -> float | None:
+        """The share at a noise, None where there is no point."""
+        return self.points[0][1] if self.is_flat and self.points else dict(self.points).get(snr)
 
 
 class SnrPlot(RowReader):
@@ -67,12 +73,8 @@ class SnrPlot(RowReader):
 
     def row_words(self, row: int) -> str:
         snr = self.noises[row]
-        values = [
-            f"{line.label} {100 * share:.0f} %"
-            for line in self._lines
-            for at, share in line.points
-            if at == snr
-        ]
+        shares = [(line.label, line.at(snr)) for line in self._lines]
+        values = [f"{label} {100 * share:.0f} %" for label, share in shares if share is not None]
         return f"{_noise(snr)}: {', '.join(values)} of the words wrong"
 
     def _say(self) -> None:
@@ -177,9 +179,10 @@ class SnrPlot(RowReader):
 
     def _paint_line(self, painter: QPainter, line: SnrLine) -> None:
         points = [QPointF(self.x_of(snr), self.y_of(share)) for snr, share in line.points]
+        ends = [QPointF(self.width() - RIGHT, points[0].y())] if line.is_flat and points else []
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(hue_colour(line.hue), 1.5, DASHES[line.mark]))
-        painter.drawPolyline(QPolygonF(points))
+        painter.drawPolyline(QPolygonF([*points, *ends]))
         for point in points:
             paint_mark(painter, point, line.hue, line.mark)
 

@@ -50,8 +50,11 @@ class NoiseCurve(QObject):
         return self.done < self.total
 
     def measure(self, questions: Sequence[Transcribe]) -> None:
-        """Ask each of these without noise and at every noise of SNRS, from quiet to loud."""
-        self._questions.want("curve", [replace(each, snr=snr) for snr in (None, *SNRS) for each in questions])
+        """Ask each of these without noise and at every noise of SNRS, from quiet to loud; lips once, since
+        they hear none."""
+        heard = [each for each in questions if each.mode != "video"]
+        noisy = [replace(each, snr=snr) for snr in SNRS for each in heard]
+        self._questions.want("curve", [*(replace(each, snr=None) for each in questions), *noisy])
         self._open = set(self._questions.wanted("curve"))
         self.total = len(self._open)
         self.changed.emit()
@@ -63,15 +66,18 @@ class NoiseCurve(QObject):
         self._questions.want("curve", [])
         self.changed.emit()
 
-    def points(self, like: Transcribe) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
-        """Of all answers to questions like ``like`` but for sense and noise, from quiet to loud. Of a sense
-        that the clip did not allow there are none."""
-        found: dict[SpeechMode, list[NoisePoint]] = {"audio": [], "video": [], "both": []}
-        for asked, said in self._questions.answers(like.clip):
-            is_like = replace(asked, mode=like.mode, snr=like.snr) == like
-            if is_like and said.wer is not None and said.read_as == asked.mode:
-                found[asked.mode].append(NoisePoint(asked.snr, said.wer))
-        return {mode: tuple(sorted(points, key=_noise)) for mode, points in found.items()}
+    def points(self, questions: Sequence[Transcribe]) -> dict[SpeechMode, tuple[NoisePoint, ...]]:
+        """For the sense of each question all that was answered to it at any noise, from quiet to loud. Of a
+        sense that the clip did not allow there are none."""
+        found: dict[SpeechMode, tuple[NoisePoint, ...]] = {}
+        for like in questions:
+            points = [
+                NoisePoint(asked.snr, said.wer)
+                for asked, said in self._questions.answers(like.clip)
+                if replace(asked, snr=like.snr) == like and said.wer is not None and said.read_as == like.mode
+            ]
+            found[like.mode] = tuple(sorted(points, key=_noise))
+        return found
 
     def _answered(self, question: Transcribe, _said: Transcript) -> None:
         self._open.discard(question)

@@ -52,14 +52,12 @@ def failed(mode: SpeechMode, error: Error) -> Column:
 
 def understood(mode: SpeechMode, said: Transcript) -> Column:
     """A column heard to its end."""
-    hint = " ".join(said.notes)
-    return Column(
-        mode, "done", tuple(said.words), said.seconds, said.seconds, said, _sentence(mode, said), hint
-    )
+    sentence = " ".join(said.notes) or _sentence(mode, said)
+    return Column(mode, "done", tuple(said.words), said.seconds, said.seconds, said, sentence)
 
 
 def _sentence(mode: SpeechMode, said: Transcript) -> str:
-    """What a person should know before they read the words."""
+    """What a person should know before they read the words, where the engine has no words for it."""
     if mode == "video" and not said.face_found:
         return "No face was found, so there are no lips to read. Draw a box around the mouth."
     if not said.speech:

@@ -196,7 +196,7 @@ class Transcripts(QObject):
         """Errors by noise, as far as they are known of this clip, model and rates."""
         if not self.state.clip or not self.state.reference:
             return {mode: () for mode in MODES}
-        return self.curve.points(self._question("audio"))
+        return self.curve.points([self._question(mode) for mode in MODES])
 
     @property
     def tokens_per_second(self) -> tuple[float, float]:
@@ -207,16 +207,17 @@ class Transcripts(QObject):
     # --- asking ---
 
     def _question(self, mode: SpeechMode, clip: str = "") -> Transcribe:
-        """The question as it stands now, of the chosen clip or another."""
+        """The question as it stands now, of the chosen clip or another; what a sense does not meet (noise
+        under lips, the rate of the other) is no part of it."""
         state, card = self.state, self.card
         item = self._clips.state.find(clip) if clip else None
         return Transcribe(
             model=card.name if card is not None else "",
             clip=clip or state.clip,
             mode=mode,
-            audio_rate=state.audio_rate or None,
-            video_rate=state.video_rate or None,
-            snr=state.snr,
+            audio_rate=(state.audio_rate or None) if mode != "video" else None,
+            video_rate=(state.video_rate or None) if mode != "audio" else None,
+            snr=state.snr if mode != "video" else None,
             place=state.place if clip in ("", state.clip) else None,
             reference=item.text if item is not None else "" if clip else state.reference,
         )
@@ -244,7 +245,7 @@ class Transcripts(QObject):
     def _let_rest(self) -> None:
         """What is shown answers another question than the one that is being chosen."""
         for column in self.state.columns:
-            if column.words and not column.stale:
+            if column.words and self._shown.get(column.mode) != self._question(column.mode):
                 self._put(replace(column, stale=True))
         self._rest.start()
 

@@ -179,7 +179,7 @@ def test_the_picture_grows_and_says_what_it_needs(booth: Booth, qtbot: QtBot, tm
     assert picture.plot.words == "Clean: Ears 17 % of the words wrong"
     assert picture._of.text() == "Share of words wrong in this clip alone, 6 words"
     picture.measure.click()
-    assert picture.measure.text() == "Cancel" and picture.progress.maximum() == 23
+    assert picture.measure.text() == "Cancel" and picture.progress.maximum() == 16
     picture.measure.click()
     assert not booth.transcripts.curve.is_open
     booth.clips.add(clip(tmp_path, "own"))

@@ -53,6 +53,15 @@ def test_each_line_has_its_colour(plot: SnrPlot, colours) -> None:
     assert all(found.get(hue_colour(hue).name(), 0) > 20 for hue in (1, 2))
 
 
+def test_lips_hear_no_noise_so_one_point_holds_everywhere(plot: SnrPlot, qtbot: QtBot, colours) -> None:
+    eyes = SnrLine("Eyes", 0, 1, ((None, 0.25),), is_flat=True)
+    before = colours(plot).get(hue_colour(0).name(), 0)
+    plot.set_lines([EARS, eyes], 0.0, (20.0, -10.0))
+    assert colours(plot).get(hue_colour(0).name(), 0) > before + 100
+    qtbot.keyClick(plot, Qt.Key.Key_End)
+    assert plot.words == "\N{MINUS SIGN}10 dB: Ears 100 %, Eyes 25 % of the words wrong"
+
+
 def test_without_points_it_says_what_is_needed(plot: SnrPlot, qtbot: QtBot, colours) -> None:
     plot.set_lines([SnrLine("Ears", 1, 0)], None, (20.0, -10.0), "Type what is said.")
     assert plot.accessibleDescription() == "Type what is said." and plot.words == ""

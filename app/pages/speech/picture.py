@@ -66,7 +66,13 @@ class NoisePicture(QWidget):
         transcripts, state = self._transcripts, self._transcripts.state
         curve, points = transcripts.curve, transcripts.points
         lines = [
-            SnrLine(SENSES[mode], HUES[mode], MARKS[mode], tuple((p.snr, p.wer) for p in points[mode]))
+            SnrLine(
+                SENSES[mode],
+                HUES[mode],
+                MARKS[mode],
+                tuple((p.snr, p.wer) for p in points[mode]),
+                is_flat=mode == "video",
+            )
             for mode in MODES
         ]
         empty = NO_POINTS if state.reference else NO_REFERENCE
@@ -85,4 +91,6 @@ class NoisePicture(QWidget):
         )
         why_not = transcripts.why_not_measure
         self.measure.setEnabled(not why_not)
-        self.measure.setToolTip(why_not or "Transcribe this clip clean and at every noise, by every sense")
+        self.measure.setToolTip(
+            why_not or "Transcribe this clip clean and at every noise; from the lips once, which hear none"
+        )
