@@ -67,14 +67,15 @@ class Disk(QObject):
         """Bring back something that was removed."""
         kind, _, name = item.name.partition("/")
         room: LibraryKind | None = next((room for room in RESTORE if room == kind), None)
-        if room is None:
+        if room is None and kind != "speech":
             return
 
         def back(_: object) -> None:
             self.noticed.emit(Notice("good", f"{name} is back."))
             self.measure()
 
-        self._client.ask(RESTORE[room](name=name), back, self._failed)
+        request = RESTORE[room](name=name) if room else messages.RestoreSpeech(path=item.path)
+        self._client.ask(request, back, self._failed)
 
     def _measured(self, use: DiskUse) -> None:
         self._set(use=use, is_looking=False)

@@ -16,12 +16,15 @@ from engine.formats.errors import StudioError
 from engine.hub.client import Hub
 from engine.messages import Check
 from engine.supervisor.home import Home
+from engine.supervisor.speech_cards import card_of
+from engine.supervisor.speech_shelf import DEMO
+from engine.supervisor.starter import STARTER
 from engine.supervisor.threads import in_thread
 
 __all__ = ["examine"]
 
 GIGABYTE = 1 << 30
-NOT_NEEDED = "Nothing in this version needs it yet."
+WITHOUT = "Clips can be transcribed from files; only recording needs it."
 
 _TORCH = """
 import torch
@@ -60,9 +63,10 @@ async def examine(home: Home) -> list[Check]:
         await asyncio.gather(
             _ask("gpu", _TORCH, 90.0, "Everything works on the processor too, only slower."),
             asyncio.to_thread(_camera),
-            _ask("microphone", _MICROPHONE, 10.0, NOT_NEEDED),
+            _ask("microphone", _MICROPHONE, 10.0, WITHOUT),
             _hub(),
             _ask("keyring", _KEYRING, 10.0, "The Hub's token is kept in a file that only you may read."),
+            asyncio.to_thread(_speech, home),
             asyncio.to_thread(_display),
             asyncio.to_thread(_disk, home),
             asyncio.to_thread(_database),
@@ -106,13 +110,26 @@ async def _hub() -> Check:
 
 def _camera() -> Check:
     if sys.platform != "linux":
-        return Check(name="camera", ok=False, detail="can only be looked for on Linux", hint=NOT_NEEDED)
+        return Check(name="camera", ok=False, detail="can only be looked for on Linux", hint=WITHOUT)
     cameras = sorted(str(path) for path in Path("/dev").glob("video*"))
     if not cameras:
-        return Check(name="camera", ok=False, detail="no camera is connected", hint=NOT_NEEDED)
+        return Check(name="camera", ok=False, detail="no camera is connected", hint=WITHOUT)
     usable = [camera for camera in cameras if os.access(camera, os.R_OK | os.W_OK)]
-    hint = "" if usable else f"To use it, join the group video and log in again. {NOT_NEEDED}"
+    hint = "" if usable else f"To use it, join the group video and log in again. {WITHOUT}"
     return Check(name="camera", ok=bool(usable), detail=", ".join(usable or cameras), hint=hint)
+
+
+def _speech(home: Home) -> Check:
+    """Whether anything here can transcribe: the demo, or a model that a person has brought."""
+    folder = STARTER / "speech" / "model"
+    demo = [card_of(DEMO, folder)] if folder.is_dir() else []
+    own = [card_of(path.name, path) for path in sorted(home.speech.glob("[!.]*/"))]
+    able = [card.name for card in (*demo, *own) if card.modes and not card.problem]
+    lacking = [f"the demo model cannot be used: {demo[0].problem}"] if demo and demo[0].problem else []
+    lacking = lacking if demo else ["the demo model is not installed"]
+    detail = ", ".join([*able, *lacking]).rstrip(".")
+    hint = "" if able else "Fetch a Whisper: adapter-studio speech import openai/whisper-base.en"
+    return Check(name="speech", ok=bool(able), detail=detail, hint=hint)
 
 
 def _display() -> Check:

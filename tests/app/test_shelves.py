@@ -360,3 +360,18 @@ def test_everything_that_can_be_touched_is_called_something(
     assert mute == []
     names = [part.objectName() for part in reached(page)]
     assert [name for name in names if names.count(name) > 1] == []
+
+
+def test_a_removed_model_of_speech_comes_back_by_its_place(
+    page: LibraryPage, client: FakeClient, qtbot: QtBot
+) -> None:
+    gone = DiskItem(place="trash", name="speech/mine", bytes=10, path="/t/speech-mine-1")
+    kept = DiskItem(place="speech", name="demo", bytes=20, path="/s/demo")
+    client.script[messages.MeasureDisk] = messages.DiskUse(items=[kept, gone], free=1, total=2)
+    view = page.show_view("disk")
+    qtbot.waitUntil(lambda: len(view.rows.items) == 2)
+    assert [view.place.itemText(at) for at in (1, 2)] == ["Speech models  20 B", "Trash  10 B"]
+    view.place.setCurrentIndex(2)
+    press(qtbot, page, "disk-restore")
+    qtbot.waitUntil(lambda: bool(client.requests(messages.RestoreSpeech)))
+    assert client.requests(messages.RestoreSpeech) == [messages.RestoreSpeech(path=gone.path)]
