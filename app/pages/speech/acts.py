@@ -22,7 +22,7 @@ Act = tuple[str, str, Callable[[], object]]
 def acts(desk: SpeechDesk, models: ModelBar, transcripts: Transcripts) -> list[Act]:
     """(words, keys, act) of each, in the order of the palette."""
     by_key = Qt.FocusReason.ShortcutFocusReason
-    columns, noise = desk.columns, desk.noise.slider
+    columns = desk.columns
 
     return [
         ("Transcribe by ear, by eye and by both", "Ctrl+Return", lambda: transcripts.transcribe()),
@@ -34,8 +34,8 @@ def acts(desk: SpeechDesk, models: ModelBar, transcripts: Transcripts) -> list[A
         ("Transcribe every clip of the shelf", "", lambda: transcripts.enqueue(transcripts.shelf)),
         ("Type what is said in the clip", "Ctrl+L", lambda: columns.reference.setFocus(by_key)),
         ("Go to the words", "Ctrl+J", lambda: columns.view.setFocus(by_key)),
-        ("More noise", "Ctrl+Up", lambda: noise.setValue(noise.value() + noise.pageStep())),
-        ("Less noise", "Ctrl+Down", lambda: noise.setValue(noise.value() - noise.pageStep())),
+        ("More noise", "Ctrl+Up", lambda: desk.noise.step(1)),
+        ("Less noise", "Ctrl+Down", lambda: desk.noise.step(-1)),
         ("Measure errors by noise", "Ctrl+M", transcripts.measure),
         ("Copy the words", "Ctrl+Shift+C", desk.export.copy_words),
         *(

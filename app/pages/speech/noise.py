@@ -48,6 +48,13 @@ class NoiseFader(QWidget):
         transcripts.changed.connect(self._show)
         self._show()
 
+    def step(self, louder: int) -> None:
+        """Go to the next noise that curves are measured at; ``louder`` is 1 or -1."""
+        steps = (None, *SNRS)
+        snr = self._transcripts.state.snr
+        here = steps.index(None if snr is None else min(SNRS, key=lambda level: abs(level - snr)))
+        self._transcripts.set_noise(steps[max(0, min(here + louder, len(steps) - 1))])
+
     def _show(self) -> None:
         snr = self._transcripts.state.snr
         nearest = None if snr is None else min(LEVELS[1:], key=lambda level: abs((level or 0.0) - snr))
