@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -54,6 +54,7 @@ def windows(
     What is held is one window. DataError when the file cannot be read.
     """
     last: Place | None = None
+    behind = torch.empty(0)  # mouths behind the last cut, which need not be looked for again
     while start < end - 1 / FPS:
         until = min(end, start + longest)
         sound = _sound(path, start - shift, until - shift) if heard else None
@@ -61,14 +62,19 @@ def windows(
             until = start + quietest(sound, SHORTEST, until - start)
             sound = sound[: round((until - start) * SAMPLE_RATE)]
         began = time.monotonic()
-        seeing = read_window(path, start, until, place, last) if seen else Recording(None, None)
+        known = start + len(behind) / FPS
+        seeing = read_window(path, known, until, place, last) if seen else Recording(None, None)
         looked = time.monotonic() - began if seen else 0.0
         mouth = None if seeing.mouth is None else torch.from_numpy(seeing.mouth)
         if heard and sound is None and mouth is None:
             return  # the file is shorter than it says
+        if len(behind):
+            # Where it gets lost, a window of its own ends before.
+            until, seeing = (known, replace(seeing, note="")) if mouth is None else (until, seeing)
+            mouth, behind = behind if mouth is None else torch.cat([behind, mouth]), torch.empty(0)
         if sound is None and mouth is not None and until < end:
             until = start + stillest(mouth, (until - start) / 2, until - start)
-            mouth = mouth[: round((until - start) * FPS)]
+            mouth, behind = mouth.tensor_split([round((until - start) * FPS)])
         yield Window(start, until, Clip(sound, mouth), seeing.gaps, seeing.note, seeing.notes, looked)
         place, last = seeing.last if place else None, seeing.last or last
         start = until
