@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -42,6 +43,7 @@ class TranscriptView(QAbstractScrollArea):
         self._titles = tuple(titles)
         self._rows: tuple[WordRow, ...] = ()
         self._tops: list[int] = []
+        self._starts: list[float] = []
         self._stale = [False] * len(titles)
         self._sentences = [""] * len(titles)
         self._playing = -1
@@ -70,6 +72,8 @@ class TranscriptView(QAbstractScrollArea):
                 pause = max(0.0, row.start - before.end)
                 top += ROW + (min(PAUSE_MOST, round(16 * pause)) if pause > PAUSE_S else 0)
             self._tops.append(top)
+        # Rows are in the order of what was said; a time that goes back within it marks none.
+        self._starts = list(accumulate((row.start for row in self._rows), max))
         self._row = max(0, min(self._row, len(self._rows) - 1))
         self._fit()
         self._describe()
@@ -90,7 +94,7 @@ class TranscriptView(QAbstractScrollArea):
 
     def set_position(self, seconds: float) -> None:
         """Mark what is being said at ``seconds`` (negative: nothing is) and keep it in sight."""
-        row = bisect_right([row.start for row in self._rows], seconds) - 1 if seconds >= 0 else -1
+        row = bisect_right(self._starts, seconds) - 1 if seconds >= 0 else -1
         if row != self._playing:
             self._playing = row
             if row >= 0:

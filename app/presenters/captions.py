@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.capture import Capture
+from app.presenters.passing import delete
 from app.presenters.speech_models import SpeechLibrary
 from engine.messages import Error, Heard, SpeechCard, SpeechMode, Transcribe, Transcript
 
@@ -162,13 +161,13 @@ class Captions(QObject):
     def _end(self) -> None:
         """The foremost stretch is done with, so its clip may go."""
         self._call = ""
-        _delete(self._waiting.popleft().path)
+        delete(self._waiting.popleft().path)
         self._set(partial="", waiting=len(self._waiting))
         self._go_on()
 
     def _drop_all(self) -> None:
         for stretch in self._waiting:
-            _delete(stretch.path)
+            delete(stretch.path)
         self._waiting.clear()
         self._set(waiting=0, trouble=self.why_not)
 
@@ -183,9 +182,3 @@ class Captions(QObject):
         if state != self.state:
             self.state = state
             self.changed.emit()
-
-
-def _delete(path: str) -> None:
-    # A clip that cannot be deleted lies in the home's tmp, which is emptied at the next start.
-    with suppress(OSError):
-        Path(path).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from app.presenters.clip_queue import ClipQueue
 from app.presenters.clips import Clips
 from app.presenters.noise_curve import NoiseCurve, NoisePoint
 from app.presenters.notice import Notice, from_error
+from app.presenters.passing import delete
 from app.presenters.speech_models import SpeechLibrary
 from app.presenters.speech_questions import SpeechQuestions
 from app.presenters.transcript_columns import MODES, Column, aloud, failed, lacking, understood
@@ -80,6 +81,7 @@ class Transcripts(QObject):
         self._asked: set[SpeechMode] = set()
         self._shown: dict[SpeechMode, Transcribe] = {}
         self._cards: dict[str, SpeechCard] = {}
+        self._noisy = ""
         self._listener: SpeechCard | None = None
         self._questions = SpeechQuestions(client, self)
         self.queue = ClipQueue(self._questions, self._title, self)
@@ -177,17 +179,24 @@ class Transcripts(QObject):
             self.curve.measure([self._question(mode) for mode in MODES if mode in self.card.modes])
 
     def sound(self, done: Callable[[str], None]) -> None:
-        """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none."""
+        """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none. The one
+        before it is deleted."""
         clip, snr = self.state.clip, self.state.snr
         if not clip or snr is None:
             done("")
             return
 
         def made(body: NoisySound) -> None:
+            delete(self._noisy)
+            self._noisy = body.path
             if (clip, snr) == (self.state.clip, self.state.snr):
                 done(body.path)
 
-        self._client.ask(AddNoise(clip=clip, snr=snr), made, self._complain)
+        def refused(error: Error) -> None:
+            self._complain(error)
+            done("")
+
+        self._client.ask(AddNoise(clip=clip, snr=snr), made, refused)
 
     # --- what there is to see ---
 

@@ -64,7 +64,7 @@ def test_the_columns_show_words_verdicts_and_figures(booth: Booth, qtbot: QtBot)
     booth.answer("place red at f two now")
     booth.answer_all()
     assert columns.view.column_text(0) == "place red at f two now"
-    assert columns.heads["audio"]._figure.text() == "1 of 6 wrong"
+    assert columns.heads["audio"]._figure.accessibleName() == "1 of 6 wrong"
     columns.view._go(1, 0)
     assert columns.view.words == "Ears, 0:00.4: red, wrong: blue"
     assert columns.ask.isEnabled() and not columns.cancel.isVisible()
@@ -76,7 +76,7 @@ def test_one_sense_alone_is_asked_by_its_own_button(booth: Booth, qtbot: QtBot) 
     columns.heads["video"].ask.click()
     assert [each.mode for each in booth.asked] == ["video"]
     booth.client.progress(booth.client.last(Transcribe), Heard(words=words("place"), until=1.2, seconds=2.4))
-    assert columns.heads["video"]._figure.text() == "0:01 of 0:02"
+    assert columns.heads["video"]._figure.accessibleName() == "0:01 of 0:02"
     columns.cancel.click()
     assert booth.asked == []
 

@@ -316,6 +316,24 @@ def test_the_ear_hears_the_very_noise_that_is_transcribed(booth: Booth) -> None:
     assert heard == ["", "noisy.wav"]
 
 
+def test_noise_that_was_heard_is_deleted_and_noise_that_fails_leaves_the_clip(booth: Booth, tmp_path) -> None:
+    heard: list[str] = []
+    said: list = []
+    booth.transcripts.noticed.connect(said.append)
+    files = [tmp_path / "1.wav", tmp_path / "2.wav"]
+    for snr, file in zip((0.0, 5.0), files, strict=True):
+        file.write_bytes(b"noise")
+        booth.transcripts.set_noise(snr)
+        booth.transcripts.sound(heard.append)
+        booth.client.answer(booth.client.last(AddNoise), NoisySound(path=str(file), seconds=2.4))
+    assert [file.exists() for file in files] == [False, True]
+    booth.transcripts.sound(heard.append)
+    booth.client.fail(booth.client.last(AddNoise), "data", "The speech is silent.")
+    assert heard == [*map(str, files), ""] and [notice.message for notice in said] == [
+        "The speech is silent."
+    ]
+
+
 def test_a_model_made_anew_under_its_name_is_asked_again(booth: Booth) -> None:
     booth.transcripts.transcribe("audio")
     booth.answer()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QSize, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QPointF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from app.pages.speech.senses import ASKING, HUES, MARKS
@@ -27,6 +27,7 @@ class ColumnHead(QWidget):
         self.setObjectName(f"speech.head.{mode}")
         title = QLabel(SENSES[mode])
         title.setProperty("role", "heading")
+        self._said = ""
         self._figure = QLabel(objectName=f"speech.head.{mode}.figure")
         self._figure.setProperty("role", "tiny")
         self._figure.setMinimumWidth(1)
@@ -42,11 +43,22 @@ class ColumnHead(QWidget):
 
     def show_column(self, column: Column, why_not: str) -> None:
         beside = f"{column.sentence} {column.hint}".strip() if column.words else ""
-        self._figure.setText(beside or _figure(column))
+        self._said = beside or _figure(column)
+        self._fit()
         self._figure.setToolTip("\n".join(part for part in (beside, _figure(column), _cost(column)) if part))
-        self._figure.setAccessibleName(self._figure.text())
+        self._figure.setAccessibleName(self._said)
         self.ask.setEnabled(not why_not and column.state != "lacking" and not column.is_open)
         self.ask.draw("retry" if column.transcript is not None else "play")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self._figure.width()
+        self._figure.setText(
+            self._figure.fontMetrics().elidedText(self._said, Qt.TextElideMode.ElideRight, room)
+        )
 
 
 class Mark(QWidget):
