@@ -31,7 +31,7 @@ MOST_WAITING = 2000
 
 class Microphone:
     """Open from the start. ``heard(first, samples)`` is called in a thread of its own with sample numbers
-    that follow each other and mono sound; ``gone(error)`` once when the device ends by itself.
+    that follow each other and mono sound; ``gone(microphone, error)`` once when the device ends by itself.
 
     ``clock`` tells when a sample was heard, ``count`` is the number of the next one; ``silence`` counts the
     samples that stand in for lost ones.
@@ -43,7 +43,7 @@ class Microphone:
         id: str,
         name: str,
         heard: Callable[[int, Sound], None],
-        gone: Callable[[StudioError], None],
+        gone: Callable[[Microphone, StudioError], None],
     ) -> None:
         self.name = name
         self.count = self.silence = 0
@@ -126,11 +126,12 @@ class Microphone:
             self._pass_on(block[:, 0] if block.shape[1] == 1 else block.mean(1))
         if not self._closing:
             self._gone(
+                self,
                 StudioError(
                     "missing",
                     f"The microphone “{self.name}” is not there any more.",
                     "Plug it in again, or choose another one.",
-                )
+                ),
             )
 
     def _stand_in(self, samples: float) -> None:

@@ -112,8 +112,6 @@ def _next(
                 raise _with_what_is_kept(report.error, told)
             if isinstance(report, kind):
                 return report
-            if isinstance(report, Recorded):
-                told.put(report)
         time.sleep(TICK)
     raise StudioError("busy", "The devices did not open in time.", "Close other programs that use them.")
 

@@ -66,12 +66,14 @@ class Service:
         self._player: Player | None = None
         self._stills = Stills(self._tell)
         self._told: Devices | None = None
+        self._sound = Devices(cameras=[], microphones=[], loudspeakers=[])
         self._cards = devices.sound_cards()
         self._parent = os.getppid()
 
     def run(self) -> None:
         """Serve until told to quit, or until the process that started this one has gone."""
         self._tell(Ready(pid=os.getpid()))
+        self._sound = self._listen()
         self._look(always=True)
         looked = time.monotonic()
         try:
@@ -150,29 +152,27 @@ class Service:
         self._session.open(camera, microphone)
 
     def _look(self, *, always: bool = False, anew: bool = False) -> Devices:
-        """Tell which devices there are, if they have changed or are to be told in any case."""
+        """Tell which devices there are, if they have changed or are to be told in any case. PortAudio is
+        asked only where something may be new to it."""
         cards = devices.sound_cards()
-        microphones: list[Device] = []
-        loudspeakers: list[Device] = []
-        problem = ""
-        try:
-            if (anew or cards != self._cards) and not self._portaudio.streams:
-                self._portaudio.look_again()
-                self._cards = cards
-            microphones = self._portaudio.devices("input")
-            loudspeakers = self._portaudio.devices("output")
-        except StudioError as error:
-            problem = str(error)
-        found = Devices(
-            cameras=devices.cameras(),
-            microphones=microphones,
-            loudspeakers=loudspeakers,
-            sound_problem=problem,
-        )
+        if (anew or cards != self._cards) and not self._portaudio.streams:
+            self._cards = cards
+            self._sound = self._listen(anew=True)
+        found = msgspec.structs.replace(self._sound, cameras=devices.cameras())
         if always or found != self._told:
             self._told = found
             self._tell(found)
         return found
+
+    def _listen(self, *, anew: bool = False) -> Devices:
+        """Microphones and loudspeakers, or why there can be none."""
+        try:
+            if anew:
+                self._portaudio.look_again()
+            microphones, loudspeakers = map(self._portaudio.devices, ("input", "output"))
+        except StudioError as error:
+            return Devices(cameras=[], microphones=[], loudspeakers=[], sound_problem=str(error))
+        return Devices(cameras=[], microphones=microphones, loudspeakers=loudspeakers)
 
     def _stop_playing(self) -> None:
         player, self._player = self._player, None

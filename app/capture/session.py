@@ -24,7 +24,7 @@ __all__ = ["Session"]
 
 LEVEL_EVERY, PROGRESS_EVERY = 0.05, 0.25
 AHEAD = 0.05
-"""Seconds from the order to record to its first sample, so that the block on its way is not torn."""
+"""Seconds from the order to record to its first sample: neither it nor its picture is here yet."""
 
 
 class Session:
@@ -94,9 +94,9 @@ class Session:
                 camera.name,
                 lambda watcher: self._later.put(lambda: self._camera_opened(watcher)),
                 self._seen,
-                lambda error: self._later.put(lambda: self._camera_gone(error)),
+                lambda watcher, error: self._later.put(lambda: self._camera_gone(watcher, error)),
             )
-        else:
+        elif self._watcher is None or self._watcher.camera is not None:
             self._tell(self.opened)
 
     def close(self) -> None:
@@ -127,7 +127,10 @@ class Session:
             raise StudioError(
                 "usage", f"{path.name} is no name for a recording.", "Choose a name that ends in .mkv."
             )
-        first = microphone.count + round(AHEAD * microphone.rate) if microphone else 0
+        first = 0
+        if microphone is not None:
+            now = math.ceil(microphone.clock.sample_at(time.monotonic()))
+            first = max(microphone.count, now) + round(AHEAD * microphone.rate)
         self._take = Take(path, microphone, camera, first=first, offset=self._offset, seconds=seconds)
         self._tell(self._take.progress())
 
@@ -189,7 +192,7 @@ class Session:
                 device.id,
                 device.name,
                 self._heard,
-                lambda error: self._later.put(lambda: self._microphone_gone(error)),
+                lambda one, error: self._later.put(lambda: self._microphone_gone(one, error)),
             )
         except StudioError as error:
             self._tell(Trouble(about="microphone", error=error.as_message()))
@@ -203,13 +206,17 @@ class Session:
                 self._captions.camera = watcher.camera
             self._tell(self.opened)
 
-    def _camera_gone(self, error: StudioError) -> None:
+    def _camera_gone(self, watcher: Watcher, error: StudioError) -> None:
+        if watcher is not self._watcher:
+            return
         self._tell(Trouble(about="camera", error=error.as_message()))
         self._finish_take([error.message])
         self._close_camera()
         self._tell(self.opened)
 
-    def _microphone_gone(self, error: StudioError) -> None:
+    def _microphone_gone(self, microphone: Microphone, error: StudioError) -> None:
+        if microphone is not self._microphone:
+            return
         self._tell(Trouble(about="microphone", error=error.as_message()))
         self._finish_take([error.message])
         self._close_microphone()

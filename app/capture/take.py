@@ -50,12 +50,11 @@ class Take:
         seconds: float = math.inf,
         with_sidecar: bool = True,
     ) -> None:
-        if with_sidecar and sidecar(path).exists():
-            raise StudioError(
-                "usage",
-                f"{sidecar(path).name} exists already, where the facts about the recording belong.",
-                "Choose another name, or remove the file first.",
-            )
+        for there in (path, sidecar(path)) if with_sidecar else (path,):
+            if there.exists():
+                raise StudioError(
+                    "usage", f"{there.name} exists already.", "Choose another name, or remove the file first."
+                )
         self.path = path
         self._microphone, self._camera = microphone, camera
         self._offset = offset if microphone else 0.0

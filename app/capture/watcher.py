@@ -12,9 +12,9 @@ __all__ = ["Watcher"]
 
 
 class Watcher(threading.Thread):
-    """``opened(watcher)`` is called when there are pictures, ``seen(shot)`` for each, ``gone(error)`` once
-    if the camera cannot be opened or ends by itself; all in this thread. While it is alive, the camera may
-    be on. ``began`` is the time of the first picture."""
+    """``opened(watcher)`` is called when there are pictures, ``seen(shot)`` for each, and
+    ``gone(watcher, error)`` once if the camera cannot be opened or ends by itself; all in this thread. While
+    it lives, the camera may be on. ``began`` is the time of the first picture."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class Watcher(threading.Thread):
         name: str,
         opened: Callable[[Watcher], None],
         seen: Callable[[Shot], None],
-        gone: Callable[[StudioError], None],
+        gone: Callable[[Watcher, StudioError], None],
     ) -> None:
         super().__init__(name="camera", daemon=True)
         self.id, self.name_shown = id, name
@@ -43,9 +43,9 @@ class Watcher(threading.Thread):
             self._watch()
         except StudioError as error:
             if not self._closing.is_set():
-                self._gone(error)
+                self._gone(self, error)
         except Exception as error:  # noqa: BLE001  # told as a sentence with its details
-            self._gone(unexpected(error))
+            self._gone(self, unexpected(error))
 
     def _watch(self) -> None:
         camera = open_camera(self.id, self.name_shown)

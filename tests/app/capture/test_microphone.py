@@ -25,7 +25,7 @@ class Ear:
             "ALSA:Desk microphone",
             "Desk microphone",
             lambda first, samples: self.blocks.append((first, samples)),
-            self.gone.put,
+            lambda _, error: self.gone.put(error),
         )
 
     def unbroken(self) -> bool:

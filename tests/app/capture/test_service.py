@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import queue
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from app.capture.messages import (
     CloseDevices,
     Devices,
     Level,
+    LookForDevices,
     OpenDevices,
     Opened,
     Play,
@@ -27,6 +30,7 @@ from app.capture.messages import (
     Ready,
     Recorded,
     Recording,
+    Report,
     Segment,
     Speaking,
     StartCaptions,
@@ -34,7 +38,9 @@ from app.capture.messages import (
     StopRecording,
     Trouble,
 )
+from app.capture.service import Service
 from tests.app.capture.conftest import Capture
+from tests.app.capture.fake_sound import FakeSound
 from tests.app.capture.test_phrases import RATE as SPOKEN_RATE
 from tests.app.capture.test_phrases import room, speech
 
@@ -194,6 +200,39 @@ def test_a_clip_is_played_and_what_is_wrong_is_said(capture: Capture, flashing: 
     position = capture.wait(Position)
     assert 9.4 < position.seconds < 9.9 and not position.silent
     assert capture.wait(Played).seconds == pytest.approx(10, abs=0.1)
+
+
+def test_what_is_plugged_in_is_told_but_not_looked_for_while_sound_is_open(
+    sound: FakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards, told = ["one"], queue.SimpleQueue[Report]()
+    monkeypatch.setattr("app.capture.service.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("app.capture.service.devices.sound_cards", lambda: tuple(cards))
+    service = Service(told.put)
+
+    def names() -> list[str]:
+        while not isinstance(report := told.get(timeout=10), Devices):
+            pass
+        return [device.name for device in report.microphones]
+
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    try:
+        assert names() == ["Desk microphone"]
+        service.inbox.put(OpenDevices(microphone="ALSA:Desk microphone"))
+        while not isinstance(told.get(timeout=10), Opened):
+            pass
+        sound.inputs.append("Headset")
+        cards.append("two")
+        time.sleep(0.3)
+        assert sound.looks == 0
+        service.inbox.put(CloseDevices())
+        assert names() == ["Desk microphone", "Headset"] and sound.looks == 1
+        service.inbox.put(LookForDevices())
+        assert names() == ["Desk microphone", "Headset"] and sound.looks == 2
+    finally:
+        service.inbox.put(Quit())
+        thread.join()
 
 
 @pytest.mark.study
