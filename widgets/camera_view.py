@@ -21,9 +21,10 @@ SMALLEST, LARGEST = 0.06, 0.9
 STEP, LEAP = 0.01, 0.05
 GRIP = 5.0
 NEAR = 11.0
+DRAWN = 6.0
 HOW = (
-    "Drag the square over the mouth, its corners to size it. Keys: arrows move, plus and minus size, "
-    "Delete lets the mouth be found again."
+    "Draw a square around the mouth, or drag it; its corners size it. Keys: arrows move, plus and minus "
+    "size, Delete lets the mouth be found again."
 )
 MOVES = {
     Qt.Key.Key_Left: (-1, 0),
@@ -57,6 +58,7 @@ class CameraView(QWidget):
         self._picture = QPixmap()
         self._square: Square | None = None
         self._grip: tuple[QPointF, bool] | None = None
+        self._drawn_from: QPointF | None = None
         self._drawing, self._words = "camera", ""
         self.by_hand = False
         self.mirrored = False
@@ -154,13 +156,15 @@ class CameraView(QWidget):
             event.ignore()
             return
         at, box = event.position(), self.square_rect()
-        if self._square is None or not box.adjusted(-NEAR, -NEAR, NEAR, NEAR).contains(at):
-            self._place(self._at(at, self._square.side if self._square else 0.25))
-            box = self.square_rect()
-        self._grip = (at - box.center(), self._is_corner(at))
+        if box.adjusted(-NEAR, -NEAR, NEAR, NEAR).contains(at):
+            self._grip = (at - box.center(), self._is_corner(at))
+        else:
+            self._drawn_from = at
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         at = event.position()
+        if self._drawn_from is not None:
+            self._draw(at)
         if self._grip is None:
             self._point(at)
             return
@@ -173,10 +177,19 @@ class CameraView(QWidget):
         else:
             self._place(self._at(at - offset, self._square.side))
 
+    def _draw(self, at: QPointF) -> None:
+        """A new square grows around the place of the press; a mere click draws none."""
+        assert self._drawn_from is not None
+        if (at - self._drawn_from).manhattanLength() >= DRAWN:
+            self._place(self._at(self._drawn_from, SMALLEST))
+            self._grip = (QPointF(), True)
+            self._drawn_from = None
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._drawn_from = None
         if self._grip is not None and event.button() == Qt.MouseButton.LeftButton:
             self._grip = None
-            if self._square is not None:
+            if self._square is not None and self.by_hand:
                 self.placed.emit(self._square)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:

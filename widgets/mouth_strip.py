@@ -48,6 +48,13 @@ class MouthStrip(QWidget):
         """How many mouths there are, shown or not."""
         return self._strip.width() // self._side
 
+    def mouth_at(self, seconds: float) -> QPixmap:
+        """The mouth of that moment, empty where there is none."""
+        number = int(seconds / self._every) if self._every else 0
+        if not 0 <= number < self.count:
+            return QPixmap()
+        return self._strip.copy(number * self._side, 0, self._side, self._strip.height())
+
     def shown(self) -> list[tuple[float, int]]:
         """(x, number) of the mouths that are shown: the left edge, and which of the strip."""
         if not self.count or not self._seconds or not self._every:

@@ -28,9 +28,14 @@ class MouthView(QWidget):
 
     def show_mouth(self, picture: bytes) -> None:
         """A PNG; b"" for none."""
-        self._picture = QPixmap()
+        shown = QPixmap()
         if picture:
-            self._picture.loadFromData(picture)
+            shown.loadFromData(picture)
+        self.show_drawn(shown)
+
+    def show_drawn(self, picture: QPixmap) -> None:
+        """One that has been unpacked already; an empty one for none."""
+        self._picture = picture
         self.setAccessibleDescription("shown" if self.has_mouth else "no mouth")
         self.update()
 

@@ -13,6 +13,7 @@ from engine.messages import Error
 __all__ = ["ClipView"]
 
 CLOSE_S = 0.02
+BEGINNING_S = 0.1
 
 
 class ClipView(QObject):
@@ -36,6 +37,11 @@ class ClipView(QObject):
         process.ended.connect(self._lost)
         clips.changed.connect(self._follow)
         playback.moved.connect(self._follow)
+
+    @property
+    def is_at_beginning(self) -> bool:
+        """Whether the picture is the first one, in which a person marks the mouth."""
+        return bool(self.picture) and self._shown is not None and self._shown[1] < BEGINNING_S
 
     def wake(self) -> None:
         """The page is shown."""

@@ -429,16 +429,21 @@ def test_the_chosen_clip_is_seen_while_the_camera_is_shut(page, process, qtbot):
     assert process.of(Show)[1:] == [Show(path=path, seconds=2.0)], "the newest, not all that were wanted"
     process.report(Still, path=path, seconds=2.0, picture=picture(480, 360))
     assert len(process.of(Show)) == 2, "and then there is nothing more to ask"
-    open_example(page, qtbot, 1)
+    assert page.booth.mouth.has_mouth, "and its mouth of that moment"
+    page.clips.choose(page.clips.state.clips[1].path)
     assert not page.booth.camera.has_picture, "nothing of the last clip stays"
+    qtbot.waitUntil(lambda: page.clips.state.card is not None)
 
 
 def test_a_mouth_is_marked_in_a_clip_by_hand(page, process, client, qtbot):
     open_example(page, qtbot)
     path = page.clips.state.current
     process.report(Still, path=path, seconds=0.0, picture=picture(480, 360))
+    page.playback.seek(2.0)
+    process.report(Still, path=path, seconds=2.0, picture=picture(480, 360))
     qtbot.keyClick(page.booth.camera, Qt.Key.Key_Plus)
     assert page.clips.state.place.side == pytest.approx(0.27) and process.of(SetPlace) == []
+    assert page.playback.state.seconds == 0.0, "marked in the first picture, which is shown for it"
     qtbot.waitUntil(lambda: client.requests(LookAtClip)[-1].place is not None)
     opened(process)
     process.report(Preview, picture=picture(480, 360), width=480, height=360, time=1.0)

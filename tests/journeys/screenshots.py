@@ -2,10 +2,10 @@
 
 The real window with its real engine and a fresh home on a virtual screen: the starter mix on the desk, a
 router trained, a prompt answered; then what else a mix can be: played top-k with a lock, joined, left, taken
-away, trained together; then one adapter at every rank; then what is found on a Hub, which is a server of the
-tests, and what the library keeps. Light, dark and contrast, at 1280 x 800 and 1920 x 1080. With `--hub` only
-the Hub and the library, with `--ranks` only the ranks; with `--readme` the pictures of the README are written
-to docs/pictures too.
+away, trained together; then one adapter at every rank; then speech, with a drawn head before the camera; then
+what is found on a Hub, which is a server of the tests, and what the library keeps. Light, dark and contrast,
+at 1280 x 800 and 1920 x 1080. With `--hub` only the Hub and the library, with `--ranks` only the ranks, with
+`--speech` only speech; with `--readme` the pictures of the README are written to docs/pictures too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import hub_views
 import rank_views
+import speech_views
 import views
 from driver import ROOT, Window, screen
 
@@ -31,6 +32,7 @@ README = [
     ("prompts-why", "light"),
     ("scores", "light"),
     ("ranks", "light"),
+    ("speech-noise", "light"),
     ("library", "light"),
     ("activity", "dark"),
 ]
@@ -71,6 +73,26 @@ def photograph_ranks(folder: Path) -> None:
             window.until("page.objectName() == 'ranks'")
             window.point(1900, 1060)
             rank_views.photograph(window, partial(in_both_sizes, window, folder))
+        finally:
+            window.close()
+
+
+def photograph_speech(folder: Path) -> None:
+    """The speech page, from its first visit on; the microphone is whatever this machine has."""
+    sys.path.insert(0, str(ROOT))
+    from tests.engine.speech.drawn import head, record
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place, screen() as display:
+        face = Path(place) / "face.mkv"
+        heads = [head(320, 240, 130, 4 + 9 * (number // 3 % 3))[0] for number in range(150)]
+        record(face, [number / 25 for number in range(150)], heads)
+        window = Window(Path(place) / "home", display)
+        try:
+            window.settle()
+            window.look("shell.go('speech') is not None")
+            window.point(1900, 1060)
+            speech_views.photograph(window, face, partial(in_every_dress, window, folder))
         finally:
             window.close()
 
@@ -244,12 +266,16 @@ if __name__ == "__main__":
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--hub", action="store_true")
     only.add_argument("--ranks", action="store_true")
+    only.add_argument("--speech", action="store_true")
     given = parser.parse_args()
-    if not given.hub and not given.ranks:
-        photograph(given.folder.resolve())
-    if not given.hub:
-        photograph_ranks(given.folder.resolve())
-    if not given.ranks:
-        photograph_hub(given.folder.resolve())
+    folder, is_all = given.folder.resolve(), not (given.hub or given.ranks or given.speech)
+    if is_all:
+        photograph(folder)
+    if is_all or given.ranks:
+        photograph_ranks(folder)
+    if is_all or given.speech:
+        photograph_speech(folder)
+    if is_all or given.hub:
+        photograph_hub(folder)
     if given.readme:
-        keep_for_readme(given.folder.resolve())
+        keep_for_readme(folder)

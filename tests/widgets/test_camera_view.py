@@ -69,9 +69,19 @@ def test_a_corner_sizes_it_about_its_middle(view):
     assert view.said[-1].side == SMALLEST
 
 
-def test_a_press_elsewhere_puts_it_there(view):
-    drag(view, QPointF(100, 60), QPointF(100, 60))
-    assert view.said[-1] == pytest.approx((60 / 320, 60 / 320, 0.25))
+def test_a_square_is_drawn_elsewhere_around_the_press(view):
+    view.show_square(Square(0.8, 0.6, 0.1), by_hand=False)
+    drag(view, QPointF(136, 72), QPointF(136 + 32, 72 + 20))
+    assert view.said == [pytest.approx((0.3, 0.225, 0.2))]
+
+
+def test_a_mere_click_moves_nothing(view):
+    QTest.mouseClick(view, LEFT, pos=QPoint(100, 60))
+    view.show_square(Square(0.5, 0.375, 0.25), by_hand=False)
+    QTest.mouseClick(view, LEFT, pos=QPoint(60, 30))
+    QTest.mouseClick(view, LEFT, pos=QPoint(200, 120))
+    QTest.mouseMove(view, QPoint(200, 120))
+    assert view.said == [] and not view.by_hand
 
 
 def test_it_stays_in_the_picture(view):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.capture.messages import FILE_CAMERA, Level, Preview
@@ -29,7 +32,10 @@ NO_MICROPHONE = "No microphone is plugged in."
 
 class Booth(QWidget):
     """What is recorded, as it is: nothing here is open unless the light is on. While the camera is shut the
-    chosen clip is to be seen in its place."""
+    chosen clip is to be seen in its place, with the ``mouth`` of the moment. ``clip_marked``: a person said
+    where its mouth is in the first picture."""
+
+    clip_marked = Signal()
 
     def __init__(
         self,
@@ -37,12 +43,14 @@ class Booth(QWidget):
         talk: Talk,
         clips: Clips,
         view: ClipView,
+        mouth: Callable[[], QPixmap],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._capture = capture
         self._clips = clips
         self._view = view
+        self._mouth = mouth
         self._warnings = {"camera": "", "microphone": ""}
         self.setObjectName("speech.booth")
         self.camera = CameraView("speech.view", "Camera", self)
@@ -90,6 +98,11 @@ class Booth(QWidget):
         column.addLayout(hands)
         column.addWidget(self.devices)
 
+    def show_mouth(self) -> None:
+        """While the camera is shut: the mouth of the moment at which the clip is."""
+        if not self._capture.state.light.camera:
+            self.mouth.show_drawn(self._mouth())
+
     def turn(self) -> None:
         """Open the devices, or shut them."""
         if self._capture.state.open:
@@ -122,10 +135,10 @@ class Booth(QWidget):
         self.camera.mirrored = False
         self.camera.show_picture(self._view.picture)
         self.camera.show_square(
-            Square(place.x, place.y, place.side) if place is not None and self._view.picture else None,
+            Square(place.x, place.y, place.side) if place and self._view.is_at_beginning else None,
             by_hand=clips.place is not None,
         )
-        self.mouth.show_mouth(b"")
+        self.show_mouth()
         self._warnings["camera"] = ""
         trouble = state.trouble("process") or state.trouble("camera")
         is_bare = state.known and not state.cameras
@@ -137,6 +150,7 @@ class Booth(QWidget):
             self._capture.set_place(place)
         else:
             self._clips.set_place(place)
+            self.clip_marked.emit()
 
     def _show_picture(self, preview: Preview) -> None:
         if not self._capture.state.light.camera:

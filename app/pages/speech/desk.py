@@ -61,7 +61,7 @@ class SpeechDesk(QWidget):
         bars = QHBoxLayout()
         bars.setSpacing(16)
         bars.addWidget(self.rates, 1)
-        bars.addWidget(self.export)
+        bars.addWidget(self.export, 0, Qt.AlignmentFlag.AlignRight)
         upper = QWidget()
         column = QVBoxLayout(upper)
         column.setContentsMargins(16, 12, 16, 8)

@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QHideEvent,
     QKeyEvent,
     QKeySequence,
+    QPixmap,
     QShowEvent,
 )
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
@@ -54,9 +55,9 @@ class SpeechPage(Page):
         self.view = ClipView(self.capture.process, self.clips, self.playback, self)
         self._talk = Talk(self.capture)
         self.bar = ModelBar(self.models)
-        self.booth = Booth(self.capture, self._talk, self.clips, self.view)
-        self.shelf = ClipShelf(self.clips)
         self.desk = SpeechDesk(self.clips, self.transcripts, self.playback, self.captions)
+        self.booth = Booth(self.capture, self._talk, self.clips, self.view, self._mouth)
+        self.shelf = ClipShelf(self.clips)
         self.head = _beside(self.bar, self.desk.live)
         self._compose()
         self._connect()
@@ -87,6 +88,8 @@ class SpeechPage(Page):
             presenter.announced.connect(self._announce)
         self.clips.changed.connect(lambda: self.capture.keep_in(self.clips.state.folder))
         self.capture.recorded.connect(self.clips.recorded)
+        self.playback.moved.connect(self.booth.show_mouth)
+        self.booth.clip_marked.connect(lambda: self.playback.seek(0.0))
         self.desk.example_wanted.connect(self._open_example)
         self.desk.export.noticed.connect(self.noticed)
 
@@ -154,6 +157,9 @@ class SpeechPage(Page):
         self.clips.add(*(url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()))
 
     # --- inside ---
+
+    def _mouth(self) -> QPixmap:
+        return self.desk.player.strip.mouth_at(self.playback.state.seconds)
 
     def _record(self) -> None:
         if self.capture.records:
