@@ -18,7 +18,7 @@ from engine.supervisor.shelf import WHAT, Kind
 
 __all__ = ["Trash", "trashed"]
 
-_BIN = re.compile(r"(adapters|mixes|bases|speech)-(.+)-\d+")
+_BIN = re.compile(r"(adapters|mixes|bases|speech|clips)-(.+)-\d+")
 
 
 class Trash(AdapterIntake):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from app.capture.frames import CommandFrames, frame
@@ -34,7 +35,8 @@ def say(report: Report) -> None:
 
 
 def main() -> None:
-    """``crash``: die at a recording; ``babble``: say what is no message; ``other``: be of another version."""
+    """``deaf``: stay when told to go; ``crash``: die at a recording; ``babble``: say what is no message;
+    ``other``: be of another version."""
     mood, frames, path = sys.argv[1], CommandFrames(), ""
     say(Ready(pid=os.getpid(), protocol=99 if mood == "other" else 1))
     if mood == "babble":
@@ -58,6 +60,8 @@ def main() -> None:
                         Path(path).write_bytes(b"whole")
                         say(Recorded(path=path, seconds=1.0, frames=25, gaps=0, peak_dbfs=-20.0))
                         path = ""
+                    if isinstance(command, Quit) and mood == "deaf":
+                        time.sleep(60)
                     if isinstance(command, Quit):
                         return
 

@@ -326,6 +326,18 @@ def test_a_crash_is_told_with_its_last_words_and_another_one_is_started(over_pip
     qtbot.waitUntil(lambda: capture.state.open)
 
 
+def test_a_process_that_does_not_go_is_ended_and_the_next_one_does_what_waited(over_pipes, qtbot):
+    capture = over_pipes("deaf")
+    capture.look()
+    qtbot.waitUntil(lambda: capture.state.known)
+    first = capture.process.pid
+    capture.process._patience.setInterval(80)
+    capture.leave()
+    capture.open()
+    qtbot.waitUntil(lambda: capture.state.open)
+    assert capture.process.pid not in (0, first) and capture.state.troubles == ()
+
+
 @pytest.mark.parametrize(
     ("mood", "words"),
     [
