@@ -45,6 +45,7 @@ class _Disk:
         self._file = path.open("xb", buffering=0)
         self.seek, self.tell, self.close = self._file.seek, self._file.tell, self._file.close
         self.refused: OSError | None = None
+        self.size = 0
 
     def write(self, data: bytes) -> int:
         left = memoryview(data)
@@ -54,6 +55,7 @@ class _Disk:
         except OSError as error:
             self.refused = self.refused or error
             raise
+        self.size = max(self.size, self.tell())
         return len(data)
 
     def sync(self) -> None:
@@ -120,7 +122,7 @@ class Recorder(threading.Thread):
     @property
     def bytes(self) -> int:
         """The size of the file."""
-        return self.path.stat().st_size
+        return self._disk.size
 
     def run(self) -> None:
         try:

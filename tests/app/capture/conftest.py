@@ -40,7 +40,7 @@ def pulse() -> Iterator[dict[str, str]]:
             "-n",
             "--daemonize=no",
             "--system=false",
-            "--exit-idle-time=-1",
+            "--exit-idle-time=600",  # where nobody is left to end it
             "--use-pid-file=no",
             "--disable-shm=yes",
             "-L",

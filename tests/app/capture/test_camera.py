@@ -112,7 +112,7 @@ def test_a_file_is_shown_in_real_time_by_its_own_timestamps(flashing: Path) -> N
     began = time.monotonic()
     shots = [camera.read() for _ in range(16)]
     camera.close()
-    assert time.monotonic() - began == pytest.approx(0.5, abs=0.15)
+    assert 0.45 < time.monotonic() - began < 1.5
     assert numpy.diff([shot.time for shot in shots]) == pytest.approx(1 / 30, abs=1e-4)
     assert all(shot.picture.shape == (240, 320, 3) for shot in shots)
 

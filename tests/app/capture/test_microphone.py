@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy
 import pytest
@@ -33,6 +33,13 @@ class Ear:
         return [first for first, _ in self.blocks] == [0, *ends[:-1]]
 
 
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def ear(sound: FakeSound) -> Iterator[Ear]:
     one = Ear()
@@ -41,8 +48,8 @@ def ear(sound: FakeSound) -> Iterator[Ear]:
 
 
 def test_blocks_follow_each_other_and_are_stamped_by_the_monotonic_clock(ear: Ear) -> None:
-    time.sleep(0.4)
-    assert len(ear.blocks) > 10 and ear.unbroken()
+    until(lambda: len(ear.blocks) > 20)
+    assert ear.unbroken()
     assert all((samples == 0.25).all() for _, samples in ear.blocks)
     newest = ear.microphone.clock.time_of(ear.microphone.count)
     assert time.monotonic() - newest < 0.1
@@ -68,15 +75,14 @@ def test_silence_stands_in_for_a_microphone_that_sends_nothing(
 ) -> None:
     monkeypatch.setattr("app.capture.microphone.DEAD", 0.2)
     monkeypatch.setattr("app.capture.microphone.BEHIND", 0.1)
-    time.sleep(0.2)
+    until(lambda: ear.blocks)
     sound.streams[-1].speaking = False
-    time.sleep(0.6)
-    assert ear.unbroken() and ear.microphone.silence > 0.2 * 48_000
+    until(lambda: ear.microphone.silence > 0.2 * 48_000)
     behind = time.monotonic() - ear.microphone.clock.time_of(ear.microphone.count)
-    assert 0 < behind < 0.4
+    assert ear.unbroken() and 0 < behind < 0.4
     sound.streams[-1].speaking = True
-    time.sleep(0.2)
-    assert ear.unbroken() and (ear.blocks[-1][1] == 0.25).all() and ear.gone.empty()
+    until(lambda: (ear.blocks[-1][1] == 0.25).all())
+    assert ear.unbroken() and ear.gone.empty()
 
 
 def test_a_microphone_that_is_unplugged_says_so_once(sound: FakeSound, ear: Ear) -> None:

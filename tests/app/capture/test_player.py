@@ -66,8 +66,8 @@ def test_a_part_is_played_and_its_position_is_told(sound: FakeSound, ramp: Path)
     playing = Playing(path=str(ramp), start=2.0, end=2.6)
     played = playing.until_played()
     assert played.seconds == pytest.approx(2.6, abs=0.01)
-    assert time.monotonic() - began == pytest.approx(0.65, abs=0.3)
-    assert playing.positions == sorted(playing.positions) and len(playing.positions) >= 8
+    assert 0.55 < time.monotonic() - began < 3
+    assert playing.positions == sorted(playing.positions) and len(playing.positions) >= 4
     said = heard(sound)
     said = said[said > 0.1]
     assert said[0] == pytest.approx(2.0, abs=0.01) and said.max() >= 2.5
@@ -79,9 +79,10 @@ def test_seeking_goes_on_from_there_and_stopping_stops(sound: FakeSound, ramp: P
     playing = Playing(path=str(ramp))
     time.sleep(0.3)
     playing.player.seek(6.0)
-    time.sleep(0.4)
+    while not (playing.positions and playing.positions[-1] > 6.2):
+        time.sleep(0.02)
     playing.player.close()
-    assert isinstance(playing.all[-1], Played) and 6.1 < playing.all[-1].seconds < 6.7
+    assert isinstance(playing.all[-1], Played) and 6.2 < playing.all[-1].seconds < 7.5
     said = heard(sound)
     assert said[said > 1].min() == pytest.approx(6.0, abs=0.02)
 

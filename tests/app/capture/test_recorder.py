@@ -52,6 +52,7 @@ def test_sound_is_exact_and_pictures_keep_their_times(tmp_path: Path) -> None:
     assert kept == pytest.approx(times, abs=6e-4)
     assert (recorder.frames, recorder.gaps, recorder.seconds) == (7, 3, 2.0)
     assert recorder.peak_dbfs == pytest.approx(-6.02, abs=0.01)
+    assert recorder.bytes == (tmp_path / "a.mkv").stat().st_size
     with av.open(str(tmp_path / "a.mkv")) as file:
         assert [stream.codec_context.name for stream in file.streams] == ["flac", "h264"]
         assert file.duration / av.time_base == pytest.approx(2.0, abs=0.1)
