@@ -113,15 +113,9 @@ class SpeechLibrary(QObject):
 
     @property
     def card(self) -> SpeechCard | None:
-        """The chosen model; while it is not there, or cannot be used, the studio's own."""
-        card = self.cards.get(self.chosen)
-        return card if card is not None else self.cards.get(DEMO)
-
-    @property
-    def is_offered(self) -> bool:
-        """Whether a Whisper would be something new here."""
-        kinds = {card.kind for card in self.cards.values()}
-        return bool(self.cards) and "whisper" not in kinds
+        """The chosen model; while it is not there the studio's own, else any that listens."""
+        listening = [card for card in self.cards.values() if card.modes and not card.problem]
+        return self.cards.get(self.chosen) or self.cards.get(DEMO) or next(iter(listening), None)
 
     def choose(self, name: str) -> None:
         """Let another model listen."""

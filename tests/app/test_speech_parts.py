@@ -300,6 +300,9 @@ def test_a_model_is_chosen_kept_and_removed(booth: Booth, qtbot: QtBot) -> None:
     booth.client.answer(call, DoneBody(path="trash/1"))
     booth.tell(DEMO)
     assert bar.box.currentData() == "demo"
+    booth.client.tell(LibraryChanged(what="speech"))
+    booth.tell(replace(WHISPER, name="other"))
+    assert bar.box.currentData() == "other", "without a demo any that listens"
     said[-1].action[1]()
     booth.client.answer(booth.client.last(RestoreSpeech), DoneBody())
     booth.tell(DEMO, WHISPER)
