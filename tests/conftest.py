@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from tests.turns import group, turn
+
 # Set before anything imports torch or Qt; child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ADAPTER_STUDIO_THREADS", "1")
@@ -12,6 +14,18 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_CACHE"] = f"{os.devnull}/none"  # what lies there is on every library's shelf
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # never that of whoever runs the tests
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    with turn(item):
+        return (yield)
 
 
 @pytest.fixture

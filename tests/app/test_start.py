@@ -69,6 +69,7 @@ def start(home: Path) -> dict[str, object]:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+@pytest.mark.alone
 def test_painted_within_a_second_and_the_engine_half_a_second_later(
     tmp_path: Path,
 ) -> None:

@@ -44,7 +44,7 @@ class HubServer:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -41,7 +41,7 @@ class Rig:
         if engine := find_engine(self.home):
             with contextlib.suppress(StudioError), Client(engine) as client:
                 client.call(m.Shutdown())
-            if not wait_for_end(engine.pid, 10):
+            if not wait_for_end(engine.pid, 30):
                 psutil.Process(engine.pid).kill()
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Rig:
 
     def downloader(self) -> psutil.Process:
         """The process that downloads, as soon as there is one."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             for process in self.engine.children(recursive=True):
                 with contextlib.suppress(psutil.Error):

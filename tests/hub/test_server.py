@@ -42,7 +42,7 @@ def api(hub, monkeypatch):
 @pytest.fixture
 def get(hub):
     """A client without a word of the Hub in it; redirects are followed by hand."""
-    with httpx2.Client(base_url=hub.endpoint, timeout=10) as client:
+    with httpx2.Client(base_url=hub.endpoint, timeout=30) as client:
         yield client.get
 
 
@@ -242,7 +242,7 @@ def test_signing_in_with_a_code(hub, api):
     hub_said = {}
 
     def accept():
-        pending.wait(10)
+        pending.wait(30)
         hub_said["token"] = hub.accept_device("ada")
 
     person = threading.Thread(target=accept)

@@ -35,7 +35,7 @@ def screen(width: int = 1920, height: int = 1080) -> Iterator[str]:
         yield f":{number}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(30)
 
 
 class Window:
@@ -79,7 +79,7 @@ class Window:
         assert "error" not in answer, f"{expression}: {answer['error']}"
         return answer["value"]
 
-    def until(self, expression: str, seconds: float = 20.0) -> Any:
+    def until(self, expression: str, seconds: float = 60.0) -> Any:
         """Look again and again until the expression is true."""
         end = time.monotonic() + seconds
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.display, pytest.mark.alone, pytest.mark.timeout(280)]
 
 LATE_MS = 50.0
 BEATS = 1500

@@ -10,7 +10,7 @@ import pytest
 from engine.supervisor.starter import STARTER
 from tests.hub.rig import WEIGHTS, digest, write_adapter
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
 
 SORT = STARTER / "adapters" / "sort"
 FILES = {name: SORT / name for name in (WEIGHTS, "adapter_config.json")}

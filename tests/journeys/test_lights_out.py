@@ -7,7 +7,7 @@ import json
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.alone, pytest.mark.display, pytest.mark.timeout(280)]
 
 FROZEN_MS = 500.0
 

@@ -7,7 +7,7 @@ from threading import Timer
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.alone, pytest.mark.display, pytest.mark.timeout(280)]
 
 # It says 64 tokens at every rank, and other ones at each.
 PROMPT = "upper: the quick brown fox jumps over the lazy dog again and again"

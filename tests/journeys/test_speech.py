@@ -16,7 +16,7 @@ import pytest
 from tests.app.capture.conftest import pulse  # noqa: F401
 from tests.engine.speech.drawn import head, record
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.alone, pytest.mark.display, pytest.mark.timeout(240)]
 
 STARTER = Path(__file__).resolve().parents[2] / "resources" / "starter" / "speech"
 MICROPHONE = "ALSA:pulse"

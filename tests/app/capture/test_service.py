@@ -44,6 +44,8 @@ from tests.app.capture.fake_sound import FakeSound
 from tests.app.capture.test_phrases import RATE as SPOKEN_RATE
 from tests.app.capture.test_phrases import room, speech
 
+pytestmark = pytest.mark.alone
+
 CLAPPER = Path(__file__).with_name("clapper.py")
 PULSE = "ALSA:pulse"
 
@@ -117,7 +119,7 @@ def test_a_flash_and_a_clap_are_recorded_together(
     capture.send(CloseDevices())
     assert capture.wait(Opened) == Opened()
     capture.send(Quit())
-    assert capture.process.wait(20) == 0
+    assert capture.process.wait(60) == 0
 
 
 def test_what_is_said_becomes_clips_soon_after_the_pause(
@@ -184,7 +186,7 @@ def test_a_window_that_reads_nothing_does_not_make_it_grow(pulse: dict[str, str]
         assert psutil.Process(process.pid).memory_info().rss - memory < 8 << 20
         process.stdin.close()
         process.stdout.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -19,6 +19,7 @@ def test_question_and_answer():
     assert render(GOOD, {"bos_token": "<s>"}, [TURNS, TURNS]) == [("<s>[user]Hi <b>[assistant]", "Hello")] * 2
 
 
+@pytest.mark.alone
 def test_a_good_template_takes_a_small_part_of_its_time():
     began = time.monotonic()
     render(GOOD, {}, [TURNS] * 1000)

@@ -91,13 +91,13 @@ def test_the_child_dies_with_the_process_that_asked(tmp_path, monkeypatch):
         "from engine.formats import jail; jail.run('wild', b'{\"do\": \"spin\"}', seconds=60, memory=1 << 26)"
     )
     parent = subprocess.Popen([sys.executable, "-c", asks])
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not (children := psutil.Process(parent.pid).children()) or children[0].cpu_times().user < 0.2:
         assert time.monotonic() < until
         time.sleep(0.02)
     parent.kill()
     parent.wait()
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    gone, alive = psutil.wait_procs(children, timeout=30)
     assert gone and not alive
 
 

@@ -31,7 +31,7 @@ def rig(hub, monkeypatch, tmp_path):
 def kill(process):
     process.kill()
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.wait(10)
+        process.wait(30)
 
 
 def in_the_kernel(port):
@@ -50,7 +50,7 @@ def kill_engine(rig):
     engine = rig.engine
     workers = engine.children(recursive=True)
     engine.kill()
-    assert wait_for_end(engine.pid, 10)
+    assert wait_for_end(engine.pid, 30)
     rig.close()
     _, alive = psutil.wait_procs(workers, 10)
     assert not alive

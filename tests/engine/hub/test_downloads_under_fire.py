@@ -216,7 +216,7 @@ def test_a_slow_server_can_be_paused_resumed_and_left(rig, files):
     key = rig.submit(REPO)
     rig.wait_until_sent(key, 4 << 20)
     rig.ask(m.PauseJob(id=key))
-    job = rig.wait(key, "paused", seconds=3)
+    job = rig.wait(key, "paused")
     assert 0 < job.step < job.steps and rig.card("new") is None
     (weights,) = [file for file in job.files if file.name == WEIGHTS]
     assert 0 < weights.done < weights.total
@@ -229,7 +229,7 @@ def test_a_slow_server_can_be_paused_resumed_and_left(rig, files):
     key = rig.submit(REPO, "left")
     rig.wait_until_sent(key, 2 << 20)
     rig.ask(m.CancelJob(id=key))
-    rig.wait(key, "cancelled", seconds=3)
+    rig.wait(key, "cancelled")
     assert rig.card("left") is None
 
 

@@ -35,6 +35,7 @@ def sent(hub):
 # --- what it costs ---
 
 
+@pytest.mark.alone
 def test_an_ordinary_adapter_takes_two_requests_and_no_time(hub):
     commit = hub.add(REPO, adapter())
     look()

@@ -170,6 +170,7 @@ def test_bad_calls_are_answered_and_leave_it_alive(engine, library, tmp_path):
     assert isinstance(engine.ask(Generate(base="tiny", prompt="a")), Generated)
 
 
+@pytest.mark.alone
 def test_a_prompt_is_answered_within_two_training_steps(engine, lora_job):
     assert engine.answer(engine.call(lora_job("talk", steps=100_000))) == Done()
     engine.until(lambda m: isinstance(m, JobStep) and m.steps_done)
@@ -410,7 +411,7 @@ def test_it_dies_with_the_process_that_started_it(tmp_path, tiny_base_folder):
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).wait(timeout=5)
+            psutil.Process(pid).wait(timeout=15)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -54,6 +54,7 @@ def test_a_tilted_head_is_told():
     assert "tilted" in warning(FACE, Place(320, 294, 110, math.radians(40)))
 
 
+@pytest.mark.alone
 def test_it_costs_less_than_a_millisecond():
     cv2.setNumThreads(1)
     place = Place(320, 294, 110)

@@ -135,6 +135,7 @@ def test_light_and_mirrors_do_not_matter(light):
     assert abs(place.x - (639 - x)) < 9 and abs(place.y - y) < 15
 
 
+@pytest.mark.alone
 def test_following_is_cheap():
     shown = [picture for picture, _ in walk(25)]
     tracker = Tracker()

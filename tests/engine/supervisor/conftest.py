@@ -52,7 +52,7 @@ class Rig:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.client.close()
-            assert self.process.wait(30) == 0
+            assert self.process.wait(60) == 0
 
     def ask(self, request, on_progress=lambda body: None):
         return self.client.call(request, on_progress)
@@ -61,7 +61,7 @@ class Rig:
         spec = m.TrainLora(base="tiny", data=str(self.data), out=out, steps=steps, **fields)
         return self.ask(m.SubmitJob(id=key or out, spec=spec))
 
-    def wait_for(self, key, *states, seconds=20):
+    def wait_for(self, key, *states, seconds=60):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             job = self.ask(m.ShowJob(id=key))
@@ -71,13 +71,13 @@ class Rig:
         raise AssertionError(f"{key} is {job.state}: {job.message}")
 
     def wait_for_step(self, key, step):
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while self.ask(m.ShowJob(id=key)).step < step:
             assert time.monotonic() < until
             self.client.listen(0.02)
 
     def wait_until(self, condition):
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < until
             time.sleep(0.05)

@@ -137,7 +137,7 @@ def test_gauges_tell_files_speed_and_time_left(stage, studio, files):
 
     with Client(find_engine(studio.home), on_gauge=gauges.append) as client:
         key = studio.submit("ada/gauge", "gauge")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while studio.job(key).state != "done":
             assert time.monotonic() < until
             client.listen(0.05)

@@ -27,6 +27,7 @@ def home(tmp_path):
         assert wait_for_end(running.pid, 20)
 
 
+@pytest.mark.alone
 def test_answers_soon_with_the_starter_pack_in_the_library(home):
     seconds = []
     for _ in range(3):
@@ -93,7 +94,7 @@ def test_ends_after_its_last_client_unless_detached(rig):
     rig.client.listen(1.5)
     assert rig.ask(m.Status()).pid == rig.process.pid
     rig.client.close()
-    assert rig.process.wait(10) == 0
+    assert rig.process.wait(60) == 0
 
 
 def test_an_engine_that_nobody_detached_stays_while_a_job_runs(rig):
@@ -104,7 +105,7 @@ def test_an_engine_that_nobody_detached_stays_while_a_job_runs(rig):
     rig.client.close()
     time.sleep(2.0)
     assert rig.process.poll() is None
-    assert rig.process.wait(20) == 0
+    assert rig.process.wait(60) == 0
     rig.start()
     job = rig.ask(m.ShowJob(id="long"))
     assert (job.state, job.attempt, job.step) == ("done", 1, 150)
@@ -117,7 +118,7 @@ def test_nonsense_is_a_failure_and_not_a_crash(home):
 
     def answer(frame):
         socket.send(frame)
-        assert socket.poll(5000)
+        assert socket.poll(30_000)
         return m.decode_downward(socket.recv())
 
     encode = msgspec.msgpack.encode
@@ -189,7 +190,7 @@ def test_a_starter_pack_that_is_gone_is_told(tmp_path):
     with Client(home.read_announcement(), on_event=told.append) as client:
         assert client.call(m.ListAdapters()).adapters == []
         client.call(m.Shutdown())
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
     assert any("starter pack is missing" in event.message for event in told if isinstance(event, m.Notice))
 

@@ -171,6 +171,7 @@ def test_signing_in_by_a_code(desk, hub):
     assert desk.ask(m.AskAccount()).name == "ada"
 
 
+@pytest.mark.alone
 def test_a_sign_in_that_is_given_up_ends_and_keeps_nothing(desk, hub):
     async def give_up():
         said = asyncio.Event()
@@ -229,6 +230,7 @@ def test_publishing(desk, hub):
     assert "# mine" in desk.ask(m.ShowHub(repo="ada/sort")).card
 
 
+@pytest.mark.alone
 def test_a_slow_hub_holds_up_nobody_and_not_for_ever(desk, hub, monkeypatch):
     monkeypatch.setattr(desk_room, "SECONDS", 0.6)
     hub.fault("/api/models*", stall=2.0, times=-1)

@@ -102,6 +102,7 @@ def test_every_verdict_is_said_and_all_are_given_in_order(hub, desk):
     assert all(verdict in verdicts for verdict in desk.said)
 
 
+@pytest.mark.alone
 def test_eight_at_once_and_the_quick_ones_first(hub, desk):
     names = [f"ada/a{number:02}" for number in range(16)]
     for name in names:
@@ -188,6 +189,7 @@ def test_what_cannot_be_looked_at_is_amber_with_the_reason(hub, desk):
     assert desk.judge("ada/gated")[0].fit.verdict == "green"
 
 
+@pytest.mark.alone
 def test_a_cancelled_request_ends_at_once(hub, desk):
     for number in range(20):
         hub.add(f"ada/a{number}", adapter())

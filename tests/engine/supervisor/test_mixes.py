@@ -44,7 +44,7 @@ def test_a_scoring_is_a_job_whose_result_is_its_numbers(mixed):
     assert sorted(record["paths"]) == ["data:one", "data:two", "mix:both", "train"]
     kept = Path(record["paths"].pop("mix:both"))
     assert kept.is_relative_to(mixed.home.jobs / "scores")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     # Both are cleared away once everyone has been told.
     while kept.exists() or (mixed.home.jobs / "scores" / "arms").exists():
         assert time.monotonic() < until
