@@ -48,6 +48,27 @@ def test_positions_cover_the_grid(rate):
     assert int(weights[3].nonzero()[0]) == int(3 * GRID / rate)
 
 
+def test_another_kind_of_attention_tells_times_too(encoder, tiny_tokenizer):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from engine.speech.clip import Clip
+    from engine.speech.config import SpeechConfig
+    from engine.speech.decoding import transcribe
+    from engine.speech.encoders import AvHubertEar
+    from engine.speech.model import LoraSize, SpeechModel
+
+    size = {"vocab_size": len(tiny_tokenizer), "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    torch.manual_seed(0)
+    llm = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=128, **size))
+    lora = LoraSize(rank=2, targets=("c_attn",))
+    config, own = SpeechConfig((2,), (), hidden=24), llm.config._attn_implementation
+    model = SpeechModel(llm, tiny_tokenizer, config, ear=AvHubertEar(encoder), lora=lora, trainable=True)
+    (said,) = transcribe(model, [Clip(torch.randn(16000) * 0.1, None)], "audio", gated=False, timed=True)
+    times = [time for word in said.words for time in (word.start, word.end)]
+    assert times and times == sorted(times) and times[0] >= 0 and 0 < times[-1] <= 1.0
+    assert llm.config._attn_implementation == own
+
+
 @pytest.mark.study
 @pytest.mark.skipif(not STARTER.is_dir(), reason="needs the speech starter model")
 def test_errors_on_known_times(tmp_path):
