@@ -201,7 +201,9 @@ class SpeechModel:
 
     def _through(self, bridge: Bridge | None, encoded: Sequence[Tensor], rate: int) -> Iterator[Tensor]:
         """An encoder's vectors of each clip through their bridge, in the language model's number format."""
-        for vectors in encoded if bridge else ():
+        if bridge is None:
+            return
+        for vectors in encoded:
             yield bridge(vectors.to(self.llm.device, torch.float32), rate).to(self._embed.weight.dtype)
 
     def _check_parts(self) -> None:
