@@ -16,6 +16,7 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # never 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
+@pytest.hookimpl(tryfirst=True)  # a worker writes the groups into the names of the tests next
 def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         for item in items:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["group", "turn"]
+__all__ = ["group", "in_line", "turn"]
 
 ZOO = Path(__file__).parent / "engine" / "lora" / "zoo"
 """Its last file sums up what the others have compared."""
@@ -33,3 +33,9 @@ def turn(item: pytest.Item) -> Iterator[None]:
         fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         yield
+
+
+def in_line(pid: int) -> float:
+    """Seconds for which a process has waited for a processor that others had; 0 where no system tells."""
+    schedule = Path(f"/proc/{pid}/schedstat")
+    return int(schedule.read_text().split()[1]) / 1e9 if schedule.exists() else 0.0

@@ -14,10 +14,14 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 PROBE = """
-import json, sys, time
+import json, os, sys, time
 born = float(sys.argv[2])
 from app.main import main
 told = {}
+
+def ours():
+    from tests.turns import in_line
+    return time.time() - born - in_line(os.getpid())
 
 def watch():
     from PySide6.QtCore import QEvent, QObject, QTimer
@@ -27,7 +31,7 @@ def watch():
     class Eye(QObject):
         def eventFilter(self, watched, event):
             if event.type() == QEvent.Type.Paint and watched.objectName() == "rail" and "painted" not in told:
-                QTimer.singleShot(0, lambda: told.setdefault("painted", time.time() - born))
+                QTimer.singleShot(0, lambda: told.setdefault("painted", ours()))
             return False
 
     def exec_(*_):
@@ -37,7 +41,7 @@ def watch():
         app.installEventFilter(eye)
 
         def ready():
-            told.update(ready=time.time() - born, title=shell.windowTitle(), heavy=sorted(
+            told.update(ready=ours(), title=shell.windowTitle(), heavy=sorted(
                 name for name in ("torch", "transformers", "numpy", "pyqtgraph") if name in sys.modules))
             shell.close()
         shell.client.welcomed.connect(ready)
@@ -73,7 +77,7 @@ def start(home: Path) -> dict[str, object]:
 def test_painted_within_a_second_and_the_engine_half_a_second_later(
     tmp_path: Path,
 ) -> None:
-    # The best of three: what else runs on the machine is not ours to answer for.
+    # The best of three, without the time in line for a processor: what else runs is not ours to answer for.
     times = []
     for attempt in range(3):
         told = start(tmp_path / str(attempt))

@@ -135,7 +135,7 @@ def sweep(window, true):
     for end in (3, 6, 1):
         places = [at(window, 1 + move * 5 % 8) for move in range(MOVES - 1)] + [at(window, end)]
         took = window.sweep(at(window, window.look("page.ranks.state.rank")), places, SECONDS)
-        assert took < 1.5 * SECONDS
+        assert took < 2.5 * SECONDS  # of a hand that sleeps between its moves
         window.until(f"page.ranks.state.rank == {end}")
         answered(window)
         assert live(window) == true[end]
