@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.turns import group, turn
+from tests.turns import FilesInTurn, turn
 
 # Set before anything imports torch or Qt; child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,11 +16,9 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # never 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-@pytest.hookimpl(tryfirst=True)  # a worker writes the groups into the names of the tests next
-def pytest_collection_modifyitems(config, items):
-    if hasattr(config, "workerinput"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return FilesInTurn(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -7,16 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-__all__ = ["group", "in_line", "turn"]
+__all__ = ["FilesInTurn", "turn"]
 
-ZOO = Path(__file__).parent / "engine" / "lora" / "zoo"
+ZOO = "tests/engine/lora/zoo/"
 """Its last file sums up what the others have compared."""
 
 
-def group(item: pytest.Item) -> str:
-    """What one worker runs, as fixtures are shared there: a file, or the zoo."""
-    return "zoo" if ZOO in item.path.parents else str(item.path)
+class FilesInTurn(LoadScopeScheduling):
+    """File after file in the order of their names, as fixtures are shared in a file; the zoo is one."""
+
+    def __init__(self, config: pytest.Config, log: object) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return ZOO if nodeid.startswith(ZOO) else nodeid.split("::", 1)[0]
 
 
 @contextmanager
@@ -33,9 +40,3 @@ def turn(item: pytest.Item) -> Iterator[None]:
         fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         yield
-
-
-def in_line(pid: int) -> float:
-    """Seconds for which a process has waited for a processor that others had; 0 where no system tells."""
-    schedule = Path(f"/proc/{pid}/schedstat")
-    return int(schedule.read_text().split()[1]) / 1e9 if schedule.exists() else 0.0

@@ -15,12 +15,12 @@ from pytestqt.qtbot import QtBot
 
 PROBE = """
 import json, os, sys, time
+from tests.queueing import in_line
 born = float(sys.argv[2])
 from app.main import main
 told = {}
 
 def ours():
-    from tests.turns import in_line
     return time.time() - born - in_line(os.getpid())
 
 def watch():

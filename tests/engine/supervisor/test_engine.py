@@ -13,7 +13,7 @@ from engine import messages as m
 from engine.client import Client, find_engine, start_engine, wait_for_end
 from engine.formats.errors import StudioError
 from engine.supervisor.home import Home
-from tests.turns import in_line
+from tests.queueing import in_line
 
 SERVE = Path(__file__).with_name("serve.py")
 
