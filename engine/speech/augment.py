@@ -15,7 +15,7 @@ from engine.speech.clip import Clip
 from engine.speech.noise import SNRS, babble, mix
 from engine.speech.shape import CROP, FPS, SAMPLE_RATE
 
-__all__ = ["augmented"]
+__all__ = ["augmented", "gapped"]
 
 VOICES = 6
 """Voices at once in babble, at most."""
@@ -35,7 +35,7 @@ def augmented(clip: Clip, others: Voices) -> Clip:
     """``clip`` with babble of ``others`` at a drawn ratio, gaps in sound and lips, and a drawn crop."""
     sound, mouth = clip.sound, clip.mouth
     if sound is not None:
-        sound = _with_gaps(_noisy(sound, others), SAMPLE_RATE)
+        sound = gapped(_noisy(sound, others))
     if mouth is not None:
         mouth = _with_gaps(_cropped(mouth), FPS)
     return replace(clip, sound=sound, mouth=mouth)
@@ -48,6 +48,11 @@ def _noisy(sound: Tensor, others: Voices) -> Tensor:
     if not voices or not sound.any():
         return sound
     return mix(sound, babble(voices, len(sound)), snr)
+
+
+def gapped(sound: Tensor) -> Tensor:
+    """``sound`` with gaps in it."""
+    return _with_gaps(sound, SAMPLE_RATE)
 
 
 def _with_gaps(signal: Tensor, rate: int) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.formats.errors import DataError
 from engine.speech.augment import augmented
-from engine.speech.clip import Mode
+from engine.speech.clip import Clip, Mode
 from engine.speech.config import Rates
 from engine.speech.errors import normalised
 from engine.speech.file import write_speech_model
@@ -92,12 +92,7 @@ class SpeechTask:
     def loss(self, numbers: list[int]) -> Loss:
         """Cross-entropy in nats of texts and their end, in the step's task and at its rates."""
         model = self.model
-        clips = [self.clips[number] for number in numbers]
-        if self.noisy:
-            clips = [
-                augmented(clip, self._others(number)) for clip, number in zip(clips, numbers, strict=True)
-            ]
-        read = model.read(clips, self.mode, self.ratio)
+        read = model.read(self.drawn(numbers), self.mode, self.ratio)
         texts = [self.texts[number] for number in numbers]
         examples = [Example([0] * len(r) + text, len(r)) for r, text in zip(read, texts, strict=True)]
         batch = collate(examples, model.llm.device)
@@ -106,6 +101,13 @@ class SpeechTask:
             logits = completion_logits(model.llm, batch, pad_sequence(rows, batch_first=True))
         value = completion_loss(logits, batch)
         return Loss(value, batch.read, {f"loss {self._said()}": value.detach()})
+
+    def drawn(self, numbers: Sequence[int]) -> list[Clip]:
+        """The clips of a step, as it hears and sees them."""
+        clips = [self.clips[number] for number in numbers]
+        if not self.noisy:
+            return clips
+        return [augmented(clip, self._others(number)) for clip, number in zip(clips, numbers, strict=True)]
 
     def measure(self, step: int, last: bool) -> Generator[None, None, dict[str, float]] | None:
         """Word error rates on the held-out clips, when they are due."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import random
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from torch import Tensor
 from engine.formats.files import atomic_folder
 from engine.speech.clip import Clip
 from engine.speech.shape import FPS, SAMPLE_RATE
-from engine.starter.speech.face import Face, draw_mouth, lips_over_time, shapes
+from engine.starter.speech.face import Face, Lips, draw_mouth, lips_over_time, shapes
 from engine.starter.speech.grammar import WORDS, Split, draw_sentence
 from engine.starter.speech.voice import Timed, draw_speaker, say
 
@@ -75,12 +77,19 @@ class Clips:
 
     def mouth(self, number: int) -> Tensor:
         """uint8 [frames, 96, 96], the same whenever it is asked for."""
-        card = self.cards[number]
-        face = Face.draw(numpy.random.default_rng([card.face, self.split == "heldout"]))
-        rng = numpy.random.default_rng([self.seed, number, self.split == "heldout"])
-        phonemes = [Timed(start, name) for start, name in card.phonemes]
-        lips = lips_over_time(phonemes, self.frames(number), face, rng)
-        return torch.from_numpy(draw_mouth(face, lips, rng))
+        return torch.from_numpy(draw_mouth(self.face(number), self.lips(number), self._chance(number, 1)))
+
+    def face(self, number: int) -> Face:
+        """Who says it."""
+        return Face.draw(numpy.random.default_rng([self.cards[number].face, self.split == "heldout"]))
+
+    def lips(self, number: int) -> Lips:
+        """[frames, 4]: what the lips do, the same whenever it is asked for."""
+        phonemes = [Timed(start, name) for start, name in self.cards[number].phonemes]
+        return lips_over_time(phonemes, self.frames(number), self.face(number), self._chance(number, 0))
+
+    def _chance(self, number: int, what: int) -> numpy.random.Generator:
+        return numpy.random.default_rng([self.seed, number, self.split == "heldout", what])
 
     def clip(self, number: int, *, seen: bool = True) -> Clip:
         mouth = self.mouth(number) if seen else None
@@ -103,9 +112,13 @@ def _after(phonemes: Sequence[tuple[float, str]], start: float) -> float:
 
 
 def make_clips(folder: Path, split: Split, count: int, seed: int) -> Clips:
-    """``count`` clips of ``split`` in ``folder``; what is there already is read."""
+    """``count`` clips of ``split`` in ``folder``; what is there already is read.
+
+    They are said in a process of their own, because espeak-ng remembers what it said before.
+    """
     if not folder.exists():
-        _write(folder, split, count, seed)
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+            alone.submit(_write, folder, split, count, seed).result()
     return Clips(folder)
 
 

@@ -1,13 +1,16 @@
 """The encoder: an AV-HuBERT in small, taught to say at every picture which word is being said.
 
 Generated speech comes with its times, so each frame has its answer; that is learned many times faster than
-from whole sentences. The reading of words is thrown away afterwards. One encoder hears and sees, each alone.
+from whole sentences. The reading of words is thrown away afterwards. First one encoder learns to hear and to
+see; then its front-end rests, and it learns to hear, to see and to do both, where now and then the lips are
+another's or stand still: what does not fit the sound is not to be believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +18,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from engine.speech.augment import augmented
+from engine.formats.files import atomic_folder
+from engine.speech.augment import augmented, gapped
 from engine.speech.avhubert.config import AvHubertConfig
 from engine.speech.avhubert.encoder import AvHubert
 from engine.speech.avhubert.file import write_avhubert
+from engine.speech.clip import Clip
 from engine.speech.encoders import AvHubertEar, AvHubertEye
+from engine.speech.noise import babble, mix
 from engine.starter.speech.clips import Clips
 from engine.starter.speech.grammar import WORDS
+from engine.starter.speech.looks import KeptEye, Looked, with_gaps
 from engine.training import Loss
 from engine.training.text import shuffled
 
-__all__ = ["EncoderRecipe", "EncoderTask", "new_encoder"]
+__all__ = ["SNRS", "EncoderRecipe", "EncoderTask", "FusionTask", "drawn_babble", "new_encoder", "odd_look"]
 
 OTHERS = 12
 """Clips whose voices may babble over one."""
@@ -33,7 +40,8 @@ OTHERS = 12
 
 @dataclass(frozen=True)
 class EncoderRecipe:
-    """``heard`` clips of a step are listened to and ``seen`` of these looked at: sound costs a sixteenth."""
+    """``heard`` clips of a step are listened to and, in the first ``steps``, ``seen`` of these looked at:
+    sound costs a sixteenth. Then come ``fused`` steps on ``looks`` clips."""
 
     width: int = 144
     feedforward: int = 384
@@ -41,7 +49,9 @@ class EncoderRecipe:
     channels: tuple[int, int, int, int] = (8, 12, 24, 48)
     heard: int = 24
     seen: int = 8
-    steps: int = 800
+    steps: int = 480
+    fused: int = 1700
+    looks: int = 2500
     learning_rate: float = 2e-3
     seed: int = 3
 
@@ -104,8 +114,10 @@ class EncoderTask:
         return Loss(heard + seen, sum(self.clips.frames(number) for number in numbers), metrics)
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the encoder; its weights are stored as float16."""
-        write_avhubert(self.encoder.eval().half(), folder)
+        """Write the encoder as it is, and its reading of words, which the second part goes on with."""
+        with atomic_folder(folder, doing="writing the encoder") as work:
+            torch.save(self.encoder.state_dict(), work / "encoder.pt")
+            torch.save(self.reader.state_dict(), work / "words.pt")
         return {"parameters": sum(parameter.numel() for parameter in self.encoder.parameters())}
 
     def _read(self, vectors: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, float]:
@@ -118,3 +130,91 @@ class EncoderTask:
             wanted.append(words[:length])
         said, asked = torch.cat(scores), torch.cat(wanted)
         return cross_entropy(said, asked), float((said.argmax(1) == asked).float().mean())
+
+
+SNRS = (-10.0, -5.0, 0.0, 5.0, 10.0, math.inf, math.inf)
+"""Decibels at which the recipe mixes babble in."""
+TASKS = {"ear": 0.5, "eye": 0.18, "both": 0.32}
+ANOTHERS, FROZEN = 0.12, 0.08
+"""The shares of lips that belong to another sentence, and that stand still, where both are read."""
+VOICES = 6
+
+
+class FusionTask:
+    """The second part: ``clips`` are heard, seen as the resting front-end saw them, or both."""
+
+    def __init__(
+        self,
+        encoder: AvHubert,
+        words: nn.Linear,
+        clips: Sequence[Looked],
+        targets: Sequence[Tensor],
+        size: int,
+    ) -> None:
+        self.encoder = encoder.eval()  # there is no dropout, and the front-end keeps its batch norm
+        self.encoder.feature_extractor_video.resnet.requires_grad_(False)  # type: ignore[union-attr]
+        self.words = words
+        self.clips = clips
+        self.targets = targets
+        self.size = size
+        self._ear, self._eye = AvHubertEar(encoder), KeptEye(encoder)
+
+    def parameters(self) -> dict[str, Tensor]:
+        learning: dict[str, Tensor] = {}
+        learning |= {name: p for name, p in self.encoder.named_parameters() if p.requires_grad}
+        return learning | dict(self.words.named_parameters(prefix="words"))
+
+    def batches(self, order: torch.Generator) -> list[list[int]]:
+        return shuffled(len(self.clips), self.size, order)
+
+    def loss(self, numbers: list[int]) -> Loss:
+        """Cross-entropy in nats of the word in each picture, of one task drawn for the step."""
+        task = list(TASKS)[int(torch.multinomial(torch.tensor(list(TASKS.values())), 1))]
+        clips = [self._drawn(number, task) for number in numbers]
+        ways: dict[str, Callable[[Sequence[Clip]], list[Tensor]]] = {
+            "ear": self._ear,
+            "eye": self._eye,
+            "both": self._eye.together,
+        }
+        scores, wanted = [], []
+        for rows, number in zip(ways[task](clips), numbers, strict=True):
+            length = min(len(rows), len(self.targets[number]))
+            scores.append(self.words(rows[:length]))
+            wanted.append(self.targets[number][:length])
+        said, asked = torch.cat(scores), torch.cat(wanted)
+        value = cross_entropy(said, asked)
+        right = (said.argmax(1) == asked).float().mean()
+        return Loss(value, len(asked), {task: value.detach(), f"{task} right": right})
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the encoder; its weights are stored as float16."""
+        write_avhubert(self.encoder.half(), folder)
+        return {"parameters": sum(parameter.numel() for parameter in self.encoder.parameters())}
+
+    def _drawn(self, number: int, task: str) -> Looked:
+        clip = self.clips[number]
+        assert clip.sound is not None and clip.look is not None
+        look = odd_look(clip, self.clips) if task == "both" else clip.look
+        return replace(clip, sound=gapped(drawn_babble(clip.sound, self.clips)), look=with_gaps(look.float()))
+
+
+def drawn_babble(sound: Tensor, others: Sequence[Clip]) -> Tensor:
+    """``sound`` in babble of ``others`` at one of ``SNRS``."""
+    snr = SNRS[int(torch.randint(len(SNRS), ()))]
+    if snr == math.inf:
+        return sound
+    drawn = [others[i].sound for i in torch.randint(len(others), (VOICES,)).tolist()]
+    return mix(sound, babble([voice for voice in drawn if voice is not None], len(sound)), snr)
+
+
+def odd_look(clip: Looked, others: Sequence[Looked]) -> Tensor:
+    """What is seen beside a sound: now and then lips that do not belong to it."""
+    assert clip.look is not None
+    chance = float(torch.rand(()))
+    if chance < ANOTHERS:
+        other = others[int(torch.randint(len(others), ()))].look
+        assert other is not None
+        filled = torch.cat([other, other[-1:].expand(max(0, len(clip.look) - len(other)), -1)])
+        return filled[: len(clip.look)]
+    still = clip.look[len(clip.look) // 2].expand_as(clip.look)
+    return still if chance < ANOTHERS + FROZEN else clip.look

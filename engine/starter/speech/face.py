@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.speech.shape import FPS, SIDE
 from engine.starter.speech.voice import Timed
 
-__all__ = ["Face", "draw_mouth", "lips_over_time", "shapes"]
+__all__ = ["Face", "Lips", "draw_mouth", "lips_over_time", "shapes"]
 
 Picture = NDArray[numpy.uint8]
 Lips = NDArray[numpy.float64]
@@ -77,24 +77,25 @@ class Face:
     def draw(rng: numpy.random.Generator) -> Face:
         """One of many faces."""
         skin = rng.uniform(110, 210)
+        zoom = rng.uniform(0.88, 1.15)
         return Face(
             skin=skin,
             lip=skin - rng.uniform(12, 55),
             inside=rng.uniform(15, 50),
-            width=rng.uniform(20, 27),
-            height=rng.uniform(11, 17),
-            thickness=rng.uniform(3, 7),
+            width=rng.uniform(20, 27) * zoom,
+            height=rng.uniform(11, 17) * zoom,
+            thickness=rng.uniform(3, 7) * zoom,
             slope=rng.uniform(-0.35, 0.35),
             light=rng.uniform(-0.25, 0.25),
             stubble=rng.uniform(0, 9),
-            x=rng.uniform(-3, 3),
-            y=rng.uniform(-3, 3),
+            x=rng.uniform(-5, 5),
+            y=rng.uniform(-6, 6),
             tilt=rng.uniform(-8, 8),
-            reach=rng.uniform(0.55, 1.0),
+            reach=rng.uniform(0.32, 0.8),
             inertia=rng.uniform(0.025, 0.045),
-            lag=rng.uniform(-0.02, 0.03),
-            grain=rng.uniform(3, 9),
-            blur=rng.uniform(0.6, 1.6),
+            lag=rng.uniform(-0.03, 0.04),
+            grain=rng.uniform(4, 13),
+            blur=rng.uniform(0.8, 2.2),
         )
 
 
@@ -123,7 +124,7 @@ def lips_over_time(phonemes: Sequence[Timed], frames: int, face: Face, rng: nump
     padded = numpy.pad(path, ((reach, reach), (0, 0)), "edge")
     smooth = numpy.stack([numpy.convolve(column, kernel, "valid") for column in padded.T], 1)
     seen = smooth[STEPS // FPS // 2 :: STEPS // FPS][:frames]
-    wander = rng.normal(0, 0.03, (len(seen), 4))
+    wander = rng.normal(0, 0.06, (len(seen), 4))
     moved: Lips = REST + (seen - REST) * face.reach + wander
     return moved.clip(0, 1.2)
 

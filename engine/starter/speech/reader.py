@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from engine.formats.files import atomic_folder
 from engine.speech.avhubert.encoder import AvHubert
+from engine.speech.clip import Clip
 from engine.speech.config import PROMPTS, SpeechConfig
-from engine.speech.encoders import AvHubertEar, AvHubertEye
+from engine.speech.encoders import AvHubertEar
 from engine.speech.file import read_speech_model
 from engine.speech.model import LoraSize, SpeechModel
 from engine.speech.training import SpeechTask
+from engine.starter.speech.encoder import drawn_babble, odd_look
 from engine.starter.speech.grammar import WORDS
+from engine.starter.speech.looks import KeptEye, Looked
 
 __all__ = ["CONFIG", "ReaderRecipe", "ReaderTask", "new_reader", "new_tokenizer", "read_reader"]
 
 PAD, BEGIN, END, UNKNOWN = "<pad>", "<s>", "</s>", "<unk>"
-CONFIG = SpeechConfig(audio_rates=(2, 4), video_rates=(2, 4), compression="pool", hidden=192)
+CONFIG = SpeechConfig(audio_rates=(2, 4), video_rates=(2, 4), compression="pool", hidden=192, eye_hears=True)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class ReaderRecipe:
     layers: int = 3
     heads: int = 4
     batch_size: int = 24
-    steps: int = 1200
+    clips: int = 1500
+    steps: int = 1100
     learning_rate: float = 2e-3
     seed: int = 4
 
@@ -74,7 +79,7 @@ def new_reader(encoder: AvHubert, recipe: ReaderRecipe) -> SpeechModel:
         tokenizer,
         CONFIG,
         ear=AvHubertEar(encoder),
-        eye=AvHubertEye(encoder),
+        eye=KeptEye(encoder),
         lora=LoraSize(rank=2, alpha=2.0),
         trainable=True,
         seed=recipe.seed,
@@ -82,13 +87,25 @@ def new_reader(encoder: AvHubert, recipe: ReaderRecipe) -> SpeechModel:
 
 
 class ReaderTask(SpeechTask):
-    """The room's own task, and the language model learns with it."""
+    """The room's own task in babble of the recipe's, and the language model learns with it."""
+
+    def __init__(self, model: SpeechModel, clips: Sequence[Looked], *, batch_size: int, seed: int) -> None:
+        super().__init__(model, clips, batch_size=batch_size, seed=seed)
+        self._looked = clips
 
     def parameters(self) -> dict[str, Tensor]:
         whole = {
             f"llm.{name}": parameter.requires_grad_() for name, parameter in self.model.llm.named_parameters()
         }
         return super().parameters() | whole
+
+    def drawn(self, numbers: Sequence[int]) -> list[Clip]:
+        return [self._drawn(self._looked[number]) for number in numbers]
+
+    def _drawn(self, clip: Looked) -> Clip:
+        assert clip.sound is not None
+        look = odd_look(clip, self._looked) if self.mode == "both" else clip.look
+        return replace(clip, sound=drawn_babble(clip.sound, self._looked), look=look)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write bridges, tags and LoRA to ``folder``/speech, the language model to ``folder``/llm."""
@@ -101,8 +118,8 @@ class ReaderTask(SpeechTask):
 
 
 def read_reader(folder: Path, encoder: AvHubert) -> SpeechModel:
-    """What ``ReaderTask.save`` wrote, on its encoder."""
+    """What ``ReaderTask.save`` wrote, on its encoder, whose eye is shown what was looked at before."""
     llm = LlamaForCausalLM.from_pretrained(folder / "llm", dtype=torch.float32)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "llm")
-    ear, eye = AvHubertEar(encoder), AvHubertEye(encoder)
+    ear, eye = AvHubertEar(encoder), KeptEye(encoder)
     return read_speech_model(folder / "speech", llm, tokenizer, ear=ear, eye=eye)

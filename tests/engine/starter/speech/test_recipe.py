@@ -7,17 +7,24 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy
 import pytest
 import torch
 
+from engine.speech.card import read_card
+from engine.speech.video import read_recording
 from engine.starter.speech.build import SpeechRecipe, build
 from engine.starter.speech.clips import make_clips
-from engine.starter.speech.encoder import EncoderRecipe
+from engine.starter.speech.encoder import EncoderRecipe, odd_look
+from engine.starter.speech.examples import write_clip
 from engine.starter.speech.face import Face, draw_mouth, lips_over_time, shapes
 from engine.starter.speech.grammar import GRAMMAR, WORDS, chance_error, draw_sentence, split_of
+from engine.starter.speech.looks import Looked
+from engine.starter.speech.portrait import draw_portrait
 from engine.starter.speech.reader import ReaderRecipe, new_tokenizer
+from engine.starter.speech.score import CONTROLS
 from engine.starter.speech.voice import TIMBRES, Speaker, Timed, say, there_is_espeak
 
 torch.set_num_threads(1)
@@ -92,21 +99,56 @@ def test_clips_are_the_same_for_the_same_seed_in_another_process(tmp_path):
 def test_the_recipe_runs_and_goes_on(tmp_path):
     recipe = SpeechRecipe(
         clips=6,
-        read=4,
         heldout=3,
-        encoder=EncoderRecipe(16, 16, 1, (2, 2, 2, 2), heard=3, seen=1, steps=2),
-        reader=ReaderRecipe(16, 16, 1, 2, batch_size=2, steps=2),
+        encoder=EncoderRecipe(16, 16, 1, (2, 2, 2, 2), heard=3, seen=1, steps=2, fused=4, looks=4),
+        reader=ReaderRecipe(16, 16, 1, 2, batch_size=2, clips=2, steps=3),
     )
     build(tmp_path, recipe)
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["recipe"] == recipe.sha256
-    assert set(scores["word error rates"]) == {
-        "video", "audio", "both", "shifted 200 ms", "frozen", "another sentence's"
-    }  # fmt: skip
-    assert scores["word error rates"]["both"]["-10"]["n"] == 3
+    assert set(scores["rates"]) == {"video", "audio", "both", *CONTROLS}
+    assert set(scores["gain"]) == {"both", *CONTROLS}
+    assert scores["rates"]["both"]["-10"]["n"] == 3
+    card = read_card(tmp_path / "model")
+    assert card.kind == "demo" and card.config.eye_hears and card.modes == ("audio", "video", "both")
+    weights = {path: path.read_bytes() for path in (tmp_path / "model").rglob("*.safetensors")}
+    assert len(weights) == 4
     for folder in ("encoder", "reader"):  # from its checkpoint it becomes the same again
-        weights = {path: path.read_bytes() for path in (tmp_path / folder).rglob("*.safetensors")}
-        shutil.rmtree(tmp_path / folder)
-        build(tmp_path, recipe)
-        assert weights and all(path.read_bytes() == content for path, content in weights.items())
+        shutil.rmtree(tmp_path / "work" / folder)
+    shutil.rmtree(tmp_path / "model")
+    build(tmp_path, recipe)
+    assert all(path.read_bytes() == content for path, content in weights.items())
     assert json.loads((tmp_path / "scores.json").read_text()) == scores
+
+
+def test_what_does_not_fit_the_sound_is_drawn_now_and_then():
+    looks = [Looked(None, None, look=torch.full((5 + i, 3), float(i))) for i in range(3)]
+    looks[0] = replace(looks[0], look=torch.arange(5.0)[:, None].expand(5, 3))
+    torch.manual_seed(0)
+    drawn = [odd_look(looks[0], looks) for _ in range(600)]
+    assert all(look.shape == (5, 3) for look in drawn)
+    still = sum(bool((look == look[0]).all()) for look in drawn)
+    own = sum(torch.equal(look, looks[0].look) for look in drawn)
+    assert 0.75 < own / 600 < 0.9 and 0.1 < still / 600 < 0.22
+
+
+def test_the_controls_are_what_they_are_called():
+    mouths = [torch.arange(12.0)[:, None, None] + 100 * i for i in range(2)]
+    late, early, frozen, other = (made(mouths, 0).flatten().tolist() for made in CONTROLS.values())
+    assert late == [0.0] * 5 + [float(i) for i in range(7)]
+    assert early == [float(i) for i in range(5, 12)] + [11.0] * 5
+    assert frozen == [6.0] * 12 and other == [100.0 + i for i in range(12)]
+
+
+@espeak
+def test_a_portrait_is_found_by_the_tracker_and_its_mouth_is_the_drawn_one(tmp_path):
+    clips = make_clips(tmp_path / "clips", "heldout", 1, 3)
+    pictures = draw_portrait(clips.face(0), clips.lips(0), numpy.random.default_rng(0))
+    write_clip(tmp_path / "clip.mkv", clips.sound(0), pictures)
+    recording = read_recording(tmp_path / "clip.mkv")
+    assert abs(len(recording.sound) - len(clips.sound(0))) < 2000
+    drawn = clips.mouth(0).numpy()
+    assert recording.mouth is not None and len(recording.mouth) == len(drawn)
+    middle = numpy.s_[:, 28:68, 28:68]
+    dark = [(mouth[middle] < mouth[middle].mean() - 40).sum((1, 2)) for mouth in (recording.mouth, drawn)]
+    assert numpy.corrcoef(*dark)[0, 1] > 0.7
