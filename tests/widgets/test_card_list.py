@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QAbstractListModel, QModelIndex, Qt
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPoint, Qt
+from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication
 
 from widgets.card import PICTURES, CardFace
@@ -42,6 +43,8 @@ def cards(qapp, qtbot) -> CardList:
     cards.setModel(Cards(cards))
     cards.resize(836, 560)
     cards.show()
+    # Wherever another test has left the mouse: a card under it is painted once more.
+    QCursor.setPos(cards.mapToGlobal(QPoint(0, cards.height() + 20)))
     QApplication.processEvents()
     return cards
 
