@@ -21,7 +21,7 @@ run: system $(VENV)/.installed
 	$(BIN)/adapter-studio
 
 test: system-test $(VENV)/.installed-dev check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
