@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,9 +38,6 @@ app.command("restore")(speech_models.restore)
 app.command("train")(speech_models.train)
 
 CAPTURE = (sys.executable, "-P", "-m", "app.capture", "record")
-
-LET_IT = 2.0
-"""Seconds that a recording has to close its file by itself, before it is asked to."""
 
 Mode = Annotated[
     SpeechMode | None, typer.Option("--mode", help="What is read of a clip. Default: all that the model can.")
@@ -137,20 +135,26 @@ def _tell(clip: str, found: Transcript, format: Format, alone: bool) -> None:
 
 
 def _captured(words: list[str]) -> dict[str, Any]:
-    """What the recording process says at its end. What went wrong there is raised as it says."""
+    """What the recording process says at its end. What went wrong there is raised as it says. Ctrl-C, however
+    often, ends the recording and not the wait for what is kept of it."""
     session.note("Recording: the devices are open until this ends.")
     child = subprocess.Popen([*CAPTURE, *words], stdout=subprocess.PIPE, text=True)
+    interrupted = threading.Event()
+
+    def stop(*_: object) -> None:
+        interrupted.set()
+        child.send_signal(signal.SIGINT)  # a key reaches both, but `kill` only one
+
+    before = signal.signal(signal.SIGINT, stop)
     try:
         said, _ = child.communicate()
-    except KeyboardInterrupt:  # a key reached it too, and it closes its file
-        try:
-            said, _ = child.communicate(timeout=LET_IT)
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGINT)
-            said, _ = child.communicate()
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         values = json.loads(said.strip().splitlines()[-1])
     except (ValueError, IndexError) as error:
+        if interrupted.is_set():
+            raise KeyboardInterrupt from error
         raise StudioError(
             "crashed", f"The recording broke off (exit code {child.returncode}).", "Try again.", said[-2000:]
         ) from error

@@ -145,6 +145,8 @@ BLOCK = 8
 MOVED, PART = 6.0, 0.95
 """Grey levels by which the most changed twentieth of the picture changes from one picture to the next."""
 SHORTEST_MOVE = FPS // 5
+REST = 0.6
+"""Seconds for which lips may stand still within a sentence, as they do in long vowels and closures."""
 
 
 def mouth_moves(mouth: Tensor) -> bool:
@@ -163,7 +165,7 @@ def mouth_stretches(mouth: Tensor) -> list[Stretch]:
     times = [(number + 1) / FPS for number in _moved(mouth).nonzero().flatten().tolist()]
     joined = [[times[0], times[0]]]
     for time in times:
-        if time - joined[-1][1] <= PAUSE:
+        if time - joined[-1][1] <= REST:
             joined[-1][1] = time
         else:
             joined.append([time, time])

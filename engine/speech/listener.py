@@ -48,7 +48,7 @@ class Reader:
     def transcribe(
         self, clips: Sequence[Clip], mode: Mode, rates: Rates | None = None, beams: int = 1
     ) -> list[Transcript]:
-        return transcribe(self.model, clips, mode, rates, beams=beams, gated=False)
+        return transcribe(self.model, clips, mode, rates, beams=beams, gated=False, timed=True)
 
     def close(self) -> None:
         self.model.close()

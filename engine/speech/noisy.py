@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import resources
-from engine.formats.errors import DataError
+from engine.formats.errors import DataError, StudioError
 from engine.speech.media import probe, read_sound
 from engine.speech.noise import Background
 from engine.speech.shape import SAMPLE_RATE
@@ -36,12 +36,20 @@ def blocks(path: Path, seconds: float, shift: float = 0.0) -> Iterator[tuple[flo
 
 def background(path: Path, babble: str | Path | None, snr: float, seed: int) -> Background | None:
     """``babble`` (default: the studio's) under the sound of the file at ``path``; None where that is silence,
-    to which there is no ratio. DataError where one of them cannot be read or has no sound."""
+    to which there is no ratio. DataError where one of them cannot be read or has no sound;
+    StudioError("missing") where the studio's is not there."""
     facts = probe(path)
     samples, squares = 0, 0.0
     for _, sound in blocks(path, facts.seconds):
         samples += len(sound)
         squares += float(sound.double().square().sum())
+    if babble is None and not BABBLE.is_file():
+        raise StudioError(
+            "missing",
+            "The studio's babble is not there: the installation is incomplete.",
+            "Install the studio again, or transcribe without noise.",
+            str(BABBLE),
+        )
     noise = read_sound(babble or BABBLE)
     if noise is None or not samples:
         raise DataError("There is no sound to mix.", "Choose a clip that has sound.")

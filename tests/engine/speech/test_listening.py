@@ -327,3 +327,11 @@ def test_an_hour_takes_no_more_memory(tmp_path):
     words, megabytes, seconds = done.stdout.split()
     print(f"\nan hour: {words} words, {megabytes} MiB more, {seconds} s")
     assert int(words) == 120 and int(megabytes) < 100
+
+
+def test_babble_that_is_not_there_is_said(video, tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.speech.noisy.BABBLE", tmp_path / "babble.flac")
+    with pytest.raises(StudioError, match="installation is incomplete") as missing:
+        heard(Parrot(), video, snr=0.0)
+    assert missing.value.code == "missing"
+    assert heard(Parrot(), video)[0].text == "polly"
