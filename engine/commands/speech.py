@@ -124,8 +124,6 @@ def _tell(clip: str, found: Transcript, format: Format, alone: bool) -> None:
     values = {"clip": clip} | plain(found) | {"mode": found.read_as, "asked": found.mode}
     for note in found.notes:
         session.note(note)
-    if not found.whole:
-        session.note("The text was cut: it grew longer than speech can be.")
     if found.wer is not None:
         session.note(f"Word errors: {100 * found.wer:.1f} %.")
     text = {"txt": found.text, "srt": found.srt.rstrip("\n"), "vtt": found.vtt.rstrip("\n")}.get(format)

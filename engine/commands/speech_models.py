@@ -28,6 +28,9 @@ from engine.messages import (
 
 __all__ = ["models", "remove", "restore", "take_in", "train"]
 
+CHECKPOINTS = {".pt", ".pth", ".ckpt", ".bin"}
+"""Endings of files, which are not sought on the Hub."""
+
 Ear = Annotated[str, typer.Option("--ear", help="What hears: a model of `speech models`, or a folder.")]
 Eye = Annotated[str, typer.Option("--eye", help="What sees lips: likewise.")]
 Llm = Annotated[str, typer.Option("--llm", help="The language model: a base, a speech model, or a folder.")]
@@ -59,7 +62,8 @@ def take_in(
     A checkpoint is made into safetensors and never opened as a pickle. Its terms are shown first.
     """
     source = Path(path).expanduser()
-    address = None if source.exists() else parse_address(path)
+    is_file = source.exists() or source.suffix in CHECKPOINTS
+    address = None if is_file else parse_address(path)
     if address:
         own = address.repo.rpartition("/")[2]
         named = address.revision if revision == "main" else revision

@@ -51,6 +51,7 @@ class _Raw(msgspec.Struct, frozen=True, kw_only=True):
     speech: Part | None = None
     license: str = ""
     note: str = ""
+    sentences: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Card:
 
     ``config`` is None for a Whisper. ``tokens_per_second``: what the language model reads of a second of
     sound, and of lips, at rate 1. ``bytes`` and ``parameters`` are those of all weights, each file once.
+    ``sentences``: it was never taught more than one at once.
     """
 
     kind: Kind
@@ -71,6 +73,7 @@ class Card:
     bytes: int
     license: str
     note: str
+    sentences: bool = False
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -111,14 +114,22 @@ def read_card(folder: str | Path) -> Card:
         bytes=size,
         license=raw.license,
         note=raw.note,
+        sentences=raw.sentences or raw.kind == "demo",
     )
 
 
 def write_card(
-    folder: Path, kind: Kind, parts: dict[str, Part], *, name: str = "", license: str = "", note: str = ""
+    folder: Path,
+    kind: Kind,
+    parts: dict[str, Part],
+    *,
+    name: str = "",
+    license: str = "",
+    note: str = "",
+    sentences: bool = False,
 ) -> None:
     """Write ``folder``'s model.json. ``parts`` by "ear", "eye", "llm", "speech"."""
-    raw = _Raw(kind=kind, name=name, license=license, note=note, **parts)
+    raw = _Raw(kind=kind, name=name, license=license, note=note, sentences=sentences, **parts)
     text = msgspec.json.format(msgspec.json.encode(raw), indent=2)
     write_file(folder / CARD, text, doing="writing the speech model's card")
 
@@ -157,7 +168,7 @@ def _placed(folder: Path, name: str, part: Part) -> Part:
             "Do not use it.",
             part.path,
         )
-    path = (folder / path).resolve()
+    path = _lies((folder / path).resolve(), folder)
     if not path.is_dir():
         raise StudioError(
             "missing",
@@ -171,6 +182,13 @@ def _placed(folder: Path, name: str, part: Part) -> Part:
                 "refused", f"The {name} of this speech model names a file elsewhere.", "Do not use it.", file
             )
     return msgspec.structs.replace(part, path=str(path))
+
+
+def _lies(path: Path, folder: Path) -> Path:
+    """Where ``path`` lies now: a studio's home that was moved took its shelves along, and ``folder`` is on
+    one of them."""
+    moved = folder.parent.parent.joinpath(*path.parts[-2:])
+    return moved if not path.exists() and moved.is_dir() else path
 
 
 def _read_config(folder: Path) -> SpeechConfig:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import resources
 from engine.formats.errors import DataError, StudioError
+from engine.formats.files import explain_os_error
 from engine.speech.media import probe, read_sound
 from engine.speech.noise import Background
 from engine.speech.shape import SAMPLE_RATE
@@ -70,20 +71,23 @@ def write_noisy(
     """Write the sound of ``path`` with babble as a WAV file, mono, 16 bits, 16 kHz: what ``listen`` hears.
 
     Yields the seconds that are written; the last is its length. What leaves -1 ... 1 is cut off, which only
-    the ear gets to hear. DataError as of ``background``.
+    the ear gets to hear. Errors as of ``background``, and StudioError("disk").
     """
     path = Path(path)
     facts = probe(path)
     if not facts.rate:
         raise DataError(f"There is no sound in {path.name}.", "Choose another clip.")
     noise = None if snr is None else background(path, babble, snr, seed)
-    with wave.open(str(target), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        for start, sound in blocks(path, facts.seconds, shift):
-            heard = sound if noise is None else noise.under(sound, round(start * SAMPLE_RATE))
-            file.writeframes(
-                (heard.clamp(-1, 1) * 32767).round().numpy().astype(numpy.dtype("<i2")).tobytes()
-            )
-            yield start + len(sound) / SAMPLE_RATE
+    try:
+        with wave.open(str(target), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE)
+            for start, sound in blocks(path, facts.seconds, shift):
+                heard = sound if noise is None else noise.under(sound, round(start * SAMPLE_RATE))
+                file.writeframes(
+                    (heard.clamp(-1, 1) * 32767).round().numpy().astype(numpy.dtype("<i2")).tobytes()
+                )
+                yield start + len(sound) / SAMPLE_RATE
+    except OSError as error:
+        raise explain_os_error(error, "writing the sound with babble") from error

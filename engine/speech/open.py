@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadBase", "Senses", "open_speech", "open_speech_model"]
 
 SENTENCES = 0.3
-"""Seconds of a pause between two sentences of the demo, which was never taught more than one."""
+"""Seconds of a pause between two sentences of a model that was never taught more than one."""
 
 
 class _Base(Protocol):
@@ -54,7 +54,7 @@ def open_speech(folder: str | Path, load_base: LoadBase, device: str = "auto") -
     if card.config is None:
         return WhisperListener(*load_whisper(card.part("ear"), device), name=card.name)
     model = open_speech_model(card, load_base, device)
-    return Reader(model, card.name, SENTENCES if card.kind == "demo" else math.inf)
+    return Reader(model, card.name, SENTENCES if card.sentences else math.inf)
 
 
 def open_speech_model(

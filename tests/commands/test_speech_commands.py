@@ -121,6 +121,7 @@ def test_refusals(studio, reader, clips, tmp_path):
         studio, "speech", "transcribe", one, "--model", "reader", "--audio-rate", "7", code=2
     )
     refusal(studio, "speech", "transcribe", one, "--mode", "smell", code=2)
+    assert "There is no" in refusal(studio, "speech", "import", "models/large.pt")
     (tmp_path / "list.jsonl").write_text('{"clip": "a.wav", "text": ""}')
     train = ("speech", "train", "--data", str(tmp_path / "list.jsonl"), "--out", "new", "--model", "reader")
     assert 'line 1: it has no "text"' in refusal(studio, *train)

@@ -12,7 +12,7 @@ from engine.messages import StartJob, TrainSpeech
 from engine.runtime.jobs import JobRun
 from engine.runtime.reports import Report
 from engine.runtime.speech.aside import GLANCE
-from engine.runtime.speech.lesson import Lesson, job_hash, open_model, senses_of, settings_of
+from engine.runtime.speech.lesson import Lesson, job_hash, open_model, senses_of, settings_of, takes_sentences
 from engine.speech.data import Spoken, read_clip_list
 from engine.speech.kept import KeptClips
 from engine.speech.media import probe, read_sound
@@ -54,7 +54,8 @@ class SpeechJob(JobRun):
 
     def _train(self, spec: TrainSpeech, clips: KeptClips) -> Generator[None, None, None]:
         model, parts = open_model(spec, self.order.paths, self._device)
-        lesson = Lesson(model, clips, spec, parts, lambda text: self.reports.say(text, 0))
+        sentences = takes_sentences(spec, self.order.paths)
+        lesson = Lesson(model, clips, spec, parts, lambda text: self.reports.say(text, 0), sentences)
         try:
             self.reports.note = " ".join(model.bank.notes)
             yield

@@ -21,7 +21,7 @@ from engine.speech.open import Senses, open_speech_model
 from engine.speech.training import SpeechTask
 from engine.training import Settings
 
-__all__ = ["Lesson", "job_hash", "open_model", "senses_of", "settings_of"]
+__all__ = ["Lesson", "job_hash", "open_model", "senses_of", "settings_of", "takes_sentences"]
 
 CLIP_NORM = 10.0
 """The largest norm of the whole gradient, as Llama-AVSR trains."""
@@ -36,6 +36,11 @@ def senses_of(spec: TrainSpeech, paths: Mapping[str, str]) -> tuple[bool, bool]:
         return bool(spec.ear), bool(spec.eye)
     modes = read_card(paths[f"speech:{spec.model}"]).modes
     return modes != ("video",), modes != ("audio",)
+
+
+def takes_sentences(spec: TrainSpeech, paths: Mapping[str, str]) -> bool:
+    """Whether the model that ``spec`` goes on from was never taught more than one sentence at once."""
+    return bool(spec.model) and read_card(paths[f"speech:{spec.model}"]).sentences
 
 
 def open_model(
@@ -82,7 +87,8 @@ def settings_of(spec: TrainSpeech) -> Settings:
 
 class Lesson(SpeechTask):
     """The room's own task on ``clips``, a part of which is held out. Its result names its ``parts`` where
-    they lie; ``say`` is told what is being measured."""
+    they lie; ``say`` is told what is being measured;
+    ``sentences`` as of ``takes_sentences``."""
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class Lesson(SpeechTask):
         spec: TrainSpeech,
         parts: Mapping[str, Part],
         say: Callable[[str], None],
+        sentences: bool = False,
     ) -> None:
         learned, heldout = _parted(len(clips), spec.heldout, spec.seed)
         super().__init__(
@@ -105,6 +112,7 @@ class Lesson(SpeechTask):
         self._out = spec.out
         self._parts = dict(parts)
         self._say = say
+        self._sentences = sentences
 
     def measure(self, step: int, last: bool) -> Generator[None, None, dict[str, float]] | None:
         parts = super().measure(step, last)
@@ -120,7 +128,14 @@ class Lesson(SpeechTask):
             note += f" Word errors on {len(self.heldout)} others: {rates}."
         with atomic_folder(folder, doing="writing the speech model") as work:
             facts = super().save(work / "speech")
-            write_card(work, "llama-avsr", self._parts, name=self._out, note=note)
+            write_card(
+                work,
+                "llama-avsr",
+                self._parts,
+                name=self._out,
+                note=note,
+                sentences=self._sentences,
+            )
         return facts | {"clips": len(self.clips), "heldout": len(self.heldout), **self.scores}
 
 

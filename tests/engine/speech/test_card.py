@@ -125,6 +125,27 @@ def test_a_llm_that_brings_code_is_refused(folder):
         read_card(folder)
 
 
+def test_a_home_that_was_moved_took_the_parts_along(made, tmp_path):
+    shelf = tmp_path / "home" / "speech"
+    shutil.copytree(made, shelf / "mine")
+    shutil.move(shelf / "mine" / "encoder", shelf / "hubert")
+    change(shelf / "mine", ear={"path": str(shelf / "hubert")}, eye={"path": str(shelf / "hubert")})
+    assert read_card(shelf / "mine").part("ear") == shelf / "hubert"
+    moved = shutil.move(tmp_path / "home", tmp_path / "elsewhere") / "speech"
+    assert read_card(moved / "mine").part("ear") == moved / "hubert"
+    shutil.rmtree(moved / "hubert")
+    with pytest.raises(StudioError, match="ear of this speech model is not there any more"):
+        read_card(moved / "mine")
+
+
+def test_what_was_taught_single_sentences_says_so(folder):
+    assert not read_card(folder).sentences
+    change(folder, sentences=True)
+    assert read_card(folder).sentences
+    change(folder, sentences=False, kind="demo")
+    assert read_card(folder).sentences
+
+
 def test_cards_need_no_torch():
     code = "import engine.speech.card, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import wave
+from pathlib import Path
 
 import numpy
 import pytest
@@ -335,3 +336,10 @@ def test_babble_that_is_not_there_is_said(video, tmp_path, monkeypatch):
         heard(Parrot(), video, snr=0.0)
     assert missing.value.code == "missing"
     assert heard(Parrot(), video)[0].text == "polly"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_under_the_noise(video):
+    with pytest.raises(StudioError, match="The disk is full") as full:
+        list(write_noisy(video, Path("/dev/full"), None))
+    assert full.value.code == "disk"

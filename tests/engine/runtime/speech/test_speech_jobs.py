@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from engine.messages import JobCheckpoint, JobStep
-from engine.speech.card import read_card
+from engine.runtime.speech.lesson import takes_sentences
+from engine.speech.card import read_card, write_card
 
 WER = {"wer audio", "wer video", "wer both"}
 
@@ -115,6 +116,14 @@ def test_a_model_of_the_library_goes_on(start, spec, speech_model):
     before = load_file(speech_model / "speech" / "speech.safetensors")
     after = load_file(Path(ended.output) / "speech" / "speech.safetensors")
     assert before.keys() == after.keys() and not same(before, after)
+
+
+def test_who_goes_on_from_the_demo_takes_single_sentences(spec, speech_model, tmp_path):
+    folder = shutil.copytree(speech_model, tmp_path / "demo")
+    write_card(folder, "demo", read_card(speech_model).parts)
+    assert takes_sentences(spec(model="demo"), {"speech:demo": str(folder)})
+    assert not takes_sentences(spec(model="old"), {"speech:old": str(speech_model)})
+    assert not takes_sentences(spec(), {})
 
 
 def test_ears_alone_read_no_pictures(start, spec):
