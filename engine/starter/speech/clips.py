@@ -12,7 +12,7 @@ import multiprocessing
 import random
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,11 @@ class Card:
 
 
 class Clips:
-    """The clips in ``folder``, one at a time. ``sound`` and ``clip`` are as the speech room takes them."""
+    """The clips in ``folder``, one at a time. ``sound`` and ``clip`` are as the speech room takes them.
+    ``reach``: how far lips move, as a share of what their face would."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reach: float = 1.0) -> None:
+        self.reach = reach
         raw = json.loads((folder / CARDS).read_text(encoding="utf-8"))
         self.split: Split = raw["split"]
         self.seed: int = raw["seed"]
@@ -81,7 +83,8 @@ class Clips:
 
     def face(self, number: int) -> Face:
         """Who says it."""
-        return Face.draw(numpy.random.default_rng([self.cards[number].face, self.split == "heldout"]))
+        face = Face.draw(numpy.random.default_rng([self.cards[number].face, self.split == "heldout"]))
+        return replace(face, reach=face.reach * self.reach)
 
     def lips(self, number: int) -> Lips:
         """[frames, 4]: what the lips do, the same whenever it is asked for."""
@@ -111,7 +114,7 @@ def _after(phonemes: Sequence[tuple[float, str]], start: float) -> float:
     return min((time for time, _ in phonemes if time > start), default=start + 0.2)
 
 
-def make_clips(folder: Path, split: Split, count: int, seed: int) -> Clips:
+def make_clips(folder: Path, split: Split, count: int, seed: int, reach: float = 1.0) -> Clips:
     """``count`` clips of ``split`` in ``folder``; what is there already is read.
 
     They are said in a process of their own, because espeak-ng remembers what it said before.
@@ -119,7 +122,7 @@ def make_clips(folder: Path, split: Split, count: int, seed: int) -> Clips:
     if not folder.exists():
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
             alone.submit(_write, folder, split, count, seed).result()
-    return Clips(folder)
+    return Clips(folder, reach)
 
 
 def _write(folder: Path, split: Split, count: int, seed: int) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from engine.speech.noise import babble
 from engine.speech.shape import FPS, SAMPLE_RATE
+from engine.starter.speech.build import SpeechRecipe
 from engine.starter.speech.clips import Clips, make_clips
 from engine.starter.speech.face import Lips
 from engine.starter.speech.portrait import draw_portrait
@@ -46,7 +47,7 @@ class Example:
 
 EXAMPLES = (
     Example("one-sentence.mkv", "One sentence", (0,)),
-    Example("another-voice.mkv", "Another voice and face", (3,)),
+    Example("another-voice.mkv", "Another voice and face", (5,)),
     Example("a-third-voice.mkv", "A third voice and face", (7,)),
     Example("five-sentences.mkv", "Five sentences with pauses", (11, 12, 13, 14, 15)),
 )
@@ -56,7 +57,7 @@ def write_examples(folder: Path) -> None:
     """Write the clips, ``examples.json`` and ``babble.flac`` into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as work:
-        clips = make_clips(Path(work, "clips"), "heldout", 64, SEED)
+        clips = make_clips(Path(work, "clips"), "heldout", 64, SEED, SpeechRecipe().reach)
         told = []
         for example in EXAMPLES:
             sound, pictures = _together(clips, example.clips)

@@ -40,7 +40,7 @@ class ReaderRecipe:
     heads: int = 4
     batch_size: int = 24
     clips: int = 1500
-    steps: int = 1100
+    steps: int = 1300
     learning_rate: float = 2e-3
     seed: int = 4
 
