@@ -67,7 +67,7 @@ class Player(threading.Thread):
 
     def run(self) -> None:
         sound = self._decoded(self._played)
-        ahead = True
+        ahead, position = True, self.position
         while not self._stopping.is_set():
             if self._seeking is not None:
                 to, self._seeking = self._seeking, None
@@ -75,14 +75,14 @@ class Player(threading.Thread):
                     self._blocks.clear()
                     self._played = self._mark = to
                     self._marked = time.monotonic()
-                sound, ahead = self._decoded(to), True
+                sound, ahead, position = self._decoded(to), True, to
             while ahead and self._stream is not None and self._ahead() < AHEAD * RATE:
                 block = next(sound, None)
                 ahead = block is not None
                 if block is not None:
                     with self._lock:
                         self._blocks.append(block)
-            position = self.position
+            position = max(position, self.position)  # each block sets the clock right, a little back too
             self._tell(Position(path=str(self._path), seconds=position, silent=self._stream is None))
             if position >= self._end:
                 break

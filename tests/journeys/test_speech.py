@@ -6,11 +6,11 @@ A null sink that plays generated speech is the microphone, a video file in real 
 
 from __future__ import annotations
 
-import json
 import subprocess
 import wave
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.app.capture.conftest import pulse  # noqa: F401
@@ -60,11 +60,10 @@ def whisper(tmp_path):
 
 
 def streams(path):
-    """What ffprobe sees in a file: {kind: codec} and its seconds."""
-    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", path]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
-    kinds = {stream["codec_type"]: stream["codec_name"] for stream in told["streams"]}
-    return kinds, float(told["format"]["duration"])
+    """What FFmpeg sees in a file: {kind: codec} and its seconds."""
+    with av.open(str(path)) as file:
+        kinds = {stream.type: stream.codec_context.name for stream in file.streams}
+        return kinds, file.duration / av.time_base
 
 
 def test_a_recording_by_keyboard_is_looked_into_played_and_transcribed(

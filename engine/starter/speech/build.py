@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from engine.formats.files import atomic_folder, sha256_file
@@ -19,7 +20,14 @@ from engine.speech.avhubert.file import read_avhubert
 from engine.speech.card import Part, write_card
 from engine.speech.encoders import AvHubertEye
 from engine.starter.speech.clips import Clips, make_clips
-from engine.starter.speech.encoder import EncoderRecipe, EncoderTask, FusionTask, new_encoder
+from engine.starter.speech.encoder import (
+    ENCODER,
+    READING,
+    EncoderRecipe,
+    EncoderTask,
+    FusionTask,
+    new_encoder,
+)
 from engine.starter.speech.grammar import WORDS, chance_error
 from engine.starter.speech.looks import look_at
 from engine.starter.speech.reader import ReaderRecipe, ReaderTask, new_reader, read_reader
@@ -84,9 +92,9 @@ def _teach(work: Path, recipe: SpeechRecipe, clips: Clips) -> None:
         task = EncoderTask(encoder, clips, how)
         _run(work, recipe, task, how.steps, how.learning_rate, how.seed, work / "first")
     if not (work / "encoder").exists():
-        encoder.load_state_dict(torch.load(work / "first" / "encoder.pt"))
+        encoder.load_state_dict(load_file(work / "first" / ENCODER))
         words = nn.Linear(how.width, len(WORDS) + 1)
-        words.load_state_dict(torch.load(work / "first" / "words.pt"))
+        words.load_state_dict(load_file(work / "first" / READING))
         seen = look_at(work / "looks", clips, AvHubertEye(encoder.eval()), range(how.looks), how.seed)
         targets = [clips.words_in_time(number) for number in range(how.looks)]
         fusion = FusionTask(encoder, words, seen, targets, how.heard)

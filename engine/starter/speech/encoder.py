@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -32,8 +33,20 @@ from engine.starter.speech.looks import KeptEye, Looked, with_gaps
 from engine.training import Loss
 from engine.training.text import shuffled
 
-__all__ = ["SNRS", "EncoderRecipe", "EncoderTask", "FusionTask", "drawn_babble", "new_encoder", "odd_look"]
+__all__ = [
+    "ENCODER",
+    "READING",
+    "SNRS",
+    "EncoderRecipe",
+    "EncoderTask",
+    "FusionTask",
+    "drawn_babble",
+    "new_encoder",
+    "odd_look",
+]
 
+ENCODER, READING = "encoder.safetensors", "words.safetensors"
+"""What the first part leaves to the second."""
 OTHERS = 12
 """Clips whose voices may babble over one."""
 
@@ -116,8 +129,8 @@ class EncoderTask:
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the encoder as it is, and its reading of words, which the second part goes on with."""
         with atomic_folder(folder, doing="writing the encoder") as work:
-            torch.save(self.encoder.state_dict(), work / "encoder.pt")
-            torch.save(self.reader.state_dict(), work / "words.pt")
+            save_file(self.encoder.state_dict(), work / ENCODER)
+            save_file(self.reader.state_dict(), work / READING)
         return {"parameters": sum(parameter.numel() for parameter in self.encoder.parameters())}
 
     def _read(self, vectors: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, float]:

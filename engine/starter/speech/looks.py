@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.formats.files import atomic_folder
@@ -20,7 +21,7 @@ from engine.starter.speech.clips import Clips
 __all__ = ["KeptEye", "Looked", "look_at", "with_gaps"]
 
 log = logging.getLogger(__name__)
-FILE = "looks.pt"
+FILE = "looks.safetensors"
 LONGEST_GAP = 10
 """Pictures of each 25 that may be hidden."""
 
@@ -49,12 +50,9 @@ def look_at(folder: Path, clips: Clips, eye: AvHubertEye, numbers: range, seed: 
                 log.info("looks %d of %d to %d", number, numbers.start, numbers.stop)
             looks.append(looked(eye, _cropped(clips.clip(number), chance)).look)
         with atomic_folder(folder, doing="writing what was seen") as work:
-            torch.save(looks, work / FILE)
-    kept = torch.load(folder / FILE)
-    return [
-        _without_mouth(clips.clip(number, seen=False), look)
-        for number, look in zip(numbers, kept, strict=True)
-    ]
+            save_file({str(number): look for number, look in zip(numbers, looks, strict=True)}, work / FILE)
+    kept = load_file(folder / FILE)
+    return [_without_mouth(clips.clip(number, seen=False), kept[str(number)]) for number in numbers]
 
 
 @torch.no_grad()

@@ -57,7 +57,9 @@ def value(base: Base, voice: Voice, task: str) -> float:
 
 def test_the_pack_is_small_and_readable() -> None:
     files = [path for path in STARTER.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 8_000_000
+    speech = [path for path in files if STARTER / "speech" in path.parents]
+    assert sum(path.stat().st_size for path in speech) < 5_000_000
+    assert sum(path.stat().st_size for path in files) < 10_000_000
     assert all(path.stat().st_mode & 0o444 == 0o444 for path in files)
 
 

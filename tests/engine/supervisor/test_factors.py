@@ -19,7 +19,8 @@ from engine.supervisor.starter import STARTER
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "engine.lora.child" in " ".join(one.cmdline())]
+    running = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in running if "engine.lora.child" in " ".join(one.cmdline())]
 
 
 def test_a_child_that_nobody_waits_for_ends():
