@@ -147,7 +147,8 @@ def _times(
     sounding = clip.sound if read.heard else None
     first, last = (round(time * GRID) for time in speech_span(sounding, clip.seconds))
     attended = torch.cat(kept) if kept else torch.empty(0, len(ids) + 1, len(read.heard) + len(read.seen))
-    return token_times(attended @ torch.cat(covered), first, max(first + 1, last))
+    spoken = sounding is not None
+    return token_times(attended @ torch.cat(covered), first, max(first + 1, last), to_the_last=spoken)
 
 
 @contextmanager

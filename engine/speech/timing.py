@@ -64,10 +64,13 @@ def spread(positions: int, rate: float, steps: int) -> Tensor:
     return overlap.clamp_min(0) / (GRID / rate)
 
 
-def token_times(attended: Tensor, first: int = 0, last: int | None = None) -> list[tuple[float, float]]:
+def token_times(
+    attended: Tensor, first: int = 0, last: int | None = None, *, to_the_last: bool = False
+) -> list[tuple[float, float]]:
     """(start, end) in seconds of each token, from ``attended`` [heads, tokens, steps]: what each head attends
     to while it writes each token. All lies within the steps from ``first`` to before ``last``, evenly where
-    there are no heads."""
+    there are no heads. ``to_the_last``: somebody speaks until then, so that the end of the text, which is the
+    last of the tokens, gets no time of its own."""
     part = attended[..., first:last]
     if not len(part) or part.shape[-1] < part.shape[1]:  # nothing can be told apart
         edges = torch.linspace(0, part.shape[-1], part.shape[1] + 1)
@@ -76,6 +79,8 @@ def token_times(attended: Tensor, first: int = 0, last: int | None = None) -> li
         order = _path(scores)[0].topk(max(1, round(BELIEVED * len(scores)))).indices
         edges = _path(scores[order].mean(0, keepdim=True))[1][0]
     times = ((edges + first) / GRID).tolist()
+    if to_the_last and len(times) > 2:
+        del times[-2]  # who writes the end still attends to the last word
     return list(itertools.pairwise(times))
 
 

@@ -191,7 +191,8 @@ class WhisperListener:
             )
         first, last = (round(time * GRID) for time in speech_span(clip.sound, clip.seconds))
         attended = torch.cat(kept) @ spread(len(positions), WHISPER_RATE, steps)
-        return token_times(attended, min(first, steps - 1), max(first + 1, min(last, steps)))
+        first, last = min(first, steps - 1), max(first + 1, min(last, steps))
+        return token_times(attended, first, last, to_the_last=True)
 
     def _token(self, name: str) -> int:
         found = self._known(name)

@@ -33,6 +33,11 @@ def test_words_stay_within_what_is_spoken():
     assert times[0] == pytest.approx((0.2, 0.4)) and times[1] == pytest.approx((0.4, 1.2))
 
 
+def test_the_last_word_lasts_as_long_as_there_is_speech():
+    times = token_times(attended([(0, 20), (20, 30), (30, 100)]), 0, 90, to_the_last=True)
+    assert times == [pytest.approx((0, 0.4)), pytest.approx((0.4, 1.8))]
+
+
 def test_where_nothing_can_be_told_words_lie_evenly():
     even = [pytest.approx((i / 10, (i + 1) / 10)) for i in range(4)]
     assert token_times(torch.empty(0, 4, 20)) == even
