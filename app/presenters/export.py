@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.notice import Notice
-from app.presenters.playing import experts_of
+from app.presenters.playing import experts_of, listed
 from app.presenters.stock import Stock
 from app.words import percent
 from engine.messages import (
@@ -58,10 +59,18 @@ class Export(QObject):
     noticed = Signal(object)
     reveal = Signal(str)
 
-    def __init__(self, client: Client, stock: Stock, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        stock: Stock,
+        ranks: Callable[[], dict[str, int]],
+        parent: QObject | None = None,
+    ) -> None:
+        """``ranks`` says which of the desk's experts are slid to which rank."""
         super().__init__(parent)
         self._client = client
         self._stock = stock
+        self._slid = ranks
         self.plan = Plan()
         self.mix: MixCard | None = None
         self.job: Job | None = None
@@ -109,12 +118,18 @@ class Export(QObject):
         return (widest,) if widest else ()
 
     @property
+    def ranks(self) -> dict[str, int]:
+        """The ranks at which experts of this mix leave, where they are not whole."""
+        names = experts_of(self.mix) if self.mix is not None else []
+        return {name: rank for name, rank in self._slid().items() if name in names}
+
+    @property
     def full_rank(self) -> int:
         """The rank of a LoRA that holds every expert whole; 0 while the experts' ranks are not known."""
         names = experts_of(self.mix) if self.mix is not None else []
         cards = {name: card.rank for name, card in self._stock.adapters.items()}
         own = self.mix.ranks if self.mix is not None else {}
-        ranks = cards | {name: highest for name, (_, highest) in own.items()}
+        ranks = cards | {name: highest for name, (_, highest) in own.items()} | self.ranks
         return sum(ranks[name] for name in names) if {*names} <= {*ranks} else 0
 
     @property
@@ -122,8 +137,10 @@ class Export(QObject):
         """What will be lost, in words."""
         plan = self.plan
         if plan.kind == "folder":
+            cut = [f"rank {rank} of {name}" for name, rank in self.ranks.items()]
+            lost = f"What lies above {listed(cut)}" if cut else "Nothing"
             return (
-                "Nothing is lost. Router and experts go into one folder that any studio plays as it is. "
+                f"{lost} is lost. Router and experts go into one folder that any studio plays as it is. "
                 "Other programs can load its experts one by one, without the router."
             )
         if plan.gates == "domain":
@@ -161,7 +178,8 @@ class Export(QObject):
         self._is_sent, self.error, self.path = True, None, ""
         self.changed.emit()
         if plan.kind == "folder":
-            self._client.ask(CopyMix(name=mix.name, folder=plan.folder), self._copied, self._failed)
+            request = CopyMix(name=mix.name, folder=plan.folder, ranks=self.ranks)
+            self._client.ask(request, self._copied, self._failed)
             return
         spec = ExportMix(
             base=mix.base,
@@ -169,6 +187,7 @@ class Export(QObject):
             folder=plan.folder,
             data={data.name: data.path for data in plan.data},
             gates=plan.gates,
+            ranks=self.ranks,
             rank=plan.rank or None,
             distill_steps=plan.distil,
         )

@@ -181,28 +181,31 @@ class Hands(QObject):
     def set_rank(self, adapter: str, rank: int) -> None:
         """Play ``rank``, or the nearest that there is, of an expert; movements until ``release`` are one
         step."""
-        (low, highest), kind = self._known(adapter)
-        if highest:
-            rank = max(low, min(rank, highest))
-            order: RankOrder = "" if kind in IN_ORDER or rank == highest else "energy"
-            desk = self.desk.edited(adapter, rank=None if rank == highest else rank, order=order)
-            self.change(desk, f"Rank of {adapter}", merge=f"rank {adapter}")
+        desk = self._at_ranks(self.desk, {adapter: rank})
+        self.change(desk, f"Rank of {adapter}", merge=f"rank {adapter}")
 
     def _keep_ranks(self) -> None:
         """What lies under a strip's name may be another adapter now: of fewer ranks, or in another order."""
-        for strip in self.desk.strips:
-            (low, highest), kind = self._known(strip.adapter)
-            if strip.rank is not None and highest:
-                rank = None if strip.rank >= highest else max(low, strip.rank)
-                order: RankOrder = "" if rank is None or kind in IN_ORDER else strip.order or "energy"
-                self._history.now = self.desk.edited(strip.adapter, rank=rank, order=order)
+        self._history.now = self._at_ranks(self.desk, {s.adapter: s.rank for s in self.desk.strips if s.rank})
+
+    def _with_mix(self, desk: Desk, mix: str) -> Desk:
+        """``desk`` with another mix on it, or none: its strips show the ranks that they showed, as far as
+        what lies under their names now has them."""
+        shown = {s.adapter: s.rank or self.stock.known(s.adapter, desk.mix)[0][1] for s in desk.strips}
+        return self._at_ranks(replace(desk, mix=mix), {name: rank for name, rank in shown.items() if rank})
+
+    def _at_ranks(self, desk: Desk, ranks: dict[str, int]) -> Desk:
+        """``desk`` with these ranks, or the nearest that there are, in the order that each expert has."""
+        for name, rank in ranks.items():
+            (low, highest), kind = self.stock.known(name, desk.mix)
+            if highest:
+                order: RankOrder = "" if kind in IN_ORDER or rank >= highest else "energy"
+                kept = None if rank >= highest else max(low, rank)
+                desk = desk.edited(name, rank=kept, order=order)
+        return desk
 
     def _known(self, adapter: str) -> tuple[tuple[int, int], str]:
-        """An expert's ranks and its kind: of the mix's own copy, else of the library's adapter."""
-        mix, card = self.stock.mixes.get(self.desk.mix), self.stock.adapters.get(adapter)
-        if mix is not None and adapter in mix.ranks:
-            return mix.ranks[adapter], mix.kinds.get(adapter, "")
-        return ((card.low, card.rank), card.kind) if card is not None else ((0, 0), "")
+        return self.stock.known(adapter, self.desk.mix)
 
     def release(self) -> None:
         """The hand has left a fader or a rank: what it does next is another step."""

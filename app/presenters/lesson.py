@@ -63,6 +63,17 @@ class Lesson:
         hungry = [strip.adapter for strip in strips if self.data_of(strip) is None]
         return f"Choose data for {listed(hungry)}." if hungry else ""
 
+    @property
+    def ranks(self) -> dict[str, int]:
+        """The experts that learn at a lower rank than the library's adapter has, as their strips show it."""
+        found = {}
+        for strip in self.desk.strips:
+            card = self.stock.adapters.get(strip.adapter)
+            shown = strip.rank or self.stock.known(strip.adapter, self.desk.mix)[0][1]
+            if card is not None and not strip.blank and shown < card.rank:
+                found[strip.adapter] = max(card.low, shown)
+        return found
+
     def job(self, name: str) -> TrainRouter | TrainJoint:
         """The job that makes the mix ``name``; only when nothing is in the way."""
         return self._joint(name) if self.desk.lesson == "joint" else self._router(name)
@@ -76,12 +87,20 @@ class Lesson:
             data=self.desk.data,
             out=name,
             extend=router.name,
+            ranks=self._ranks_beside(router),
             null_expert=router.has_null,
             epochs=settings.epochs,
             learning_rate=settings.learning_rate,
             balance_weight=settings.balance_weight,
             seed=settings.seed,
         )
+
+    def _ranks_beside(self, router: Router) -> dict[str, int]:
+        """Ranks of an extension: the router's own experts come from its mix, the others from the library."""
+        own = {
+            s.adapter: s.rank for s in self.desk.strips if s.rank is not None and s.adapter in router.experts
+        }
+        return own | {name: rank for name, rank in self.ranks.items() if name not in router.experts}
 
     def _router(self, name: str) -> TrainRouter:
         router, is_untrained = self.desk.router, self.is_untrained
@@ -91,6 +110,7 @@ class Lesson:
             data="" if is_untrained else self.desk.data,
             steps=0 if is_untrained else None,
             out=name,
+            ranks=self.ranks,
             router_input=router.router_input,
             router_share=router.router_share,
             activation=router.activation,
@@ -109,7 +129,12 @@ class Lesson:
     def _joint(self, name: str) -> TrainJoint:
         desk, router, joint = self.desk, self.desk.router, self.desk.joint
         domains = [
-            Domain(expert=s.adapter, data=s.data or data.path, adapter="" if s.blank else s.adapter)
+            Domain(
+                expert=s.adapter,
+                data=s.data or data.path,
+                adapter="" if s.blank else s.adapter,
+                rank=self.ranks.get(s.adapter),
+            )
             for s in desk.strips
             if (data := self.data_of(s)) is not None
         ]

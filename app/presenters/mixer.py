@@ -12,7 +12,7 @@ from app.presenters.gates import GATED, Gates
 from app.presenters.lesson import Lesson
 from app.presenters.notice import Notice
 from app.presenters.player import Player, as_trained
-from app.presenters.playing import experts_of, listed
+from app.presenters.playing import experts_of, listed, ranks_of
 from app.words import count
 from engine.messages import (
     DataSet,
@@ -34,7 +34,7 @@ class Mixer(Player):
 
     def __init__(self, client: Client, store: QSettings | None = None, parent: QObject | None = None) -> None:
         super().__init__(client, store, parent)
-        self.export = Export(client, self.stock, self)
+        self.export = Export(client, self.stock, lambda: self.ranks_of_mix, self)
         self.gates = Gates(client, self)
         self._listen()
         if client.engine.phase == "ready":
@@ -209,6 +209,9 @@ class Mixer(Player):
             for part in spec.domains:
                 desk = desk.dropped(part.expert, len(desk.strips), spec.base, blank=not part.adapter)
                 desk = desk.edited(part.expert, data=part.data)
+        for name, rank in ranks_of(spec).items():
+            # In which order it is cut is known once the library is; see _keep_ranks.
+            desk = desk.edited(name, rank=rank, order="energy")
         self.change(desk, f"Find {job.name}")
 
     def _trained(self, job: Job) -> None:
@@ -224,7 +227,8 @@ class Mixer(Player):
         if set(self.desk.experts) == set(experts_of(card)):
             strips = tuple(replace(strip, blank=False) for strip in self.desk.strips)
             router = as_trained(self.desk.router, card)
-            self.change(replace(self.desk, strips=strips, mix=name, router=router), f"Take up {name}")
+            desk = replace(self.desk, strips=strips, router=router)
+            self.change(self._with_mix(desk, name), f"Take up {name}")
             self._show_usage_of(card)
         self.announced.emit(f"{name} is ready")
 

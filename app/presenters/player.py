@@ -58,6 +58,12 @@ class Player(Hands):
         return self.stock.mixes.get(self.desk.mix)
 
     @property
+    def ranks_of_mix(self) -> dict[str, int]:
+        """Experts of the mix on the desk whose strips show a lower rank than they have."""
+        names = experts_of(self.mix) if self.mix is not None else []
+        return {s.adapter: s.rank for s in self.desk.strips if s.rank is not None and s.adapter in names}
+
+    @property
     def routing(self) -> Routing | None:
         """Who spoke where in the mix's answer, while it is being said and after."""
         return self.answers.answer(MIX).routing
@@ -86,7 +92,7 @@ class Player(Hands):
         desk = self.desk
         for name in [name for name in desk.trained if name not in self.stock.adapters]:
             desk = desk.removed(name)
-        return replace(desk, mix="")
+        return self._with_mix(desk, "")
 
     def remove_mix(self, name: str) -> None:
         """Move a mix to the trash; undo brings it back."""
@@ -120,7 +126,7 @@ class Player(Hands):
 
         def play() -> None:
             if self.desk.mix == mix and out in self.stock.mixes:
-                self.change(replace(self.desk, mix=out), f"Make {out}")
+                self.change(self._with_mix(self.desk, out), f"Make {out}")
                 self._show_usage_of(self.stock.mixes[out])
             self.announced.emit(f"{out} is ready")
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
-from app.presenters.desk import Desk
+from app.presenters.desk import Desk, Strip
 from engine.messages import Generate, Job, MixCard, Mixing, Part, TrainJoint, TrainRouter
 
-__all__ = ["NULL", "Playing", "Router", "experts_of", "listed"]
+__all__ = ["NULL", "Playing", "Router", "experts_of", "listed", "ranks_of"]
 
 NULL = "null"
 
@@ -18,12 +18,14 @@ NULL = "null"
 @dataclass(frozen=True)
 class Router:
     """A router that may be heard: of the mix ``name``, or of the ``job`` that is training it. ``experts``
-    are in the order of its gates, without the null expert."""
+    are in the order of its gates, without the null expert; one that learns has some of them cut to ``ranks``.
+    """
 
     name: str
     experts: tuple[str, ...]
     has_null: bool
     job: str = ""
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of_mix(card: MixCard) -> Router:
@@ -32,7 +34,7 @@ class Router:
 
     @staticmethod
     def in_training(job: Job, spec: TrainRouter | TrainJoint) -> Router:
-        return Router(spec.out, tuple(experts_of(spec)), spec.null_expert, job.id)
+        return Router(spec.out, tuple(experts_of(spec)), spec.null_expert, job.id, ranks_of(spec))
 
 
 @dataclass(frozen=True)
@@ -107,21 +109,42 @@ class Playing:
 
     @property
     def waiting(self) -> list[str]:
-        """Experts whose rank cannot be heard yet: a router that learns has them as their files are, and a
-        rank of theirs is one of another order."""
+        """Experts whose rank cannot be heard yet: a router that learns has them as it began with them."""
         if not self.has_router or self.router is None or not self.router.job:
             return []
-        return [strip.adapter for strip in self.desk.strips if strip.order]
+        cut = self.router.ranks
+        return [
+            strip.adapter
+            for strip in self.desk.strips
+            if (self._learning(strip, 1.0).rank or cut.get(strip.adapter)) != strip.rank
+        ]
 
     @property
     def wait(self) -> str:
         """What those wait for, in a sentence; "" where none does."""
-        return f"Until it has learned, every rank of {listed(self.waiting)} plays." if self.waiting else ""
+        cut = self.router.ranks if self.router is not None else {}
+        heard = [f"{f'rank {cut[name]}' if name in cut else 'every rank'} of {name}" for name in self.waiting]
+        return f"Until it has learned, it plays {listed(heard)}." if heard else ""
 
-    def whole(self, what: str) -> str:
-        """That ``what`` ("training") knows nothing of ranks, where one has been slid; else ""."""
-        cut = [strip.adapter for strip in self.desk.strips if strip.rank is not None]
-        return f"The {what} takes every rank of {listed(cut)}: sliders are for playing." if cut else ""
+    def account(self, what: str, ranks: Mapping[str, int]) -> str:
+        """What ``what`` ("training") takes of the desk beside its experts, and what is for playing alone, in
+        sentences; "" where there is nothing to say."""
+        strips, words = self.desk.strips, []
+        if ranks:
+            words.append(f"The {what} takes {listed([f'{name} at rank {ranks[name]}' for name in ranks])}.")
+        played = {
+            "faders": any(strip.fader != 1.0 for strip in strips),
+            "mute": any(strip.muted for strip in strips),
+            "solo": any(strip.soloed for strip in strips),
+            "lock": any(strip.locked for strip in strips),
+        }
+        unheeded = [name for name, is_set in played.items() if is_set]
+        if unheeded:
+            are = "is" if unheeded in (["mute"], ["solo"], ["lock"]) else "are"
+            words.append(
+                f"{listed(unheeded).capitalize()} {are} for playing: it takes every expert at full strength."
+            )
+        return " ".join(words)
 
     def request(self, question: Generate) -> Generate:
         """``question`` put to the desk: to its router where one is heard, else to the sum of its experts."""
@@ -155,13 +178,17 @@ class Playing:
             muted=muted,
             locked=locked,
         )
-        whole = {name: Part(name=name) for name in self.waiting}
-        parts = [
-            msgspec.structs.replace(whole.get(strip.adapter, strip.part(1.0)), weight=strip.fader)
-            for strip in self.desk.strips
-            if not strip.blank
-        ]
+        part = self._learning if self.router.job else Strip.part
+        parts = [part(strip, strip.fader) for strip in self.desk.strips if not strip.blank]
         return msgspec.structs.replace(question, parts=parts, mixing=mixing, record=True)
+
+    def _learning(self, strip: Strip, weight: float) -> Part:
+        """An expert as a router that learns has it: with its file's own columns, or, where it was cut, with
+        the best ones in order. Of a rank that is not there all of it plays."""
+        assert self.router is not None
+        cut = self.router.ranks.get(strip.adapter)
+        is_there = not strip.order if cut is None else strip.rank is not None and strip.rank < cut
+        return Part(name=strip.adapter, weight=weight, rank=strip.rank if is_there else None)
 
 
 def experts_of(made: MixCard | TrainRouter | TrainJoint) -> list[str]:
@@ -171,6 +198,13 @@ def experts_of(made: MixCard | TrainRouter | TrainJoint) -> list[str]:
     return [name for name in made.experts if name != NULL]
 
 
+def ranks_of(spec: TrainRouter | TrainJoint) -> dict[str, int]:
+    """The experts that a training cuts, and to which rank."""
+    if isinstance(spec, TrainJoint):
+        return {domain.expert: domain.rank for domain in spec.domains if domain.rank is not None}
+    return spec.ranks
+
+
 def listed(names: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return "".join(names) if len(names) < 2 else f"{', '.join(names[:-1])} and {names[-1]}"

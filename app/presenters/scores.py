@@ -52,10 +52,11 @@ class Scores(QObject):
         self,
         client: Client,
         stock: Stock,
-        desk: Callable[[], tuple[MixCard | None, int, str]],
+        desk: Callable[[], tuple[MixCard | None, int, str, dict[str, int]]],
         parent: QObject | None = None,
     ) -> None:
-        """``desk`` says which mix is on it, how many experts top-k hears, and what it trains on."""
+        """``desk`` says which mix is on it, how many experts top-k hears, what it trains on, and which
+        experts are slid to which rank."""
         super().__init__(parent)
         self._client = client
         self._stock = stock
@@ -219,6 +220,7 @@ class Scores(QObject):
             data=named(self.sets),
             train=plan.train if plan.learning else "",
             arms=plan.arms,
+            ranks=self._desk()[3],
             top_k=self._desk()[1],
             limit=plan.limit,
             metric=plan.metric,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -23,13 +23,15 @@ TAIL = ("Beside the mix", "Beside low", "Beside high", "Trained on", "Parameters
 
 @dataclass(frozen=True)
 class Standings:
-    """``arms`` in the order scored, ``sets`` the test sets in the order asked, ``n`` rows of them in all."""
+    """``arms`` in the order scored, ``sets`` the test sets in the order asked, ``n`` rows of them in all;
+    ``ranks`` of experts that were not whole."""
 
     mix: str
     metric: Literal["exact", "loss"]
     n: int
     arms: tuple[ArmScore, ...]
     sets: tuple[str, ...]
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(job: Job) -> Standings | None:
@@ -37,8 +39,9 @@ class Standings:
         if not isinstance(job.spec, ScoreMix) or "arms" not in job.result:
             return None
         arms = msgspec.convert(job.result["arms"], list[ArmScore])
+        spec = job.spec
         return Standings(
-            job.spec.mix, job.spec.metric, int(job.result["n"]), tuple(arms), tuple(job.spec.data)
+            spec.mix, spec.metric, int(job.result["n"]), tuple(arms), tuple(spec.data), spec.ranks
         )
 
     @property
@@ -181,7 +184,9 @@ class Standings:
     def caption(self) -> str:
         """What the numbers are of."""
         what = "nats per token, less is better" if self.lower_is_better else "share of exact answers"
-        return f"{self.mix}: {what}, mean of {listed([short(name) for name in self.sets])}, {self.n:,} rows"
+        slid = listed([f"{name} at rank {rank}" for name, rank in self.ranks.items()])
+        mix = f"{self.mix} with {slid}" if slid else self.mix
+        return f"{mix}: {what}, mean of {listed([short(name) for name in self.sets])}, {self.n:,} rows"
 
     @property
     def markdown(self) -> str:

@@ -117,6 +117,14 @@ class Stock(QObject):
         else:
             self._client.ask(CheckData(path=path), checked, self.failed.emit)
 
+    def known(self, adapter: str, mix: str) -> tuple[tuple[int, int], str]:
+        """An expert's lowest and highest rank and its kind: of its own copy in ``mix``, else of the library's
+        adapter; ((0, 0), "") where neither is known."""
+        playing, card = self.mixes.get(mix), self.adapters.get(adapter)
+        if playing is not None and adapter in playing.ranks:
+            return playing.ranks[adapter], playing.kinds.get(adapter, "")
+        return ((card.low, card.rank), card.kind) if card is not None else ((0, 0), "")
+
     def unseen(self, adapter: str) -> tuple[str, str] | None:
         """(prompt, completion) that an adapter of the starter pack has never met; None for others."""
         rows = [row for data in self.sets if data.name == adapter + HELD_OUT for row in data.sample]

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from engine.commands.session import mix_card, session, table
+from engine.commands.voices import Ranks, ranks_of
 from engine.commands.work import BatchSize, Length, Seed, data_path, data_sets, run_job
 from engine.formats.errors import StudioError
 from engine.messages import Arm, ArmScore, CopyMix, Done, ExportMix, ScoreMix
@@ -25,6 +26,7 @@ Sets = Annotated[
 def score(
     mix: Mix,
     data: Sets = None,
+    expert: Ranks = None,
     train: Annotated[
         str | None, typer.Option("--train", help="What alternatives that learn may learn from.")
     ] = None,
@@ -53,6 +55,7 @@ def score(
         mix=mix,
         data=data_sets(data or []),
         train=data_path(train) if train else "",
+        ranks=ranks_of(expert),
         arms=arms,
         metric=metric,
         top_k=top_k,
@@ -105,7 +108,8 @@ def export(
         Literal["mean", "domain"], typer.Option("--gates", help="One LoRA, or one for each data set.")
     ] = "mean",
     data: Sets = None,
-    rank: Annotated[int | None, typer.Option("--rank", help="Cut to this rank by SVD.")] = None,
+    expert: Ranks = None,
+    rank: Annotated[int | None, typer.Option("--rank", help="Cut the LoRA to this rank by SVD.")] = None,
     distill: Annotated[int, typer.Option("--distill", min=0, help="Steps of learning from the mix.")] = 0,
     max_examples: Annotated[int, typer.Option("--max-examples")] = 500,
     batch_size: BatchSize = 32,
@@ -120,10 +124,14 @@ def export(
             raise StudioError(
                 "usage", "--gates, --data, --rank and --distill are for --as lora.", "Leave them out."
             )
+        ranks = ranks_of(expert)
         with session.engine() as engine:
-            done: Done = engine.call(CopyMix(name=mix, folder=str(target)), session.show_progress)
+            done: Done = engine.call(
+                CopyMix(name=mix, folder=str(target), ranks=ranks), session.show_progress
+            )
+        cut = [f"{name} at rank {rank}" for name, rank in ranks.items()]
         values = {"path": done.path, "kind": "folder", "error": 0.0}
-        session.result(values, f"{mix} was written to {done.path}, exactly as it is.")
+        session.result(values, f"{mix} was written to {done.path}, {', '.join(cut) or 'exactly as it is'}.")
         return
     spec = ExportMix(
         base=mix_card(mix).base,
@@ -131,6 +139,7 @@ def export(
         folder=str(target),
         data=data_sets(data or []),
         gates=gates,
+        ranks=ranks_of(expert),
         rank=rank,
         distill_steps=distill,
         max_examples=max_examples,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from engine.commands.session import mix_card, session
+from engine.commands.voices import ranked
 from engine.commands.work import Base, BatchSize, Data, Length, Seed, data_path, finished, run_job
 from engine.formats.errors import StudioError
 from engine.messages import (
@@ -24,7 +25,13 @@ __all__ = ["extend", "train"]
 
 SAID = ("usage", "router_parameters")
 
-Experts = Annotated[list[str], typer.Option("--expert", help="May be repeated; NAME=DATA with --joint.")]
+Experts = Annotated[
+    list[str],
+    typer.Option(
+        "--expert",
+        help="NAME[@RANK]: all of an adapter, or so much of it; with --joint NAME[@RANK]=DATA. Repeatable.",
+    ),
+]
 Out = Annotated[str, typer.Option("--out", help="What to call the mix.")]
 Input = Annotated[
     RouterInput, typer.Option("--router-input", help="context: the mean of the text so far, too.")
@@ -132,10 +139,12 @@ def train(
             raise StudioError("usage", f"--{option} is for --joint.", "Leave it out, or add --joint.")
         if data is None and start != "zero" and steps is None:
             steps = 0
+        names, ranks = _named(expert)
         job = run_job(
             TrainRouter(
                 base=base,
-                experts=expert,
+                experts=names,
+                ranks=ranks,
                 data=data_path(data) if data else "",
                 out=out,
                 activation=activation,
@@ -151,24 +160,38 @@ def train(
     finished(job, SAID)
 
 
+def _named(experts: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    """The names of ``NAME[@RANK]`` each, and the ranks of those that have one."""
+    parts = [ranked(text) for text in experts]
+    return [name for name, _ in parts], {name: rank for name, rank in parts if rank is not None}
+
+
 def _domains(given: Sequence[str]) -> list[Domain]:
-    """``NAME=DATA`` each. An expert begins as the adapter of its name, if there is one."""
+    """``NAME[@RANK]=DATA`` each. An expert begins as the adapter of its name, if there is one."""
     with session.engine() as engine:
         known = {card.name for card in engine.call(ListAdapters()).adapters}
     domains = []
     for text in given:
-        name, sign, data = text.partition("=")
-        if not (name and sign and data):
-            raise StudioError("usage", f"--expert {text} is not NAME=DATA.", "For example: sort=sort.train.")
+        who, sign, data = text.partition("=")
+        if not (who and sign and data):
+            raise StudioError(
+                "usage", f"--expert {text} is not NAME[@RANK]=DATA.", "For example: sort=sort.train."
+            )
+        name, rank = ranked(who)
         adapter = name if name in known else ""
-        domains.append(Domain(expert=name, data=data_path(data), adapter=adapter))
+        domains.append(Domain(expert=name, data=data_path(data), adapter=adapter, rank=rank))
         session.note(f"{name} begins as the adapter of this name." if adapter else f"{name} begins fresh.")
     return domains
 
 
 def extend(
     mix: Annotated[str, typer.Argument(help="The mix that gets more experts.")],
-    expert: Annotated[list[str], typer.Option("--expert", help="Who joins; may be repeated.")],
+    expert: Annotated[
+        list[str],
+        typer.Option(
+            "--expert", help="NAME[@RANK]: who joins, or who is there already and is cut. May be repeated."
+        ),
+    ],
     data: Data,
     out: Out,
     epochs: Epochs = 3,
@@ -183,9 +206,11 @@ def extend(
     seed: Seed = 0,
 ) -> None:
     """A new mix with more experts: only what the router knows of the new ones is trained."""
+    names, ranks = _named(expert)
     spec = TrainRouter(
         base=mix_card(mix).base,
-        experts=expert,
+        experts=names,
+        ranks=ranks,
         extend=mix,
         data=data_path(data),
         out=out,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from engine.formats.adapter_config import MAX_RANK
 from engine.formats.errors import StudioError
 from engine.messages import Ask, GateMode, Mixing, Part, RankOrder
 
@@ -20,6 +21,7 @@ __all__ = [
     "Mode",
     "Mute",
     "Order",
+    "Ranks",
     "Renormalise",
     "Strength",
     "TopK",
@@ -27,6 +29,8 @@ __all__ = [
     "parse_part",
     "parse_voice",
     "parts_of",
+    "ranked",
+    "ranks_of",
 ]
 
 Adapters = Annotated[
@@ -63,6 +67,10 @@ Lock = Annotated[
     list[str] | None, typer.Option("--lock", help="An expert that speaks whatever the router thinks.")
 ]
 
+Ranks = Annotated[
+    list[str] | None, typer.Option("--expert", help="NAME@RANK: only so much of it; may be repeated.")
+]
+
 _PART = re.compile(r"(?P<name>[^=@]+)(?:=(?P<weight>[^@]+))?(?:@(?P<rank>.+))?")
 _MODE = re.compile(r"soft|hard|top(?P<k>[1-9]\d{0,3})")
 
@@ -91,6 +99,27 @@ def parts_of(adapters: Sequence[str] | None, order: RankOrder | None = None) -> 
     if twice:
         raise StudioError("usage", f"{min(twice)} is named twice.", "Name each adapter once.")
     return parts
+
+
+def ranked(text: str) -> tuple[str, int | None]:
+    """``NAME[@RANK]``, as an expert of a mix is named; StudioError("usage") when it is not one."""
+    name, sign, rank = text.partition("@")
+    if not name or (sign and not (rank.isascii() and rank.isdecimal() and 0 < int(rank) <= MAX_RANK)):
+        raise StudioError("usage", f"--expert {text} is not NAME[@RANK].", "For example: reverse@4.")
+    return name, int(rank) if sign else None
+
+
+def ranks_of(experts: Sequence[str] | None) -> dict[str, int]:
+    """The ranks of every ``--expert NAME@RANK``; StudioError("usage") for one without, or named twice."""
+    ranks: dict[str, int] = {}
+    for text in experts or []:
+        name, rank = ranked(text)
+        if rank is None:
+            raise StudioError("usage", f"--expert {text} names no rank.", f"For example: {name}@4.")
+        if name in ranks:
+            raise StudioError("usage", f"{name} is named twice.", "Name each expert once.")
+        ranks[name] = rank
+    return ranks
 
 
 def mixing_of(

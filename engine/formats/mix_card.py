@@ -78,7 +78,9 @@ def lora_readme(
     how: dict[str, object] = {
         "rank": rank,
         "gates": _GATES[gates],
-        "experts": ", ".join(mix.experts),
+        "experts": ", ".join(
+            f"{name} at rank {spec.ranks[name]}" if name in spec.ranks else name for name in mix.experts
+        ),
         "seed": spec.seed,
     }
     if rank < full:

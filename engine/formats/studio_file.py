@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -12,7 +13,7 @@ from engine.formats.adapter_config import AdapterConfig
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.plain import load_json
 
-__all__ = ["STUDIO", "Cutting", "check_rank", "read_studio", "studio_text"]
+__all__ = ["STUDIO", "Cutting", "check_rank", "check_ranks", "read_studio", "studio_text"]
 
 STUDIO = "studio.json"
 SCALING = {"svd": "constant", "dylora": "alpha/rank"}
@@ -100,3 +101,14 @@ def check_rank(name: str, rank: int, low: int, high: int) -> None:
     span = f"ranks {low} to {high}" if low < high else f"rank {high} alone"
     hint = "Choose one of these, or none for all of it."
     raise StudioError("usage", f"{name} {what} {span}, not {rank}.", hint)
+
+
+def check_ranks(ranks: Mapping[str, int], spans: Mapping[str, tuple[int, int]]) -> None:
+    """StudioError("usage") for a rank of an expert that is not among ``spans`` {name: (lowest, highest)}, or
+    that it does not have."""
+    for name, rank in ranks.items():
+        if name not in spans:
+            raise StudioError(
+                "usage", f"{name} takes no part, so it can have no rank.", f"Name one of {', '.join(spans)}."
+            )
+        check_rank(name, rank, *spans[name])

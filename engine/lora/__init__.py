@@ -13,7 +13,7 @@ from engine.lora.adapter import Adapter, Factors, read_adapter
 from engine.lora.bank import Bank, attach
 from engine.lora.fresh import new_adapter
 from engine.lora.gates import Gates
-from engine.lora.order import in_order, svd_order
+from engine.lora.order import at_rank, in_order, svd_order
 from engine.lora.rows import Rows
 from engine.lora.tape import Tape
 from engine.lora.write import write_adapter
@@ -26,6 +26,7 @@ __all__ = [
     "Gates",
     "Rows",
     "Tape",
+    "at_rank",
     "attach",
     "in_order",
     "new_adapter",

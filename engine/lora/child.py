@@ -2,7 +2,7 @@
 
 python -m engine.lora.child PARENT order SOURCE TARGET
 python -m engine.lora.child PARENT weigh SOURCE TARGET MOMENTS
-python -m engine.lora.child PARENT cut SOURCE TARGET RANK ORDER
+python -m engine.lora.child PARENT cut SOURCE TARGET RANK ORDER [SOURCE TARGET RANK ORDER ...]
 python -m engine.lora.child PARENT spectrum SOURCE
 """
 
@@ -63,13 +63,13 @@ def _write(adapter: Adapter, ordered: Adapter, target: str) -> dict[str, Any]:
     return {"energy": energy(ordered), "apart": difference(adapter, ordered), "notes": notes}
 
 
-def _cut(source: str, target: str, rank: str, order: RankOrder = "") -> dict[str, Any]:
-    """Write what an adapter plays at a rank."""
+def _cut(source: str, target: str, rank: str, order: RankOrder, *more: Any) -> dict[str, Any]:
+    """Write what an adapter plays at a rank; then ``more`` of them."""
     adapter = in_order(read_adapter(source), order)
     if order:
         order_notes(adapter)  # which refuses one that has nothing to order
     write_adapter(adapter, target, rank=int(rank))
-    return {}
+    return _cut(*more) if more else {}
 
 
 def _spectrum(source: str) -> Spectrum:

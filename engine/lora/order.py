@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from engine.formats.errors import AdapterError
+from engine.formats.studio_file import check_rank
 from engine.lora.adapter import Adapter, Factors
 from engine.messages import RankOrder
 
-__all__ = ["difference", "energies", "energy", "in_order", "order_notes", "spread", "svd_order"]
+__all__ = ["at_rank", "difference", "energies", "energy", "in_order", "order_notes", "spread", "svd_order"]
 
 _NOTHING = 1e-7
 """Of the largest singular value: below what float32 factors can tell from zero."""
@@ -35,6 +36,15 @@ def in_order(adapter: Adapter, order: RankOrder) -> Adapter:
     if order == "spread":
         return spread(adapter if adapter.weighed else svd_order(adapter))
     return svd_order(adapter)
+
+
+def at_rank(adapter: Adapter, rank: int) -> Adapter:
+    """What ``adapter`` says at ``rank``, as an adapter of its own: its first columns, or, where they have no
+    order, those of most energy. StudioError("usage") for a rank that it does not have."""
+    check_rank(adapter.name, rank, adapter.low, adapter.rank)
+    if rank == adapter.rank:
+        return adapter
+    return (svd_order(adapter) if adapter.kind == "lora" else adapter).cut(rank)
 
 
 def spread(ordered: Adapter) -> Adapter:

@@ -85,7 +85,8 @@ class TrainRouter(Struct, frozen=True):
     ``start``: "zero"; "prototypes", directions taken from the experts' factors; "gates", the gate that each
     expert ships (see TrainGate). With the last two ``data`` may be empty and ``steps`` 0: nothing is trained.
     With ``extend``, a mix, only the columns of experts that it does not know are trained; its own router
-    settings hold.
+    settings hold. Experts in ``ranks`` take part at that rank: the mix has them cut to it (see
+    ``engine.lora.at_rank``).
     """
 
     base: str
@@ -98,6 +99,7 @@ class TrainRouter(Struct, frozen=True):
     gates: Literal["soft", "hard"] = "soft"
     start: Literal["zero", "prototypes", "gates"] = "zero"
     extend: str = ""
+    ranks: dict[str, int] = {}
     null_expert: bool = True
     max_examples: int = 2000
     epochs: int = 3
@@ -172,14 +174,15 @@ class ScoreMix(Struct, frozen=True):
 
     ``arms`` are run in order. Those that learn (learned, xlora, lora) learn from at most ``max_examples``
     rows of ``train``, with ``seed``; without ``train`` they are said to be missing. ``limit`` rows of each
-    test set are used at most. Makes no file: the scores are the job's result, {"metric", "n", "arms":
-    [ArmScore]}.
+    test set are used at most. Experts in ``ranks`` take part at that rank, in every arm. Makes no file: the
+    scores are the job's result, {"metric", "n", "arms": [ArmScore]}.
     """
 
     base: str
     mix: str
     data: dict[str, str]
     train: str = ""
+    ranks: dict[str, int] = {}
     arms: tuple[Arm, ...] = ("base", "experts", "oracle", "uniform", "arrow", "soft", "topk", "hard")
     metric: Literal["exact", "loss"] = "exact"
     top_k: int = 3
@@ -195,8 +198,9 @@ class ExportMix(Struct, frozen=True):
 
     ``gates`` "mean": one LoRA whose experts speak at their average weight over ``data``, projection by
     projection; "domain": one such LoRA per entry of ``data``, each in a folder of its name. ``data`` may be
-    empty only where the gates do not depend on the text. ``rank`` cuts by SVD; ``distill_steps`` above 0
-    then trains the LoRA to say what the mix says. The error is measured on ``data`` and written on the card.
+    empty only where the gates do not depend on the text. Experts in ``ranks`` take part at that rank.
+    ``rank`` cuts the LoRA by SVD; ``distill_steps`` above 0 then trains it to say what the mix says. The
+    error is measured on ``data`` and written on the card.
     """
 
     base: str
@@ -204,6 +208,7 @@ class ExportMix(Struct, frozen=True):
     folder: str
     data: dict[str, str] = {}
     gates: Literal["mean", "domain"] = "mean"
+    ranks: dict[str, int] = {}
     rank: int | None = None
     distill_steps: int = 0
     max_examples: int = 500

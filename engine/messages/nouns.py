@@ -186,11 +186,12 @@ class ArmScore(msgspec.Struct, frozen=True, kw_only=True):
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """One expert of a joint training and the data that it is to master; ``adapter`` is where it starts from,
-    empty for a fresh LoRA."""
+    empty for a fresh LoRA, cut to ``rank`` where one is given."""
 
     expert: str
     data: str
     adapter: str = ""
+    rank: int | None = None
 
 
 class AdapterCard(Struct, frozen=True):

@@ -235,11 +235,12 @@ class DropExpert(Struct, frozen=True):
 class CopyMix(Struct, frozen=True):
     """Write a mix as a folder that any studio can play: card, router, experts and a README with its tables.
 
-    ``folder`` must not exist.
+    Experts in ``ranks`` are cut to that rank. ``folder`` must not exist.
     """
 
     name: str
     folder: str
+    ranks: dict[str, int] = {}
 
 
 class ImportMix(Struct, frozen=True):

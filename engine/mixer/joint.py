@@ -244,7 +244,8 @@ def _experts(
     seed: int,
     base: str,
 ) -> dict[str, Adapter]:
-    """What each expert is before the first step; its card will name ``base``."""
+    """What each expert is before the first step: a plain LoRA, since training leaves no order of its columns.
+    Its card will name ``base``."""
     experts = {}
     for place, name in enumerate(names):
         adapter = start[name] if name in start else fresh(seed=seed + place)
@@ -253,7 +254,15 @@ def _experts(
                 f"{name} replaces parameters of the base, which cannot be trained further here.",
                 "Start from a plain LoRA, or fresh.",
             )
-        experts[name] = replace(adapter, name=name, config=replace(adapter.config, base=base))
+        experts[name] = replace(
+            adapter,
+            name=name,
+            config=replace(adapter.config, base=base),
+            factors={path: replace(item, nested=False) for path, item in adapter.factors.items()},
+            kind="lora",
+            low=1,
+            weighed=False,
+        )
     return experts
 
 

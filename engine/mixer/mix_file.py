@@ -15,7 +15,8 @@ from torch import nn
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder, sha256_file
 from engine.formats.mix_file import EXPERTS, MIXER, ROUTER, Made, Mix, encode_mix, expert_folders, read_mix
-from engine.lora import Adapter, Bank, attach, in_order, read_adapter
+from engine.formats.studio_file import check_ranks
+from engine.lora import Adapter, Bank, at_rank, attach, in_order, read_adapter
 from engine.lora.landing import embeddings, linear_shape, linears
 from engine.lora.write import save_adapter
 from engine.messages import RankOrder
@@ -77,14 +78,17 @@ def load_mix(
     base: str | None = None,
     dtype: torch.dtype | None = None,
     orders: Mapping[str, RankOrder] | None = None,
+    ranks: Mapping[str, int] | None = None,
 ) -> tuple[Bank, Router, Mix]:
     """Attach the mix in ``folder`` to ``model``: its bank (silent as yet), its router and its card.
 
     The mix plays under ``bank.gates = bank.new_gates({e: 1.0 for e in mix.experts}, router=router)``.
     ``dtype`` is what the experts are computed in (see ``attach``), ``orders`` in which order the columns of
     some of them stand (see ``in_order``): whole they say the same, and the router hears no difference.
+    Experts in ``ranks`` are cut to that rank (see ``at_rank``).
     StudioError when files have changed since it was saved, or when it was trained on another base: another
-    name than ``base`` where one is given, or projections of other sizes; when an order is not for an expert.
+    name than ``base`` where one is given, or projections of other sizes; when an order or a rank is not for
+    an expert.
     """
     folder = Path(folder)
     mix = read_mix(folder)
@@ -94,6 +98,9 @@ def load_mix(
         name: in_order(read_adapter(path), (orders or {}).get(name, ""))
         for name, path in expert_folders(folder, mix).items()
     }
+    ranks = ranks or {}
+    check_ranks(ranks, {name: (adapter.low, adapter.rank) for name, adapter in adapters.items()})
+    adapters |= {name: at_rank(adapters[name], rank) for name, rank in ranks.items()}
     bank = attach(model, adapters, dtype=dtype)
     layout = bank.layout()
     if set(layout) != set(mix.modules):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -14,7 +15,8 @@ from engine.formats.dataset import Row, fingerprint
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder
 from engine.formats.mix_file import Made
-from engine.lora import Adapter, Bank, Tape, attach
+from engine.formats.studio_file import check_ranks
+from engine.lora import Adapter, Bank, Tape, at_rank, attach
 from engine.messages import Activation, RouterInput, RouterShare
 from engine.mixer.collapse import RoutingWatch
 from engine.mixer.losses import Routing, entropy_band_loss, routing, specialization_balance_loss
@@ -46,7 +48,8 @@ class RouterTask:
     ``start`` is "zero"; "prototypes", from the experts' own factors, whose absolute logits need a softmax;
     or "gates", from those in ``gate_folders`` (expert: adapter folder). Without rows nothing can be trained,
     but ``save`` writes the mix as it starts. With ``extend`` that router's columns stay as they are and only
-    those of the experts that it does not know are trained; its own settings hold.
+    those of the experts that it does not know are trained; its own settings hold. Experts in ``ranks`` are
+    cut to that rank.
 
     The bank stays on the model, silent, until ``close``. Raises AdapterError when an expert does not fit,
     DataError for a row of more than ``max_length`` tokens.
@@ -66,6 +69,7 @@ class RouterTask:
         start: Literal["zero", "prototypes", "gates"] = "zero",
         gate_folders: Mapping[str, Path] | None = None,
         extend: Router | None = None,
+        ranks: Mapping[str, int] = MappingProxyType({}),
         null_expert: bool = True,
         temperature: float = 1.0,
         balance_weight: float = 0.01,
@@ -98,7 +102,10 @@ class RouterTask:
             "balance weight": balance_weight,
             "entropy weight": entropy_weight,
             "band weight": band_weight,
+            "cut to rank": dict(ranks),
         }
+        check_ranks(ranks, {name: (adapter.low, adapter.rank) for name, adapter in experts.items()})
+        experts = {**experts, **{name: at_rank(experts[name], rank) for name, rank in ranks.items()}}
         brought = {name: read_gate(folder) for name, folder in (gate_folders or {}).items()}
         self.bank = attach(model, experts, dtype=model.dtype)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,8 +56,8 @@ class Ready:
     parameters: int = 0
 
 
-def entries(arms: Sequence[Arm], top_k: int, experts: Sequence[str]) -> list[Entry]:
-    """The lines of ``arms``, in their order, each once."""
+def entries(arms: Sequence[Arm], top_k: int, experts: Sequence[str], ranks: Mapping[str, int]) -> list[Entry]:
+    """The lines of ``arms``, in their order, each once; ``ranks`` of experts that are cut."""
     labels: dict[Arm, str] = {
         "base": "base alone",
         "oracle": "oracle: best expert of each set",
@@ -73,7 +73,10 @@ def entries(arms: Sequence[Arm], top_k: int, experts: Sequence[str]) -> list[Ent
     lines = []
     for arm in dict.fromkeys(arms):
         if arm == "experts":
-            lines += [Entry(arm, f"expert:{name}", f"{name} alone", name) for name in experts]
+            said = {name: f" at rank {rank}" for name, rank in ranks.items()}
+            lines += [
+                Entry(arm, f"expert:{name}", f"{name}{said.get(name, '')} alone", name) for name in experts
+            ]
         else:
             lines.append(Entry(arm, arm, labels[arm]))
     return lines

@@ -59,7 +59,8 @@ def score_mix(
     yield
     folder = folder / "arms"
     folder.mkdir(parents=True, exist_ok=True)
-    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, dtype=base.model.dtype)
+    folder_of_mix = paths[f"mix:{spec.mix}"]
+    bank, router, mix = load_mix(folder_of_mix, base.model, dtype=base.model.dtype, ranks=spec.ranks)
     bench = Bench(base, bank, spec, rows, router, int(mix.trained.get("examples", 0)))
     try:
         work = _Comparison(bench, tests, folder, _sign(spec, paths), say)
@@ -108,12 +109,15 @@ class _Comparison:
         self._folder = folder
         self._sign = sign
         self._say = say
-        self._entries = entries(self._spec.arms, self._spec.top_k, bench.bank.experts)
-        self._experts = entries(("experts",), self._spec.top_k, bench.bank.experts)
+        self._entries = self._lines(self._spec.arms)
+        self._experts = self._lines(("experts",))
         needed = (self._experts if entry.arm == "oracle" else [entry] for entry in self._entries)
         self._plan = list(dict.fromkeys(entry for some in needed for entry in some))
         self._scores: dict[str, ArmScore] = {}
         self._rows: dict[str, Rows] = {}
+
+    def _lines(self, arms: Sequence[Arm]) -> list[Entry]:
+        return entries(arms, self._spec.top_k, self._bench.bank.experts, self._spec.ranks)
 
     def run(self) -> Generator[None, None, None]:
         for number, entry in enumerate(self._plan):

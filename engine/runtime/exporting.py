@@ -56,7 +56,9 @@ def export_mix(
     same for each). A paused distillation goes on from its checkpoint in ``folder``. StudioError when the
     weights depend on the text and there is no data, AdapterError for experts that no LoRA can stand for.
     """
-    bank, router, mix = load_mix(paths[f"mix:{spec.mix}"], base.model, dtype=base.model.dtype)
+    bank, router, mix = load_mix(
+        paths[f"mix:{spec.mix}"], base.model, dtype=base.model.dtype, ranks=spec.ranks
+    )
     try:
         kind: Gating = "static" if is_static(router) else spec.gates
         parts = read_parts(base, spec, paths, kind == "static")

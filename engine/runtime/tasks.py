@@ -16,7 +16,7 @@ from engine.formats.adapter_file import fingerprint
 from engine.formats.dataset import read_rows
 from engine.formats.files import sha256_file
 from engine.formats.mix_file import MIXER
-from engine.lora import Adapter, read_adapter
+from engine.lora import Adapter, at_rank, read_adapter
 from engine.messages import StartJob, TrainDylora, TrainGate, TrainJoint, TrainLora, TrainRouter
 from engine.mixer import Router, load_mix
 from engine.mixer.joint import JointTask
@@ -59,6 +59,8 @@ def make_task(base: Base, spec: TrainingSpec, paths: Mapping[str, str]) -> Train
             sets = {domain.expert: read_rows(paths[f"data:{domain.expert}"]) for domain in spec.domains}
             begun = [domain for domain in spec.domains if domain.adapter]
             start = {domain.expert: read_adapter(paths[f"adapter:{domain.adapter}"]) for domain in begun}
+            slid = {domain.expert: domain.rank for domain in begun if domain.rank is not None}
+            start |= {name: at_rank(start[name], rank) for name, rank in slid.items()}
             return JointTask(model, tokenizer, sets, start=start, **options)
         case TrainRouter():
             known: dict[str, Adapter] = {}

@@ -10,15 +10,18 @@ from pathlib import Path
 
 from engine.formats.dataset import describe, snapshot
 from engine.formats.errors import StudioError
+from engine.formats.studio_file import check_rank, check_ranks
 from engine.messages import (
     AdapterCard,
     BaseCard,
+    Domain,
     Download,
     ExportMix,
     Fit,
     Job,
     JobSpec,
     MixCard,
+    ScoreMix,
     SubmitJob,
     TrainJoint,
     TrainRouter,
@@ -75,6 +78,7 @@ class Admission:
         spec = request.spec
         check_spec(spec)
         paths, rows = self._resolve(spec), {}
+        self._check_ranks(spec)
         doubts = await asyncio.to_thread(self._doubts, spec, paths)
         self.check_name(spec)
         for key, named in data_of(spec).items():
@@ -188,6 +192,30 @@ class Admission:
             for domain in spec.domains:
                 check_name(domain.expert)
         return paths
+
+    def _check_ranks(self, spec: JobSpec) -> None:
+        """StudioError("usage") for a rank that an expert does not have."""
+        match spec:
+            case ScoreMix(mix=mix, ranks=ranks) | ExportMix(mix=mix, ranks=ranks):
+                check_ranks(ranks, self._library.mix(mix).ranks)
+            case TrainRouter(experts=experts, extend=mix, ranks=ranks):
+                spans = self._library.mix(mix).ranks if mix else {}
+                loose = {name: self._library.adapter(name) for name in experts if name not in spans}
+                check_ranks(ranks, spans | {name: (card.low, card.rank) for name, card in loose.items()})
+            case TrainJoint(domains=domains):
+                for domain in domains:
+                    if domain.rank is not None:
+                        self._check_start(domain, domain.rank)
+
+    def _check_start(self, domain: Domain, rank: int) -> None:
+        if not domain.adapter:
+            raise StudioError(
+                "usage",
+                f"{domain.expert} begins fresh, so it cannot begin at rank {rank} of itself.",
+                "Leave its rank out; --rank is that of new experts.",
+            )
+        card = self._library.adapter(domain.adapter)
+        check_rank(card.name, rank, card.low, card.rank)
 
     def _doubts(self, spec: JobSpec, paths: Mapping[str, str]) -> list[str]:
         """What is not certain of the adapters that a job reads. StudioError for one that does not fit."""

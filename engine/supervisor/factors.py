@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -13,7 +15,7 @@ import msgspec
 from engine.formats.errors import StudioError
 from engine.messages import RankOrder, Spectrum
 
-__all__ = ["Worth", "read_spectrum", "write_cut", "write_in_order", "write_weighed"]
+__all__ = ["Worth", "read_spectrum", "write_cut", "write_cuts", "write_in_order", "write_weighed"]
 
 
 class Worth(msgspec.Struct, frozen=True):
@@ -38,7 +40,13 @@ async def write_weighed(source: Path, target: Path, moments: Path) -> Worth:
 
 async def write_cut(source: Path, target: Path, rank: int, order: RankOrder) -> None:
     """Write what an adapter plays at ``rank``."""
-    await _child("cut", source, target, rank, order)
+    await write_cuts([(source, target, rank, order)])
+
+
+async def write_cuts(cuts: Sequence[tuple[Path, Path, int, RankOrder]]) -> None:
+    """Write what each of some adapters plays at a rank of its own: (source, target, rank, order)."""
+    if cuts:
+        await _child("cut", *chain.from_iterable(cuts))
 
 
 async def read_spectrum(source: Path) -> Spectrum:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from engine.formats.adapter_file import read_folder
 from engine.formats.errors import StudioError
 from engine.formats.files import atomic_folder, explain_os_error, sha256_file, sync_folder, write_file
 from engine.formats.mix_card import mix_readme
-from engine.formats.mix_file import MIXER, encode_mix, expert_folders, read_mix
+from engine.formats.mix_file import EXPERTS, MIXER, encode_mix, expert_folders, read_mix
 from engine.supervisor.entry import NOTE
 
 __all__ = [
@@ -27,8 +28,11 @@ __all__ = [
 ]
 
 
-def copy_mix(source: Path, target: Path, changes: Mapping[str, Any]) -> None:
+def copy_mix(
+    source: Path, target: Path, changes: Mapping[str, Any], other: Mapping[str, Path] = MappingProxyType({})
+) -> None:
     """Copy a mix with its experts, ``changes`` on its card, and a README of it all; look at what arrived.
+    ``other`` {expert: folder} take the place of its own.
 
     StudioError when it is not what it was when it was saved, or one of its experts cannot be read.
     """
@@ -41,7 +45,10 @@ def copy_mix(source: Path, target: Path, changes: Mapping[str, Any]) -> None:
         for name in mix.sha256:
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, work / name)
-        mix = msgspec.structs.replace(mix, **changes)
+        for expert, folder in other.items():
+            shutil.rmtree(work / EXPERTS / expert)
+            shutil.copytree(folder, work / EXPERTS / expert)
+        mix = msgspec.structs.replace(mix, sha256=hashes(work) if other else mix.sha256, **changes)
         (work / MIXER).write_bytes(encode_mix(mix))
         for folder in expert_folders(work, mix).values():
             read_folder(folder)

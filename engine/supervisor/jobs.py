@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from engine.supervisor.admission import Admission
 from engine.supervisor.home import Home
 from engine.supervisor.inputs import pin
 from engine.supervisor.ledger import ENDED, Ledger
-from engine.supervisor.library import Library
+from engine.supervisor.library import Library, cuts_of
 from engine.supervisor.results import drop_elsewhere, give_up
 from engine.supervisor.running import Running
 from engine.supervisor.runtimes import Runtime, Runtimes
@@ -101,13 +101,15 @@ class Jobs:
         """StudioError("usage") when the name is taken, in the library or by a job that is not over."""
         self._admission.check_free(room, name)
 
-    def scores_of(self, mix: MixCard) -> dict[str, Any]:
-        """What the newest finished scoring of this very mix has found; {} when there is none."""
-        digest = sha256_file(Path(mix.path, MIXER))
+    def scores_of(self, mix: MixCard, ranks: Mapping[str, int]) -> dict[str, Any]:
+        """What the newest finished scoring of this very mix, its experts at ``ranks``, has found; {} when
+        there is none. StudioError("usage") for ranks that it does not have."""
+        digest, cut = sha256_file(Path(mix.path, MIXER)), cuts_of(mix, ranks)
         done = [
             job
             for job in self.all()
             if isinstance(job.spec, ScoreMix) and job.state == "done" and job.result.get("sha256") == digest
+            if cuts_of(mix, job.spec.ranks) == cut
         ]
         newest = max(done, key=lambda job: job.ended or 0.0, default=None)
         return newest.result if newest else {}

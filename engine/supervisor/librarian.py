@@ -105,9 +105,9 @@ class Librarian:
             case messages.RestoreMix(name=name):
                 await library.restore("mixes", name)
                 return library.mix(name)
-            case messages.CopyMix(name=name, folder=folder):
-                scores = self._jobs.scores_of(library.mix(name))
-                return messages.Done(path=await library.copy_mix(name, folder, scores))
+            case messages.CopyMix(name=name, folder=folder, ranks=ranks):
+                scores = self._jobs.scores_of(library.mix(name), ranks)
+                return messages.Done(path=await library.copy_mix(name, folder, scores, ranks))
             case messages.ImportMix(path=path, name=name, base=base):
                 return await library.import_mix(path, name, base)
             case messages.ListData():

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec.structs import replace
 
 from engine.formats.errors import StudioError
-from engine.formats.studio_file import check_rank
+from engine.formats.mix_file import EXPERTS, read_mix
+from engine.formats.studio_file import check_rank, check_ranks
 from engine.hub.client import Hub
 from engine.messages import (
     AdapterCard,
     DiskUse,
     Download,
     Job,
+    MixCard,
     Provenance,
     RankOrder,
     TrainSpeech,
@@ -26,7 +29,7 @@ from engine.messages import (
 from engine.supervisor import disk, provenance, uses
 from engine.supervisor.adapter_folders import copy_adapter
 from engine.supervisor.entry import Entry
-from engine.supervisor.factors import write_cut
+from engine.supervisor.factors import write_cut, write_cuts
 from engine.supervisor.folders import check_target, copy_mix, move
 from engine.supervisor.names import check_name
 from engine.supervisor.shelf import WHAT, Kind
@@ -36,7 +39,7 @@ from engine.supervisor.stock import Stock
 from engine.supervisor.threads import in_thread
 from engine.supervisor.trash import Trash
 
-__all__ = ["Library"]
+__all__ = ["Library", "cuts_of"]
 
 SECONDS = 60.0
 """For the questions about newer revisions together."""
@@ -194,17 +197,38 @@ class Library(Stock, Trash):
             await asyncio.to_thread(copy_adapter, Path(card.path), target)
         else:
             check_rank(name, rank, card.low, card.rank)
-            own: RankOrder = "" if card.kind in ("svd", "dylora") else "energy"
+            own = order_of(card.kind)
             await write_cut(Path(card.path), target, rank, own if order is None else order)
         return str(target)
 
-    async def copy_mix(self, name: str, folder: str, scores: dict[str, Any]) -> str:
-        """Write a mix as a folder that any studio can play, with a README that shows its ``scores``."""
-        source, target = Path(self.mix(name).path), Path(folder).expanduser().absolute()
+    async def copy_mix(self, name: str, folder: str, scores: dict[str, Any], ranks: Mapping[str, int]) -> str:
+        """Write a mix as a folder that any studio can play, with a README that shows its ``scores``; experts
+        in ``ranks`` are cut to that rank."""
+        card = self.mix(name)
+        source, target = Path(card.path), Path(folder).expanduser().absolute()
         check_target(target, self._home.root)
-        changes: dict[str, Any] = {"name": name} | ({"scores": scores} if scores else {})
-        await asyncio.to_thread(copy_mix, source, target, changes)
+        cut, changes = cuts_of(card, ranks), {"name": name} | ({"scores": scores} if scores else {})
+        if cut:
+            changes["trained"] = read_mix(source).trained | {"cut to rank": cut}
+        with TemporaryDirectory(prefix="cut-", dir=self._home.tmp) as room:
+            other = {expert: Path(room, expert) for expert in cut}
+            orders = {expert: order_of(card.kinds[expert]) for expert in cut}
+            await write_cuts(
+                [(source / EXPERTS / each, other[each], cut[each], orders[each]) for each in cut]
+            )
+            await asyncio.to_thread(copy_mix, source, target, changes, other)
         return str(target)
+
+
+def order_of(kind: str) -> RankOrder:
+    """In which order an adapter of a kind is cut where nobody says: its own, else that of energy."""
+    return "" if kind in ("svd", "dylora") else "energy"
+
+
+def cuts_of(mix: MixCard, ranks: Mapping[str, int]) -> dict[str, int]:
+    """Those of ``ranks`` that cut an expert of ``mix``. StudioError("usage") for one that cannot be."""
+    check_ranks(ranks, mix.ranks)
+    return {name: rank for name, rank in ranks.items() if rank < mix.ranks[name][1]}
 
 
 def _ask(hub: Hub, repos: Sequence[str]) -> dict[str, str]:

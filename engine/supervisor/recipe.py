@@ -47,7 +47,8 @@ _UNSAYABLE: dict[type, set[str]] = {
 }
 """Fields that no option of the command sets."""
 
-_NO_MATTER = {"checkpoint_seconds", "extend"}
+_NO_MATTER = {"checkpoint_seconds", "extend", "ranks"}
+"""What is no option of its own."""
 _OF_THE_MIX = {
     "base", "router_input", "router_share", "activation", "gates", "start", "null_expert", "warmup",
     "weight_decay", "temperature",
@@ -105,7 +106,7 @@ def _command_of_spec(raw: Mapping[str, Any]) -> str:
             continue
         if field.name in _UNSAYABLE[type(spec)] or not _is_sayable(value):
             return ""
-        words += _option(field.name, value)
+        words += _option(field.name, _experts(spec) if field.name in ("experts", "domains") else value)
     return shlex.join([PROGRAM, *words])
 
 
@@ -115,6 +116,17 @@ def _is_sayable(value: object) -> bool:
     return all(domain.adapter in ("", domain.expert) for domain in domains if isinstance(domain, Domain))
 
 
+def _experts(spec: TrainRouter | TrainJoint) -> list[str]:
+    """Each expert as it is named: NAME[@RANK], in joint training NAME[@RANK]=DATA."""
+    if isinstance(spec, TrainJoint):
+        return [f"{_at(part.expert, part.rank)}={part.data}" for part in spec.domains]
+    return [_at(name, spec.ranks.get(name)) for name in spec.experts]
+
+
+def _at(name: str, rank: int | None) -> str:
+    return name if rank is None else f"{name}@{rank}"
+
+
 def _option(field: str, value: object) -> list[str]:
     if field == "null_expert":
         return ["--null" if value else "--no-null"]
@@ -122,5 +134,4 @@ def _option(field: str, value: object) -> list[str]:
     if value is True:
         return [option]
     values = value if isinstance(value, list) else [value]
-    said = [f"{item.expert}={item.data}" if isinstance(item, Domain) else str(item) for item in values]
-    return [word for item in said for word in (option, item)]
+    return [word for item in values for word in (option, str(item))]

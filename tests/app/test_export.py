@@ -53,7 +53,9 @@ def export(scripted_engine, tmp_path):
     stock.refresh()
     scripted_engine.answer_all(ListAdapters, Adapters(adapters=[adapter(name) for name in NAMES]))
     scripted_engine.answer_all(ListData, DataSets(sets=SETS))
-    export = Export(scripted_engine, stock)
+    slid = {}
+    export = Export(scripted_engine, stock, lambda: slid)
+    export.slid = slid
     export.notices = []
     export.noticed.connect(export.notices.append)
     export.begin(mix("mix-1", [*NAMES, "null"]), str(tmp_path))
@@ -76,6 +78,18 @@ def test_a_folder_loses_nothing_and_is_written_at_once(scripted_engine, export, 
     words, show = export.notices[-1].action
     show()
     assert (words, revealed) == ("Show folder", [str(tmp_path / "mix-1")])
+
+
+def test_slid_experts_leave_at_their_rank_and_what_that_loses_is_said(scripted_engine, export):
+    export.slid |= {"sort": 4, "upper": 2}
+    assert "What lies above rank 4 of sort is lost." in export.loss
+    export.run()
+    assert scripted_engine.last(CopyMix).body.ranks == {"sort": 4}, "upper is not in this mix"
+    scripted_engine.answer(scripted_engine.last(CopyMix), Done(path="there"))
+    export.set(kind="lora")
+    assert export.full_rank == 12
+    export.run()
+    assert scripted_engine.last(SubmitJob).body.spec.ranks == {"sort": 4}
 
 
 def test_what_a_lora_loses_is_said_before(export):

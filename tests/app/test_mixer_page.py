@@ -500,7 +500,7 @@ def test_the_page_for_ranks_is_asked_for_by_name(mixed, shell):
     assert "sort lives in its mix alone" in shell.notice.text
 
 
-def test_what_takes_every_rank_says_so(mixed, qtbot):
+def test_what_is_taken_of_the_desk_is_said_before_it_begins(mixed, qtbot):
     mixed.show_view("scores")
     mixed.show_view("desk")
     widget(mixed, "mixer.router.export").click()
@@ -510,8 +510,11 @@ def test_what_takes_every_rank_says_so(mixed, qtbot):
     mixed.mixer.set_rank("sort", 4)
     qtbot.waitUntil(widget(mixed, "mixer.export.whole").isVisible)
     for name, what in said.items():
-        sentence = f"The {what} takes every rank of sort: sliders are for playing."
+        sentence = f"The {what} takes sort at rank 4."
         qtbot.waitUntil(lambda name=name, sentence=sentence: sentence in widget(mixed, name).text())
     mixed.mixer.set_rank("sort", 8)
-    assert not any("every rank" in widget(mixed, name).text() for name in said)
+    assert not any("takes" in widget(mixed, name).text() for name in said)
+    mixed.mixer.mute("sort", True)
+    sentence = "Mute is for playing: it takes every expert at full strength."
+    qtbot.waitUntil(lambda: all(sentence in widget(mixed, name).text() for name in said))
     widget(mixed, "mixer.export").close()

@@ -9,7 +9,7 @@ from app.presenters.answers import MIX, expert_pane
 from app.presenters.desk import Desk
 from app.presenters.playing import Playing, Router
 from engine.messages import Adapters, Compare, Generate, LibraryChanged, ListAdapters, Part
-from tests.app.scripted_client import ScriptedClient, adapter, mix
+from tests.app.scripted_client import ScriptedClient, adapter, data_set, mix
 from tests.app.scripted_mixer import NAMES, ask, connected, lay, settled
 
 QUESTION = Generate(base="starter-llama", prompt="x")
@@ -110,24 +110,90 @@ def test_an_expert_that_only_the_mix_has_slides_there(mixer, client, qtbot):
 def test_a_router_that_learns_has_its_experts_in_their_own_order(mixer):
     mixer.set_rank("reverse", 4)
     mixer.set_rank("sort", 4)
-    learning = Playing(mixer.desk, Router("mix-2", tuple(NAMES), True, job="7"), frozenset(NAMES))
+    router = Router("mix-2", tuple(NAMES), True, job="7")
+    learning = Playing(mixer.desk, router, frozenset(NAMES))
     assert learning.request(QUESTION).parts == [
         Part(name="reverse"),
         Part(name="sort", rank=4),
         Part(name="plural"),
     ]
-    assert learning.wait == "Until it has learned, every rank of reverse plays."
+    assert learning.wait == "Until it has learned, it plays every rank of reverse."
     assert Playing(mixer.desk, None, frozenset(NAMES)).wait == ""
     assert learning.alone(QUESTION, "reverse").parts[0].rank == 4, "from the library, as its strip says"
 
 
-def test_what_knows_nothing_of_ranks_is_said(mixer):
-    assert mixer.playing.whole("training") == ""
+def test_a_router_that_learns_with_cut_experts_plays_no_more_than_these(mixer):
     mixer.set_rank("reverse", 4)
-    mixer.set_rank("sort", 4)
-    assert mixer.playing.whole("training") == (
-        "The training takes every rank of reverse and sort: sliders are for playing."
+    mixer.set_rank("sort", 6)
+    router = Router("mix-2", tuple(NAMES), True, job="7", ranks={"reverse": 4, "sort": 3, "plural": 2})
+    learning = Playing(mixer.desk, router, frozenset(NAMES))
+    assert [(part.name, part.rank) for part in learning.request(QUESTION).parts] == [
+        ("reverse", None),
+        ("sort", None),
+        ("plural", None),
+    ]
+    assert learning.wait == "Until it has learned, it plays rank 3 of sort and rank 2 of plural."
+    mixer.set_rank("reverse", 2)
+    part = Playing(mixer.desk, router, frozenset(NAMES)).request(QUESTION).parts[0]
+    assert part == Part(name="reverse", rank=2), "a cut expert is in order"
+
+
+def test_what_is_trained_and_scored_is_what_the_strips_show(mixer):
+    assert mixer.lesson.ranks == {}
+    mixer.set_rank("reverse", 4)
+    mixer.set_rank("sort", 2)
+    assert mixer.lesson.ranks == mixer.lesson.job("new").ranks == {"reverse": 4, "sort": 2}
+    assert mixer.playing.account("training", mixer.lesson.ranks) == (
+        "The training takes reverse at rank 4 and sort at rank 2."
     )
+    mixer.mute("plural", True)
+    mixer.set_fader("sort", 0.5)
+    assert mixer.playing.account("scoring", {}) == (
+        "Faders and mute are for playing: it takes every expert at full strength."
+    )
+    mixer.open_mix("mix-1")
+    assert mixer.ranks_of_mix == {}
+    mixer.set_rank("sort", 2)
+    assert mixer.ranks_of_mix == {"sort": 2}
+
+
+def test_experts_together_begin_where_the_strips_stand(mixer, client):
+    mixer.stock.sets = [data_set(f"{name}.train") for name in NAMES]
+    mixer.set_lesson("joint")
+    mixer.set_rank("sort", 2)
+    assert [(part.expert, part.rank) for part in mixer.lesson.job("new").domains] == [
+        ("reverse", None),
+        ("sort", 2),
+        ("plural", None),
+    ]
+
+
+def test_a_mix_of_cut_experts_shows_all_of_them_and_its_ranks_stay_when_it_is_closed(mixer):
+    cut = {"reverse": (1, 4), "sort": (1, 8), "plural": (1, 4)}
+    kinds = {"reverse": "svd", "sort": "dylora", "plural": "svd"}
+    mixer.stock.mixes["cut"] = msgspec.structs.replace(mix("cut", NAMES), ranks=cut, kinds=kinds)
+    mixer.set_rank("reverse", 4)
+    mixer.open_mix("cut")
+    assert ranks(mixer) == [(None, "")] * 3
+    assert mixer.lesson.ranks == {"reverse": 4}, "trained again, it would be of the same ranks"
+    mixer.close_mix()
+    assert ranks(mixer) == [(4, "energy"), (None, ""), (None, "")]
+    mixer.undo()
+    assert (mixer.desk.mix, ranks(mixer)[0]) == ("cut", (None, ""))
+
+
+def test_newcomers_join_at_their_rank_and_old_experts_at_that_of_the_mix(mixer):
+    mixer.stock.mixes["two"] = msgspec.structs.replace(
+        mix("two", NAMES[:2]),
+        ranks={"reverse": (1, 6), "sort": (1, 8)},
+        kinds={"reverse": "svd", "sort": "dylora"},
+    )
+    mixer.open_mix("two")
+    mixer.drop("plural")
+    mixer.set_rank("plural", 2)
+    mixer.set_rank("sort", 5)
+    job = mixer.lesson.extension(mixer.playing.router, ["plural"], "three")
+    assert job.ranks == {"sort": 5, "plural": 2}, "reverse is of rank 6 there already"
 
 
 def test_another_adapter_in_its_place_has_ranks_of_its_own(mixer, client):

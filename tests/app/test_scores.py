@@ -71,7 +71,8 @@ def scores(client, mixer):
 
 def of(client, mixer, jobs=()):
     def desk():
-        return mixer.stock.mixes.get(mixer.desk.mix), mixer.desk.router.top_k, mixer.desk.data
+        mix = mixer.stock.mixes.get(mixer.desk.mix)
+        return mix, mixer.desk.router.top_k, mixer.desk.data, mixer.ranks_of_mix
 
     scores = Scores(client, mixer.stock, desk, mixer)
     scores.noticed.connect(mixer.notices.append)
@@ -192,6 +193,14 @@ def test_progress_pause_and_cancel(client, scores):
     client.tell(JobChanged(job=msgspec.structs.replace(job, state="cancelled")))
     assert scores.job is None
     assert scores.why_not == ""
+
+
+def test_slid_experts_are_scored_as_they_are_and_the_result_says_so(client, mixer, scores):
+    mixer.set_rank("sort", 4)
+    spec = submitted(client, scores).spec
+    assert spec.ranks == {"sort": 4}
+    job = job_of(spec, state="done", result=result(arm("soft", 0.9)))
+    assert Standings.of(job).caption.startswith("mix-1 with sort at rank 4: share of exact answers")
 
 
 def test_who_wins_is_announced_when_a_watched_run_ends(client, scores):

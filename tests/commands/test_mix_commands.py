@@ -150,6 +150,30 @@ def test_a_mix_is_scored_beside_its_alternatives(studio, mix, tmp_path):
     assert (tmp_path / "copy" / "experts" / "sort" / "adapter_model.safetensors").is_file()
 
 
+def test_experts_at_a_rank_are_those_exported_at_it(studio, mix, tmp_path):
+    studio("adapters", "export", "reverse", str(tmp_path / "reverse"), "--rank", "3")
+    studio("adapters", "import", str(tmp_path / "reverse"), "--name", "reverse-3")
+    routes = {}
+    for name, expert in (("slid", "reverse@3"), ("exported", "reverse-3")):
+        options = ("--data", "mixed", "--out", name, "--steps", "4", *QUICK)
+        studio("mix", "train", *BASE, "--expert", expert, "--expert", "sort", *options)
+        routes[name] = studio("mix", "route", "--mix", name, "--prompt", "sort: planet")["gates"]
+    for one, other in zip(*routes.values(), strict=True):
+        for row, same in zip(one, other, strict=True):
+            assert row == pytest.approx(same, abs=1e-5)
+    told = studio("mix", "provenance", "slid")["command"]
+    assert "--expert reverse@3 --expert sort " in told
+    cut = studio("mix", "export", mix, str(tmp_path / "cut"), "--expert", "sort@2")
+    assert cut["path"] == str(tmp_path / "cut")
+    studio("mix", "import", str(tmp_path / "cut"), "--name", "cut")
+    measured = ("--data", "sort.heldout", "--limit", "8", "--arm", "soft", "--metric", "loss")
+    slid, copied, whole = (
+        studio("mix", "score", *words, *measured)["arms"][0]["value"]
+        for words in ((mix, "--expert", "sort@2"), ("cut",), (mix,))
+    )
+    assert slid == pytest.approx(copied, abs=1e-5) and slid != pytest.approx(whole, abs=1e-3)
+
+
 def test_a_mix_moves_into_another_home(studio, mix, tmp_path):
     studio("mix", "export", mix, str(tmp_path / "copy"))
     (tmp_path / "copy").rename(tmp_path / "moved")
@@ -243,7 +267,7 @@ def test_experts_are_muted_and_locked(studio, mix):
             2,
             "--rank is for --joint",
         ),
-        (["mix", "train", "--joint", *BASE, "--expert", "a", "--out", "x"], 2, "not NAME=DATA"),
+        (["mix", "train", "--joint", *BASE, "--expert", "a", "--out", "x"], 2, "not NAME[@RANK]=DATA"),
         (
             ["mix", "train", "--joint", *BASE, "--expert", "a=mixed", "--data", "mixed", "--out", "x"],
             2,
@@ -254,6 +278,18 @@ def test_experts_are_muted_and_locked(studio, mix):
             1,
             "no mix called nobody",
         ),
+        (
+            ["mix", "train", *BASE, "--expert", "sort@no", "--data", "mixed", "--out", "x"],
+            2,
+            "is not NAME[@RANK]",
+        ),
+        (
+            ["mix", "train", *BASE, "--expert", "sort@9", "--data", "mixed", "--out", "x"],
+            2,
+            "sort has ranks 1 to 8",
+        ),
+        (["mix", "score", "pair", "--data", "mixed", "--expert", "sort"], 2, "names no rank"),
+        (["mix", "export", "pair", "/tmp/never", "--expert", "upper@2"], 2, "upper takes no part"),
         (["mix", "score", "nobody", "--data", "mixed"], 1, "no mix called nobody"),
         (["mix", "export", "nobody", "/tmp/never"], 1, "no mix called nobody"),
         (["mix", "export", "pair", "/tmp/never", "--rank", "3"], 2, "are for --as lora"),

@@ -161,7 +161,7 @@ class ExportForm(QDialog):
             self.folder.setText(plan.folder)
         self._show_data()
         self.loss.setText(export.loss)
-        self.whole.setText(self._mixer.playing.whole("export"))
+        self.whole.setText(self._mixer.playing.account("export", export.ranks))
         self.whole.setVisible(bool(self.whole.text()))
         self._show_progress()
 

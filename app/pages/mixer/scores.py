@@ -46,9 +46,9 @@ class ScoresView(View):
             ("Add a test file", "", self.plan.choose_file),
         ]
 
-    def _desk(self) -> tuple[MixCard | None, int, str]:
+    def _desk(self) -> tuple[MixCard | None, int, str, dict[str, int]]:
         desk = self._mixer.desk
-        return self._mixer.mix, desk.router.top_k, desk.data
+        return self._mixer.mix, desk.router.top_k, desk.data, self._mixer.ranks_of_mix
 
     def _compose(self) -> None:
         self._empty = Empty("mixer", "", "", "Go to the desk", "mixer.scores.empty", self)

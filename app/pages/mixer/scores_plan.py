@@ -151,7 +151,8 @@ class PlanPanel(QWidget):
         fill(self.mix, [(name, name) for name in names], scores.mix.name if scores.mix else "")
         self.mix.setPlaceholderText("Open a mix" if names else "There is no mix yet")
         has_mix = scores.mix is not None
-        self._whole.setText(self._mixer.playing.whole("scoring") if has_mix else "")
+        account = self._mixer.playing.account("scoring", self._mixer.ranks_of_mix)
+        self._whole.setText(account if has_mix else "")
         self._whole.setVisible(bool(self._whole.text()))
         with quietly(self.limit, self.examples, *self.arms.values()):
             self.limit.setValue(plan.limit or 0)

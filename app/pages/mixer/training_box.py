@@ -119,7 +119,8 @@ class TrainingBox(QWidget):
             self.pause.setFocus(Qt.FocusReason.OtherFocusReason)
         self.train.setText(self._verb())
         playing = self._mixer.playing
-        self._why.setText(why or f"{playing.sentence} {playing.whole('training')}".strip())
+        account = playing.account("training", self._mixer.lesson.ranks)
+        self._why.setText(why or f"{playing.sentence} {account}".strip())
         self._why.setVisible(not training.is_open and bool(self._why.text()))
         collapse = self._mixer.collapse
         self._trouble.setVisible(bool(collapse))

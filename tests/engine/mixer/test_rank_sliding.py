@@ -7,14 +7,15 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.formats.errors import AdapterError
+from engine.formats.errors import AdapterError, StudioError
 from engine.formats.files import atomic_folder
-from engine.lora import Adapter, Tape, attach, svd_order
+from engine.lora import Adapter, Tape, attach, read_adapter, svd_order, write_adapter
 from engine.mixer import Router, load_mix, save_mix
 
 Q, K, V, OUT = (f"model.layers.0.self_attn.{name}_proj" for name in "qkvo")
@@ -167,3 +168,40 @@ def test_a_mix_plays_its_plain_experts_in_order_too_and_its_router_as_it_is(llam
 def test_an_order_that_an_expert_cannot_have_is_refused(llama, folder):
     with pytest.raises(AdapterError, match="e2 was trained at every rank"):
         load_mix(folder, llama, orders={"e2": "energy"})
+
+
+def heard_whole(model: nn.Module, folder: Path, ids: Tensor, **options) -> Tensor:
+    bank, router, mix = load_mix(folder, model, **options)
+    bank.gates = bank.new_gates(dict.fromkeys(mix.experts, 1.0), router=router)
+    with torch.no_grad():
+        logits = model(ids).logits
+    bank.detach()
+    return logits
+
+
+def test_a_cut_mix_is_the_mix_of_adapters_exported_at_these_ranks(llama, mixed, folder, tmp_path, ids):
+    """e1 is a plain LoRA of rank 3 (its best two directions), e2 a DyLoRA of rank 4 (its first two)."""
+    ranks = {"e1": 2, "e2": 2}
+    write_adapter(svd_order(mixed["e1"]), tmp_path / "e1", rank=2)
+    write_adapter(mixed["e2"], tmp_path / "e2", rank=2)
+    exported = {"e0": mixed["e0"]} | {name: read_adapter(tmp_path / name) for name in ranks}
+    bank = attach(llama, exported)
+    with atomic_folder(tmp_path / "other") as work:
+        save_mix(work, opinionated(bank, input="local"), bank, name="other", base="tiny")
+    bank.detach()
+    cut = heard_whole(llama, folder, ids, ranks=ranks)
+    torch.testing.assert_close(cut, heard_whole(llama, tmp_path / "other", ids), rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(cut, heard_whole(llama, folder, ids), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "sentence"),
+    [
+        ({"e1": 4}, "e1 has ranks 1 to 3, not 4"),
+        ({"e1": 0}, "e1 has ranks 1 to 3, not 0"),
+        ({"stranger": 1}, "stranger takes no part"),
+    ],
+)
+def test_a_rank_that_is_not_there_is_refused(llama, folder, ranks, sentence):
+    with pytest.raises(StudioError, match=sentence):
+        load_mix(folder, llama, ranks=ranks)

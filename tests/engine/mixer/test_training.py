@@ -5,11 +5,13 @@ import torch
 
 from engine.formats.dataset import Row
 from engine.formats.errors import StudioError
+from engine.formats.mix_card import mix_readme
 from engine.formats.mix_file import read_mix_card
-from engine.lora import new_adapter
+from engine.lora import new_adapter, read_adapter, svd_order, write_adapter
 from engine.mixer import load_mix
 from engine.mixer.training import RouterTask
 from engine.training import Settings, StepDone, train
+from engine.training.play import play
 
 
 def metrics(task, steps):
@@ -217,3 +219,34 @@ def test_other_architectures_learn(kind, router_input, tiny_tokenizer):
     silent = [path for path, V in task.parameters().items() if not V.any()]
     assert all(path.endswith("dt_proj") for path in silent)  # which Mamba reads without calling it
     task.close()
+
+
+def test_a_router_over_cut_experts_is_that_over_exported_ones_and_the_mix_keeps_their_ranks(
+    setting, tiny_tokenizer, tmp_path
+):
+    model, tasks, experts = setting
+    rows = [row for pair in zip(*tasks.values(), strict=True) for row in pair]
+    write_adapter(svd_order(experts["first"]), tmp_path / "first", rank=2)
+    exported = experts | {"first": read_adapter(tmp_path / "first")}
+    ids = torch.randint(1, 40, (2, 7), generator=torch.Generator().manual_seed(1))
+    heard = []
+    for name, these, ranks in (("cut", experts, {"first": 2}), ("exported", exported, {})):
+        task = RouterTask(model, tiny_tokenizer, rows, these, batch_size=40, ranks=ranks, name=name)
+        metrics(task, 8)
+        task.save(tmp_path / name)
+        with (
+            torch.no_grad(),
+            play(task.bank, task.bank.new_gates(dict.fromkeys(these, 1.0), router=task.router)),
+        ):
+            heard.append(model(ids).logits)
+        task.close()
+        bank, router, mix = load_mix(tmp_path / name, model)
+        with torch.no_grad(), play(bank, bank.new_gates(dict.fromkeys(mix.experts, 1.0), router=router)):
+            torch.testing.assert_close(model(ids).logits, heard[-1], rtol=1e-5, atol=1e-5)
+        bank.detach()
+    torch.testing.assert_close(*heard, rtol=1e-5, atol=1e-5)
+    card = read_mix_card(tmp_path / "cut")
+    assert (card.ranks, card.kinds) == ({"first": (1, 2), "last": (1, 6)}, {"first": "svd", "last": "lora"})
+    assert mix_readme(tmp_path / "cut").count("cut to rank: first") == 1
+    with pytest.raises(StudioError, match="first has ranks 1 to 6, not 7"):
+        RouterTask(model, tiny_tokenizer, rows, experts, ranks={"first": 7})

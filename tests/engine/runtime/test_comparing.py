@@ -4,6 +4,7 @@ import gc
 import json
 import random
 
+import msgspec
 import peft  # noqa: F401 - what its first import logs is kept, with the frames of whoever imported it
 import pytest
 import torch
@@ -124,6 +125,28 @@ def test_every_value_is_that_of_answers_given_one_by_one(base, paths, tmp_path):
     assert arms["soft"].parameters == router.size
     assert all(0 <= done <= total for done, total, _ in said)
     assert [done for done, _, _ in said] == sorted(done for done, _, _ in said)
+
+
+def test_slid_experts_are_scored_at_their_ranks_in_every_arm(base, paths, tmp_path):
+    ranks = {"first": 2}
+    bank, router, _ = load_mix(paths["mix:both"], base.model, ranks=ranks)
+    (tmp_path / "cut").mkdir()
+    save_mix(tmp_path / "cut", router, bank, name="both", base="tiny")
+    bank.detach()
+    spec = spec_of(arms=("experts", "uniform", "arrow", "soft"), metric="loss", limit=8)
+    _, slid, _ = run(base, paths, tmp_path / "slid", msgspec.structs.replace(spec, ranks=ranks))
+    _, cut, _ = run(base, paths | {"mix:both": str(tmp_path / "cut")}, tmp_path / "other", spec)
+    _, whole, _ = run(base, paths, tmp_path / "whole", spec)
+    assert {name: arm.value for name, arm in slid.items()} == pytest.approx(
+        {name: arm.value for name, arm in cut.items()}, abs=1e-5
+    )
+    assert [name for name in whole if whole[name].value != pytest.approx(slid[name].value, abs=1e-3)] == [
+        "expert:first",
+        "uniform",
+        "arrow",
+        "soft",
+    ]
+    assert [arm.label for arm in slid.values()][:2] == ["first at rank 2 alone", "last alone"]
 
 
 def test_a_difference_to_the_mix_is_that_of_the_same_rows(base, paths, tmp_path):

@@ -14,6 +14,7 @@ from huggingface_hub import ModelCard
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
 from engine.lora import attach, new_adapter, read_adapter
+from engine.lora.order import difference
 from engine.messages import ExportMix
 from engine.mixer import Router, load_mix, save_mix
 from engine.runtime.base import load_base
@@ -80,6 +81,24 @@ def divergence(base, mix, lora, data):
     theirs = PeftModel.from_pretrained(copy.deepcopy(base.model), lora)
     q = theirs(input_ids=batch.ids).logits[batch.learned].log_softmax(-1)
     return float((p.exp() * (p - q)).sum(-1).mean())
+
+
+def test_slid_experts_leave_at_their_rank(base, library, sets, tmp_path):
+    bank, router, mix = load_mix(library["mix:both"], base.model)
+    name, rank = mix.experts[0], bank.adapters[mix.experts[0]].rank
+    bank.detach()
+    bank, router, _ = load_mix(library["mix:both"], base.model, ranks={name: 1})
+    (tmp_path / "cut").mkdir()
+    save_mix(tmp_path / "cut", router, bank, name="both", base="tiny")
+    bank.detach()
+    asked = spec(data=BOTH, ranks={name: 1})
+    _, result, _ = export(base, asked, library | sets, tmp_path / "slid")
+    cut = library | sets | {"mix:both": str(tmp_path / "cut")}
+    export(base, spec(data=BOTH), cut, tmp_path / "other")
+    slid, other = (read_adapter(tmp_path / folder / "output") for folder in ("slid", "other"))
+    assert result["rank"] == slid.rank == 8 - (rank - 1)
+    assert difference(slid, other) < 1e-5
+    assert f"{name} at rank 1" in (tmp_path / "slid" / "output" / "README.md").read_text()
 
 
 def test_the_mean_over_data_is_as_far_from_the_mix_as_it_says(base, library, sets, tmp_path):

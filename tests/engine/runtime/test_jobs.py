@@ -76,7 +76,9 @@ def start(base, library, copy_task, tmp_path):
 
 def joint(**fields):
     domains = [Domain(expert="left", data="copy", adapter="left"), Domain(expert="fresh", data="copy")]
-    return TrainJoint(base="tiny", domains=domains, out="pair", rank=2, steps=6, **QUICK | fields)
+    return TrainJoint(
+        **{"base": "tiny", "domains": domains, "out": "pair", "rank": 2, "steps": 6, **QUICK} | fields
+    )
 
 
 def domains(copy_task):
@@ -137,6 +139,12 @@ def test_joint_training_makes_a_mix_that_plays(start, base, voices, copy_task):
     steps = [step for report in job.of(JobStep) for step in report.steps_done]
     assert steps == list(range(1, 7))
     assert read_adapter(Path(ended.output) / "experts" / "fresh").rank == 2
+
+
+def test_an_expert_begins_cut_and_is_a_plain_lora_once_it_was_trained(start, adapters, copy_task):
+    spec = joint(domains=[Domain(expert="left", data="copy", adapter="left", rank=1), joint().domains[1]])
+    left = read_adapter(Path(start(spec, more=domains(copy_task)).finish().output) / "experts" / "left")
+    assert (left.rank, left.kind, adapters["left"].rank) == (1, "lora", 4)
 
 
 def test_joint_training_goes_on_bit_for_bit(start, copy_task):

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from engine import messages as m
 from engine.formats.errors import StudioError
 from engine.formats.files import sha256_file
-from engine.formats.mix_file import read_mix
+from engine.formats.mix_file import read_mix, read_mix_card
 from engine.supervisor.store import Store
 from tests.hub.rig import write_base
 
@@ -329,6 +329,42 @@ def test_a_mix_is_copied_with_its_card_and_its_newest_scores(mixed, tmp_path):
     with pytest.raises(StudioError):
         mixed.ask(m.CopyMix(name="both", folder=str(tmp_path / "broken")))
     assert not (tmp_path / "broken").exists()
+
+
+def test_slid_experts_leave_cut_and_the_others_as_they_are(mixed, tmp_path):
+    submit(mixed, "whole", scoring(mixed))
+    mixed.wait_for("whole", "done")
+    mixed.ask(m.CopyMix(name="both", folder=str(tmp_path / "cut"), ranks={"sort": 3}))
+    copy, card = read_mix(tmp_path / "cut"), read_mix_card(tmp_path / "cut")
+    assert (card.ranks, card.kinds["sort"]) == ({"reverse": (1, 8), "sort": (1, 3)}, "svd")
+    assert copy.sha256 == {name: sha256_file(tmp_path / "cut" / name) for name in copy.sha256}
+    before = read_mix(mixed.home.mixes / "both").sha256
+    same = {name for name, digest in copy.sha256.items() if before.get(name) == digest}
+    assert "router.safetensors" in same and "experts/reverse/adapter_model.safetensors" in same
+    assert copy.trained["cut to rank"] == {"sort": 3}
+    assert copy.scores == {}, "the scoring was of all of sort"
+    mixed.ask(m.CopyMix(name="both", folder=str(tmp_path / "whole"), ranks={"reverse": 8}))
+    assert read_mix(tmp_path / "whole").scores, "8 is all of reverse"
+    mixed.ask(m.ImportMix(path=str(tmp_path / "cut"), name="arrived"))
+    assert list(mixed.home.tmp.iterdir()) == []
+
+
+def test_a_rank_that_no_expert_has_is_refused_before_anything_begins(mixed, tmp_path):
+    fresh = [m.Domain(expert="a", data="mixed", rank=2), m.Domain(expert="b", data="mixed")]
+    for body, sentence in (
+        (scoring(mixed, ranks={"sort": 9}), "sort has ranks 1 to 8, not 9"),
+        (scoring(mixed, ranks={"upper": 2}), "upper takes no part"),
+        (export(mixed, tmp_path / "out", ranks={"sort": 0}), "not 0"),
+        (router(mixed, ranks={"reverse": 9}), "reverse has ranks 1 to 8, not 9"),
+        (router(mixed, ranks={"sort": 2}), "sort takes no part"),
+        (router(mixed, experts=["upper"], extend="both", ranks={"sort": 9}), "not 9"),
+        (m.TrainJoint(base="tiny", domains=fresh, out="new"), "a begins fresh"),
+    ):
+        with pytest.raises(StudioError, match=sentence):
+            submit(mixed, "x", body)
+    with pytest.raises(StudioError, match="not 9"):
+        mixed.ask(m.CopyMix(name="both", folder=str(tmp_path / "copy"), ranks={"sort": 9}))
+    assert not (tmp_path / "copy").exists()
 
 
 @pytest.fixture
