@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QSettings, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSplitter, QVBoxLayout, QWidget
 
 from app.client import Client
@@ -142,10 +141,7 @@ class DiscoverPage(Page):
             ("Look on the Hub again", "Ctrl+R", self.discover.look_anew),
             ("Sign in to the Hub, or out", "", self._account.press),
         ):
-            action = QAction(words, self, shortcut=QKeySequence(keys))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(lambda _=False, act=act: act())
-            self.addAction(action)
+            self.offer(words, keys, act)
 
     def _write(self) -> None:
         self.tools.field.setFocus(Qt.FocusReason.ShortcutFocusReason)

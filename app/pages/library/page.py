@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtCore import QMimeData, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from app.client import Client
@@ -71,10 +71,10 @@ class LibraryPage(Page):
         self.head = Choice("library-view", "View of the library", VIEWS, role="view")
         self.head.chosen.connect(self.show_view)
         for place, (name, (title, _)) in enumerate(VIEWS.items(), start=1):
-            self._offer(f"Library: {title}", f"Alt+{place}", lambda name=name: self.show_view(name))
-        self._offer("Rename what is chosen", "F2", self._rename)
-        self._offer("Remove what is chosen", "Del", self._remove)
-        self._offer("Look into what was copied: a path or a Hub address", "Ctrl+V", self.paste)
+            self.offer(f"Library: {title}", f"Alt+{place}", lambda name=name: self.show_view(name))
+        self.offer("Rename what is chosen", "F2", self._rename)
+        self.offer("Remove what is chosen", "Del", self._remove)
+        self.offer("Look into what was copied: a path or a Hub address", "Ctrl+V", self.paste)
         self.show_view("adapters")
 
     @property
@@ -90,7 +90,7 @@ class LibraryPage(Page):
             if isinstance(view, View):
                 view.noticed.connect(self.noticed)
                 for words, keys, act in view.acts():
-                    self._offer(words, keys, lambda name=name, act=act: (self.show_view(name), act()))
+                    self.offer(words, keys, lambda name=name, act=act: (self.show_view(name), act()))
             self.use_base(self._base)
             self.built.emit(view)
         self._stack.setCurrentWidget(self.views[name])
@@ -160,13 +160,6 @@ class LibraryPage(Page):
         if self._publish is None:
             self._publish = PublishDialog(Publishing(self._client, self._account(), self), self)
         self._publish.present(name)
-
-    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> None:
-        action = QAction(words, self, shortcut=QKeySequence(keys))
-        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.triggered.connect(lambda _=False: act())
-        self.addAction(action)
-        self.head.addAction(action)
 
     # --- something is dropped ---
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSettings, Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QAction, QKeySequence
+from PySide6.QtCore import QSettings, Signal
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
 from app.client import Client
@@ -49,9 +48,9 @@ class MixerPage(Page):
         )
         self.head.chosen.connect(self.show_view)
         self.mixer.noticed.connect(self.noticed)
-        self.mixer.announced.connect(self._announce)
+        self.mixer.announced.connect(self.announce)
         for place, (name, (title, _, _)) in enumerate(VIEWS.items(), start=1):
-            self._offer(f"Mixer: {title}", f"Alt+{place}", lambda name=name: self.show_view(name))
+            self.offer(f"Mixer: {title}", f"Alt+{place}", lambda name=name: self.show_view(name))
         self.show_view(next(iter(VIEWS)))
 
     @property
@@ -67,7 +66,7 @@ class MixerPage(Page):
             view.ranks_wanted.connect(self.ranks_wanted)
             self._stack.addWidget(view)
             for words, keys, act in view.acts():
-                self._offer(words, keys, lambda act=act: (self.show_view(name), act()))
+                self.offer(words, keys, lambda act=act: (self.show_view(name), act()))
             self.built.emit(view)
         self._stack.setCurrentWidget(self.views[name])
         self.head.choose(name)
@@ -102,13 +101,3 @@ class MixerPage(Page):
 
     def redo(self) -> None:
         self.mixer.redo()
-
-    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> None:
-        action = QAction(words, self, shortcut=QKeySequence(keys))
-        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.triggered.connect(lambda _=False: act())
-        self.addAction(action)
-        self.head.addAction(action)
-
-    def _announce(self, words: str) -> None:
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))

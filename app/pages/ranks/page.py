@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QSettings, Qt
-from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
-    QAction,
-    QDragEnterEvent,
-    QDropEvent,
-    QKeySequence,
-)
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedLayout, QWidget
 
 from app.client import Client
@@ -86,7 +77,7 @@ class RanksPage(Page):
     def _connect(self) -> None:
         for presenter in (self.ranks, self.curves, self.training, self.making):
             presenter.noticed.connect(self.noticed)
-            presenter.announced.connect(self._announce)
+            presenter.announced.connect(self.announce)
         self.ranks.changed.connect(self._show)
         self.empty.pressed.connect(self._choose)
 
@@ -94,7 +85,7 @@ class RanksPage(Page):
         ranks, slider = self.ranks, self.instrument.slider
         by_key = Qt.FocusReason.ShortcutFocusReason
         self._of_adapter = [
-            self._offer(words, keys, act)
+            self.offer(words, keys, act)
             for words, keys, act in (
                 ("Write a prompt", "Ctrl+L", lambda: self.instrument.prompt.field.setFocus(by_key)),
                 ("Go to the rank slider", "Ctrl+R", lambda: slider.setFocus(by_key)),
@@ -110,7 +101,7 @@ class RanksPage(Page):
             ("Train an adapter for every rank", "Alt+2", lambda: self._open("training")),
             ("Bake, order or export", "Alt+3", lambda: self._open("making")),
         ):
-            self._offer(words, keys, act)
+            self.offer(words, keys, act)
 
     # --- verbs ---
 
@@ -192,14 +183,3 @@ class RanksPage(Page):
     def _unpin_last(self) -> None:
         if self.ranks.state.pinned:
             self.ranks.unpin(self.ranks.state.pinned[-1])
-
-    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> QAction:
-        action = QAction(words, self, shortcut=QKeySequence(keys))
-        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.triggered.connect(lambda _=False: act())
-        self.addAction(action)
-        self.head.addAction(action)
-        return action
-
-    def _announce(self, words: str) -> None:
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QSettings, Qt
-from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
-    QAction,
-    QDragEnterEvent,
-    QDropEvent,
-    QHideEvent,
-    QKeyEvent,
-    QKeySequence,
-    QPixmap,
-    QShowEvent,
-)
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QHideEvent, QKeyEvent, QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from app.client import Client
@@ -85,7 +72,7 @@ class SpeechPage(Page):
         presenters = (self.clips, self.models, self.capture, self.captions, self.transcripts)
         for presenter in presenters:
             presenter.noticed.connect(self.noticed)
-            presenter.announced.connect(self._announce)
+            presenter.announced.connect(self.announce)
         self.clips.changed.connect(lambda: self.capture.keep_in(self.clips.state.folder))
         self.capture.recorded.connect(self.clips.recorded)
         self.playback.moved.connect(self.booth.show_mouth)
@@ -103,7 +90,7 @@ class SpeechPage(Page):
             ("Use a video file as the camera", "", self.booth.devices.choose_file),
             *acts(self.desk, self.bar, self.transcripts),
         ):
-            self._offer(words, keys, act)
+            self.offer(words, keys, act)
 
     # --- the shell's ---
 
@@ -174,16 +161,6 @@ class SpeechPage(Page):
         else:
             self.clips.choose(example.path)
             self.shelf.list.setFocus(Qt.FocusReason.OtherFocusReason)
-
-    def _offer(self, words: str, keys: str, act: Callable[[], object]) -> None:
-        action = QAction(words, self, shortcut=QKeySequence(keys))
-        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.triggered.connect(lambda _=False: act())
-        self.addAction(action)
-        self.head.addAction(action)
-
-    def _announce(self, words: str) -> None:
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
 
 
 def _beside(*parts: QWidget) -> QWidget:
