@@ -1,4 +1,4 @@
-"""Live curves of one quantity: a ring buffer per series, painted at most fifteen times a second.
+"""Live curves of one quantity: any number of series, painted at most fifteen times a second.
 
 pyqtgraph is loaded after the window is painted; the first point waits for it.
 """
@@ -10,23 +10,18 @@ import importlib
 from html import escape
 from itertools import cycle
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from widgets.painting import hue_colour
+from widgets.series import Series
 from widgets.theme import theme
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+__all__ = ["CurvePlot", "preload"]
 
-__all__ = ["CurvePlot", "Series", "preload"]
-
-CAPACITY = 16384
-SMOOTHING = 0.6
 # Plots that stand together keep different time, so that the event loop never paints all of them at once.
 REPAINT_MS = (67, 79, 97)
 RAW_ALPHA = 0.25
@@ -47,38 +42,6 @@ def _load() -> None:
         importlib.import_module("pyqtgraph")
     finally:
         gc.enable()
-
-
-class Series:
-    """The newest CAPACITY points of one curve, raw and smoothed, always in one contiguous piece of memory.
-
-    Every point is written twice, half a buffer apart, so that the newest window never wraps around.
-    """
-
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        import numpy as np
-
-        self._capacity = capacity
-        self._written = 0
-        self._rows: NDArray[np.float64] = np.empty((3, 2 * capacity))
-
-    def __len__(self) -> int:
-        return min(self._written, self._capacity)
-
-    def append(self, step: float, value: float) -> None:
-        """One more point; the smoothed one is 0.6 of the last smoothed one and 0.4 of ``value``."""
-        last = self._rows[2, (self._written - 1) % self._capacity] if self._written else value
-        point = (step, value, SMOOTHING * last + (1 - SMOOTHING) * value)
-        place = self._written % self._capacity
-        for row, number in zip(self._rows, point, strict=True):
-            row[place] = row[place + self._capacity] = number
-        self._written += 1
-
-    @property
-    def points(self) -> NDArray[np.float64]:
-        """[3, n]: steps, values, smoothed values; a view, valid until the next ``append``."""
-        start = self._written % self._capacity if self._written > self._capacity else 0
-        return self._rows[:, start : start + len(self)]
 
 
 class CurvePlot(QWidget):

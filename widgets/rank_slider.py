@@ -1,7 +1,4 @@
-"""The large rank slider: a tick for each rank, flags where ranks are pinned, what is kept above the handle.
-
-It is a QSlider underneath, so that keyboard, wheel and screen readers find what they know.
-"""
+"""The large rank slider: a tick for each rank, flags at pinned ones, what is kept above the handle."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QResizeEvent,
-    QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QWidget
 
+from widgets.leaping_slider import LeapingSlider
 from widgets.painting import focus_ring
 from widgets.rank_flags import cloths, paint_flags
-from widgets.rank_stops import nearest_stop, next_stop, spaced
+from widgets.rank_stops import spaced
 from widgets.theme import theme
 
 __all__ = ["RankSlider"]
@@ -40,31 +37,18 @@ HOW = (
     "Drag, click or scroll; arrow keys step, Page Up and Page Down leap, "
     "Shift snaps to powers of two, P pins."
 )
-LEAPS = {
-    Qt.Key.Key_PageUp: 1,
-    Qt.Key.Key_PageDown: -1,
-    Qt.Key.Key_Right: 1,
-    Qt.Key.Key_Up: 1,
-    Qt.Key.Key_Left: -1,
-    Qt.Key.Key_Down: -1,
-}
-PAGES = (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
 
 
-class RankSlider(QSlider):
-    """``moved(rank)``: a person moved it; ``released``: the hand left it, or rests; ``pin_wanted(rank)``.
+class RankSlider(LeapingSlider):
+    """``released``: the hand left it, or rests; ``pin_wanted(rank)``; ``axis_changed``: ``x_of`` has other
+    answers. ``set_rank`` and ``set_ranks`` move without a word."""
 
-    ``axis_changed``: ``x_of`` has other answers. ``set_rank`` and ``set_ranks`` move without a word.
-    """
-
-    moved = Signal(int)
     released = Signal()
     pin_wanted = Signal(int)
     axis_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
-        self._quiet = False
+        super().__init__(parent)
         self._grip: float | None = None
         self._pinned: tuple[int, ...] = ()
         self._kept = ""
@@ -72,12 +56,8 @@ class RankSlider(QSlider):
         self._rest.timeout.connect(self.released)
         self.setObjectName("ranks.slider")
         self.setAccessibleName("Rank")
-        self.setRange(1, 1)
-        self.setPageStep(1)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(HOW)
-        self.valueChanged.connect(self._value_changed)
+        self.moved.connect(self._begin_rest)
         theme.changed.connect(self.update)
 
     # values in
@@ -85,18 +65,16 @@ class RankSlider(QSlider):
     def set_ranks(self, low: int, highest: int) -> None:
         """The ranks that there are."""
         if (low, highest) != (self.minimum(), self.maximum()):
-            self._quiet = True
-            self.setRange(low, highest)
-            self._quiet = False
+            with self.quietly():
+                self.setRange(low, highest)
             self.axis_changed.emit()
             self._describe()
             self.update()
 
     def set_rank(self, rank: int, kept: str = "") -> None:
         """Show ``rank``; ``kept`` says what it keeps: "91 % of the energy"."""
-        self._quiet = True
-        self.setValue(rank)
-        self._quiet = False
+        with self.quietly():
+            self.setValue(rank)
         self._kept = kept
         self._describe()
         self.update()
@@ -110,21 +88,9 @@ class RankSlider(QSlider):
 
     # hands
 
-    def step(self, ranks: int) -> None:
-        """So many ranks up or, negative, down."""
-        self.setValue(self.value() + ranks)
-
-    def leap(self, direction: int) -> None:
-        """To the next power of two above (1) or below (-1); both ends are stops."""
-        self.setValue(next_stop(self.value(), self.minimum(), self.maximum(), direction))
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key(event.key())
-        is_free = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        if key == Qt.Key.Key_P and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+        if event.key() == Qt.Key.Key_P and event.modifiers() == Qt.KeyboardModifier.NoModifier:
             self.pin_wanted.emit(self.value())
-        elif key in LEAPS and (key in PAGES or not is_free):
-            self.leap(LEAPS[key])
         else:
             super().keyPressEvent(event)
 
@@ -136,11 +102,11 @@ class RankSlider(QSlider):
         x = event.position().x()
         self._grip = x - handle.center().x() if handle.contains(event.position()) else 0.0
         self.setSliderDown(True)
-        self._drag_to(event)
+        self.drag_to(x - self._grip, event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._grip is not None:
-            self._drag_to(event)
+            self.drag_to(event.position().x() - self._grip, event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
@@ -162,25 +128,9 @@ class RankSlider(QSlider):
             self._rest.stop()
             self.released.emit()
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        turn = event.angleDelta().y() or event.angleDelta().x()
-        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self.leap(1 if turn > 0 else -1)
-        else:
-            self.step(round(turn / 120))
-        event.accept()
-
-    def _drag_to(self, event: QMouseEvent) -> None:
-        rank = self.rank_at(event.position().x() - (self._grip or 0.0))
-        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            rank = nearest_stop(rank, self.minimum(), self.maximum())
-        self.setValue(rank)
-
-    def _value_changed(self, rank: int) -> None:
-        if not self._quiet:
-            if self._grip is None:
-                self._rest.start()
-            self.moved.emit(rank)
+    def _begin_rest(self) -> None:
+        if self._grip is None:
+            self._rest.start()
 
     def _describe(self) -> None:
         pinned = ", ".join(map(str, self._pinned))

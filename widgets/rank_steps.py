@@ -1,18 +1,15 @@
-"""A small rank slider: a bar of as many cells as there are ranks, lit up to the one that plays, and words.
-
-It is a QSlider underneath, so that keyboard, wheel and screen readers find what they know.
-"""
+"""A small rank slider: a bar of as many cells as there are ranks, lit up to the one that plays, and words."""
 
 from __future__ import annotations
 
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+from PySide6.QtGui import QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
 
+from widgets.leaping_slider import LeapingSlider
 from widgets.painting import fill_hue, focus_ring
-from widgets.rank_stops import nearest_stop, next_stop
 from widgets.theme import theme
 
 __all__ = ["RankSteps"]
@@ -22,38 +19,25 @@ EDGE = 4
 NARROWEST_CELL = 4.0
 UNLIT = 0.14
 HOW = "Drag, scroll or use the arrow keys; Shift goes by powers of two. Double-click for all of it."
-LEAPS = {
-    Qt.Key.Key_PageUp: 1,
-    Qt.Key.Key_PageDown: -1,
-    Qt.Key.Key_Right: 1,
-    Qt.Key.Key_Up: 1,
-    Qt.Key.Key_Left: -1,
-    Qt.Key.Key_Down: -1,
-}
 
 
-class RankSteps(QSlider):
-    """``moved(rank)``: a person moved it; ``released``: the hand left it. ``set_rank`` emits neither. Without
-    a ``caption`` the bar stands alone, as beside a title that says the rank."""
+class RankSteps(LeapingSlider):
+    """``released``: the hand left it. ``set_rank`` emits nothing. Without a ``caption`` the bar stands alone,
+    as beside a title that says the rank."""
 
-    moved = Signal(int)
     released = Signal()
 
     def __init__(
         self, name: str, hue: int = 0, parent: QWidget | None = None, *, caption: bool = True
     ) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
+        super().__init__(parent)
         self._name = name
         self._has_caption = caption
         self._hue = hue
         self._dimmed = False
-        self._quiet = False
         self._kept = ""
-        self.setRange(1, 1)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"Rank of {name}")
-        self.valueChanged.connect(self._value_changed)
+        self.moved.connect(self._describe)
         theme.changed.connect(self.updateGeometry)
 
     @property
@@ -69,10 +53,9 @@ class RankSteps(QSlider):
     def set_rank(self, rank: int | None, ranks: tuple[int, int], kept: str = "") -> None:
         """Show ``rank`` (None: all) of ``ranks`` (lowest, highest) without saying that anyone moved it;
         ``kept`` says what that keeps."""
-        self._quiet = True
-        self.setRange(*ranks)
-        self.setValue(rank or self.maximum())
-        self._quiet = False
+        with self.quietly():
+            self.setRange(*ranks)
+            self.setValue(rank or self.maximum())
         self._kept = kept
         self._describe()
         self.update()
@@ -88,19 +71,6 @@ class RankSteps(QSlider):
             self._hue = hue
             self.update()
 
-    def step(self, ranks: int) -> None:
-        """So many ranks up or, negative, down, as far as there are any."""
-        self.setValue(self.value() + ranks)
-
-    def leap(self, direction: int) -> None:
-        """To the next power of two above (1) or below (-1); the lowest and the highest rank are stops too."""
-        self.setValue(next_stop(self.value(), self.minimum(), self.maximum(), direction))
-
-    def _value_changed(self, rank: int) -> None:
-        if not self._quiet:
-            self._describe()
-            self.moved.emit(rank)
-
     def _describe(self) -> None:
         said = f"{self.value()} of {self.maximum()}"
         said = ", ".join(words for words in (said, self._kept) if words)
@@ -109,24 +79,16 @@ class RankSteps(QSlider):
 
     # hands
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key(event.key())
-        is_page = key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
-        if key in LEAPS and (is_page or event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
-            self.leap(LEAPS[key])
-        else:
-            super().keyPressEvent(event)
-
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
         self.setSliderDown(True)
-        self._drag_to(event)
+        self.drag_to(event.position().x(), event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self.isSliderDown():
-            self._drag_to(event)
+            self.drag_to(event.position().x(), event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self.isSliderDown() and event.button() == Qt.MouseButton.LeftButton:
@@ -137,20 +99,6 @@ class RankSteps(QSlider):
         if event.button() == Qt.MouseButton.LeftButton:
             self.setValue(self.maximum())
             self.released.emit()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        notches = event.angleDelta().y() / 120
-        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self.leap(1 if notches > 0 else -1)
-        else:
-            self.step(round(notches))
-        event.accept()
-
-    def _drag_to(self, event: QMouseEvent) -> None:
-        rank = self.rank_at(event.position().x())
-        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            rank = nearest_stop(rank, self.minimum(), self.maximum())
-        self.setValue(rank)
 
     # geometry: rank b ends where its cell ends
 

@@ -8,7 +8,8 @@ import threading
 
 import numpy as np
 
-from widgets.curve_plot import SMOOTHING, CurvePlot, Series, preload
+from widgets.curve_plot import CurvePlot, preload
+from widgets.series import SMOOTHING, Series
 from widgets.theme import theme
 
 
