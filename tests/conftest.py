@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from tests.turns import FilesInTurn, turn
 
@@ -14,6 +15,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_CACHE"] = f"{os.devnull}/none"  # what lies there is on every library's shelf
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # never that of whoever runs the tests
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# However slow and busy the machine: what comes ends the wait, and nothing else does.
+for wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitExposed):
+    wait.__kwdefaults__["timeout"] = 30_000
 
 
 @pytest.hookimpl(optionalhook=True)

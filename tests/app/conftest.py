@@ -62,7 +62,7 @@ def shell(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Shell:
-    """The window, shown, with its engine there and no page open yet. Its camera is a peer's."""
+    """The window, shown, with its engine there and listed, and no page open yet. Its camera is a peer's."""
     peer = (sys.executable, str(Path(__file__).with_name("capture_peer.py")), "well")
     monkeypatch.setattr("app.presenters.capture_process.COMMAND", peer)
     window = Shell(client, store)
@@ -70,4 +70,5 @@ def shell(
     window.show()
     qtbot.waitExposed(window)
     client.welcome()
+    qtbot.waitUntil(lambda: client.is_quiet)
     return window

@@ -74,6 +74,11 @@ class FakeClient(ScriptedClient):
         """Whoever asked is going: nothing reaches anybody any more."""
         self._is_away = True
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything asked has been answered that does so by itself."""
+        return not any(call.id in self._pending and type(call.body) not in self.silent for call in self.calls)
+
     def requests(self, kind: type) -> list[Any]:
         """Every request of a kind so far, answered or not."""
         return [call.body for call in self.calls if isinstance(call.body, kind)]

@@ -142,7 +142,7 @@ def test_another_revision_is_read_on_its_own(discover, client, qtbot):
         "adapter_model.safetensors",
     ]
     assert discover.repository.state.bytes == 12_000_700
-    assert discover.repository.state.free == 84_000_000_000
+    qtbot.waitUntil(lambda: discover.repository.state.free == 84_000_000_000)
 
 
 def test_what_would_be_replaced_says_who_uses_it(discover, client, hub, qtbot):

@@ -35,7 +35,9 @@ def page(shell: Shell, client: FakeClient, hub: ScriptedHub, qtbot: QtBot) -> Di
     shell.resize(1280, 800)
     page = shell.go("discover")
     shell.frame._list()
-    qtbot.waitUntil(lambda: page.found.hub.rowCount() > GHOSTS)
+    qtbot.waitUntil(lambda: any(request.base == "qwen" for request in client.requests(SearchHub)))
+    qtbot.waitUntil(lambda: client.is_quiet)
+    assert page.found.hub.rowCount() > GHOSTS
     return page
 
 

@@ -264,12 +264,13 @@ def test_splitters_and_the_page_remember_their_place(
 def test_nothing_runs_on_after_the_window(dressed: QApplication, store: QSettings, qtbot: QtBot) -> None:
     threads = threading.active_count()
     client = FakeClient()
-    client.silent = {messages.SearchHub}  # its question comes after an answer, and would outlive the window
+    client.silent = {messages.SearchHub}  # this one outlives the window
     window = Shell(client, store)
     window.show()
     client.welcome()
     for name in PAGES:
         window.go(name)
+    qtbot.waitUntil(lambda: client.is_quiet and bool(client.asked(messages.SearchHub)))
     window.close()
     window.deleteLater()
     qtbot.waitUntil(lambda: not shiboken6.isValid(window))
