@@ -32,6 +32,8 @@ from widgets.theme import theme
 
 __all__ = ["RoutingMap"]
 
+FADED = 0.4
+
 
 class RoutingMap(QAbstractScrollArea):
     """``cell_changed(text)``: what the cell under mouse or cursor says; ``token_selected(index)``: where;
@@ -49,6 +51,7 @@ class RoutingMap(QAbstractScrollArea):
         self._grid = GateGrid()
         self._hues: list[int] = []
         self._silent: set[str] = set()
+        self._is_faded = False
         self._start = 0
         self._view = EACH
         self._image = QImage()
@@ -104,6 +107,12 @@ class RoutingMap(QAbstractScrollArea):
         if experts != self._silent:
             self._silent = set(experts)
             self._redraw()
+
+    def set_faded(self, faded: bool) -> None:
+        """Show that this is how the text before the one now awaited was routed."""
+        if faded != self._is_faded:
+            self._is_faded = faded
+            self.viewport().update()
 
     def set_view(self, view: str) -> None:
         """MEAN over the projections of a layer, EACH projection a row, or one projection by its name."""
@@ -281,6 +290,7 @@ class RoutingMap(QAbstractScrollArea):
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(theme.tokens.tiny))
+        painter.setOpacity(FADED if self._is_faded else 1.0)
         if self._grid.rows and self._grid.tokens:
             MapPainter(
                 grid=self._grid,
@@ -295,6 +305,7 @@ class RoutingMap(QAbstractScrollArea):
                 hover=self._hover,
                 has_focus=self.hasFocus(),
             ).paint(painter)
+        painter.setOpacity(1.0)
         if self.hasFocus():
             focus_ring(painter, QRectF(self.viewport().rect()))
         painter.end()

@@ -1,7 +1,8 @@
 """Answers side by side: panes asked at one moment are rows of one batch, and none shows a stale token.
 
 A pane awaits one round of asking; what another round still says to it is dropped, and a round that nobody
-awaits is cancelled. While a new question waits for its first token, the old answer stays, marked stale.
+awaits is cancelled. Once the question is another one, and until the first token that answers it, the old
+answer stays, marked stale.
 A pane whose rank slides awaits one generation of one round; what older generations say is dropped, too.
 """
 
@@ -96,6 +97,11 @@ class Answers(QObject):
             self._tell(pane, sent)
         else:
             self._ask_live(pane, question)
+
+    def expect(self, pane: str) -> None:
+        """Another question is on its way to a pane: nothing more is heard of the one before."""
+        self._give_up(pane)
+        self._await(pane)
 
     def _ask_live(self, pane: str, question: Generate) -> None:
         live = msgspec.structs.replace(question, live=uuid.uuid4().hex, generation=self._generation)

@@ -121,6 +121,7 @@ class Mixer(Player):
                 self.choose_data_for(strip.adapter, strip.data)
         self.desk_changed.emit()
         self._listen_anew()
+        self.questions.settle()
 
     # data and training
 

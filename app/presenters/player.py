@@ -45,7 +45,7 @@ class Player(Hands):
     def playing(self) -> Playing:
         """How the desk sounds now."""
         job, spec = self.training.job, self.training.spec
-        loose = frozenset(self.stock.adapters)
+        loose = {name: card.sha256 for name, card in self.stock.adapters.items()}
         learns = job is not None and job.state == "running" and job.step > 0
         if learns and job and spec and set(experts_of(spec)) == set(self.desk.experts):
             return Playing(self.desk, Router.in_training(job, spec), loose)

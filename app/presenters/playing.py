@@ -40,11 +40,11 @@ class Router:
 @dataclass(frozen=True)
 class Playing:
     """``router`` is the one that belongs to the desk, None where there is none; ``loose`` are the experts
-    that the library has beside the mix."""
+    that the library has beside the mix, with the hash of each."""
 
     desk: Desk
     router: Router | None = None
-    loose: frozenset[str] = frozenset()
+    loose: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_router(self) -> bool:

@@ -23,11 +23,13 @@ ALIKE = 0.05
 
 @dataclass(eq=False)
 class Slot:
-    """One prompt: what it says, how the ``question`` last asked was routed, or why it could not be."""
+    """One prompt: what it says, how it was routed, or why it could not be; ``is_stale`` until
+    the ``question`` last asked is answered."""
 
     text: str = ""
     question: Route | None = None
     routing: Routing | None = None
+    is_stale: bool = False
     error: Error | None = None
     call: str = ""
 
@@ -147,6 +149,11 @@ class Prompts(QObject):
 
     def settle(self) -> None:
         """The desk is another one: route anew what that changes, once the hand rests."""
+        for slot in self.slots:
+            if slot.question is not None and self._question(slot.text) != slot.question:
+                self._client.cancel(slot.call)
+                slot.question, slot.is_stale = None, True
+                self._tell(slot)
         self._settle.start()
 
     def _reconnected(self) -> None:
@@ -170,23 +177,24 @@ class Prompts(QObject):
         """Route a prompt, unless that very question has been asked; an answer to an older one is dropped."""
         slot = self.slots[place]
         question = self._question(slot.text)
-        if question == slot.question:
+        if question is not None and question == slot.question:
             return
         self._client.cancel(slot.call)
-        slot.question, slot.error = question, None
+        slot.question, slot.error, slot.is_stale = question, None, question is not None
         if question is None:
             slot.routing = None
-            self._tell(slot)
+        self._tell(slot)
+        if question is None:
             return
 
         def done(body: Body) -> None:
             if isinstance(body, Routing) and slot.question is question:
-                slot.routing = body
+                slot.routing, slot.is_stale = body, False
                 self._tell(slot)
 
         def failed(error: Error) -> None:
             if slot.question is question and error.code != "cancelled":
-                slot.error, slot.routing = error, None
+                slot.error, slot.routing, slot.is_stale = error, None, False
                 self._tell(slot)
 
         slot.call = self._client.ask(question, done, failed)

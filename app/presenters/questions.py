@@ -16,6 +16,9 @@ SETTLE_MS = 50
 MAX_NEW_TOKENS = 64
 MOST_COMPARED = 3
 
+Asked = tuple[Generate, tuple[str, ...]]
+"""A question, and the hashes of the adapters that answer it: their names may be given to others."""
+
 
 class Questions(QObject):
     """``compared`` are the experts that answer alone beside the others. ``changed``: other panes."""
@@ -30,7 +33,7 @@ class Questions(QObject):
         self.compared: tuple[str, ...] = ()
         self._answers = answers
         self._playing = playing
-        self._asked: dict[str, Generate] = {}
+        self._asked: dict[str, Asked] = {}
         self._settle = QTimer(self, interval=SETTLE_MS, singleShot=True)
         self._settle.timeout.connect(self.ask_anew)
 
@@ -64,6 +67,10 @@ class Questions(QObject):
         experts = self._playing().desk.trained
         self.compared = tuple(name for name in self.compared if name in experts) or tuple(experts[:1])
         self.changed.emit()
+        questions = {pane: self._question(pane) for pane in self.panes}
+        for pane in [pane for pane, asked in self._asked.items() if questions.get(pane, asked) != asked]:
+            del self._asked[pane]
+            self._answers.expect(pane)
         self._settle.start()
 
     def ask_again_what_was_cut_off(self) -> None:
@@ -76,13 +83,18 @@ class Questions(QObject):
         """Ask every pane whose question has changed since it was last asked, and only those, all at once."""
         if not self.prompt or not self._playing().desk.strips:
             return
-        questions = {pane: self._request(pane) for pane in self.panes}
+        questions = {pane: self._question(pane) for pane in self.panes}
         changed = {pane: asked for pane, asked in questions.items() if self._asked.get(pane) != asked}
         self._asked |= changed
-        self._answers.ask(changed)
+        self._answers.ask({pane: request for pane, (request, _) in changed.items()})
         for pane in [pane for pane in self._asked if pane not in self.panes]:
             del self._asked[pane]
             self._answers.clear(pane)
+
+    def _question(self, pane: str) -> Asked:
+        playing, request = self._playing(), self._request(pane)
+        loose = [] if request.mixing is not None else request.parts
+        return request, tuple(playing.loose.get(part.name, "") for part in loose)
 
     def _request(self, pane: str) -> Generate:
         playing = self._playing()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from app.presenters.answers import BASE, MIX, Answers, expert_pane
 from engine.messages import (
+    Adapters,
     Compare,
     Compared,
     Generate,
     Job,
     JobChanged,
     JobProgress,
+    LibraryChanged,
+    ListAdapters,
     RowDone,
     SubmitJob,
     Token,
@@ -199,3 +203,32 @@ def test_a_cleared_pane_forgets_and_gives_up(client):
     assert client.cancelled == [call.id]
     client.progress(call, Token(index=0, text="late", row=1))
     assert answers.answer(MIX).text == ""
+
+
+def test_what_was_said_before_the_desk_moved_is_old_at_once_and_nothing_is_added_to_it(client, qtbot, mixer):
+    call = ask(client, qtbot, mixer)
+    for row, word in enumerate(("base", "alone", "sum")):
+        client.progress(call, Token(index=0, text=word, row=row))
+    mixer.set_fader("sort", 0.5)
+    assert mixer.questions.is_settling, "nobody has been asked yet"
+    client.progress(call, Token(index=1, text="!", row=0))
+    client.progress(call, Token(index=1, text="!", row=2))
+    panes = [mixer.answers.answer(pane) for pane in (BASE, REVERSE, MIX)]
+    assert [(pane.text, pane.stale) for pane in panes] == [("base!", False), ("alone", False), ("sum", True)]
+    mixer.undo()
+    settled(qtbot, mixer)
+    again = client.last(Compare if len(client.asked(Compare)) > 1 else Generate)
+    assert again.body.prompt == "reverse: abc", "asked again, though the desk is what it was"
+    client.answer(again, generated("new"))
+    assert (mixer.answers.answer(MIX).text, mixer.answers.answer(MIX).stale) == ("new", False)
+
+
+def test_another_adapter_under_a_name_is_asked_anew(client, qtbot, mixer):
+    call = ask(client, qtbot, mixer)
+    client.answer(call, Compared(answers=[generated("a"), generated("b"), generated("c")]))
+    cards = [msgspec.structs.replace(card, sha256="1" * 64) for card in mixer.stock.adapters.values()]
+    client.tell(LibraryChanged(what="adapters"))
+    client.answer_all(ListAdapters, Adapters(adapters=cards))
+    assert [mixer.answers.answer(pane).stale for pane in (BASE, REVERSE, MIX)] == [False, True, True]
+    settled(qtbot, mixer)
+    assert len(client.last(Compare).body.voices) == 2, "the base is what it was"

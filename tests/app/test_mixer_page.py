@@ -188,8 +188,8 @@ def test_what_was_answered_before_is_dim_until_the_next_word(mixed, client, qtbo
     client.silent.add(Generate)
     mixed.mixer.set_fader("sort", 0.2)
     text = widget(mixed, "mixer.answer.mix")
-    qtbot.waitUntil(lambda: text._is_faded)
-    assert text.text == "ab"
+    assert text._is_faded and text.text == "ab"
+    qtbot.waitUntil(lambda: bool(client.asked(Generate)))
     client.progress(client.last(Generate), Token(index=0, text="new"))
     assert (text.text, text._is_faded) == ("new", False)
     assert widget(mixed, "mixer.answer.base").text == "ab"

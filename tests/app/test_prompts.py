@@ -73,12 +73,16 @@ def test_another_desk_routes_anew_once_the_hand_rests(client, qtbot, mixer, prom
     for level in (0.9, 0.8, 0.7):
         mixer.set_fader("sort", level)
     assert client.asked(Route) == []
+    assert prompts.slots[0].is_stale, "from the first movement on"
     qtbot.waitUntil(lambda: len(client.asked(Route)) == 1)
     assert prompts.slots[0].routing is not None, "the old map stays until the new one is there"
+    assert prompts.slots[0].is_stale and not prompts.slots[1].is_stale
     client.fail(client.last(Route), "crashed", "The engine stopped.")
     assert prompts.slots[0].error.message == "The engine stopped."
     client.welcomed.emit()
     assert len(client.asked(Route)) == 1
+    answered(client, routing([SORT, SORT]))
+    assert not prompts.slots[0].is_stale
 
 
 def test_without_a_router_there_is_nothing_to_ask(client, qtbot, mixer, prompts):

@@ -48,6 +48,8 @@ class Speakers(QWidget):
         mixer.desk_changed.connect(self.show_desk)
         theme.changed.connect(self._show_dot)
         mixer.answers.heard.connect(self._heard)
+        for of_the_mix in (mixer.answers.changed, mixer.answers.started):
+            of_the_mix.connect(lambda pane: pane == MIX and self._fade())
         self.show_desk()
 
     def _compose(self) -> None:
@@ -89,6 +91,10 @@ class Speakers(QWidget):
         self._stack.setCurrentIndex(1 if has_map else 0)
         for part in (self._view, self._dot, self._readout):
             part.setVisible(has_map)
+
+    def _fade(self) -> None:
+        """A map of an answer that is no longer the desk's is readable, and seen to be old."""
+        self.map.set_faded(self._mixer.answers.answer(MIX).state == "waiting")
 
     def _heard(self, pane: str) -> None:
         routing = self._mixer.routing
