@@ -256,8 +256,8 @@ def test_the_form_makes_the_job_and_gives_its_place_to_it(
     form.train.setFocus()
     job = begin(form, client)
     assert (job.spec.rank, job.spec.draw, job.spec.mode) == (4, "geometric", "frozen")
-    assert not form.train.isVisible() and form.learning.pause.isVisible()
-    assert form.focusWidget() is form.learning.pause
+    assert not form.train.isVisible() and form.learning.steering.pause.isVisible()
+    assert form.focusWidget() is form.learning.steering.pause
 
 
 def test_what_is_learned_is_drawn_as_it_comes(form: RankTrainingForm, client: ScriptedClient) -> None:
@@ -270,9 +270,9 @@ def test_what_is_learned_is_drawn_as_it_comes(form: RankTrainingForm, client: Sc
     assert list(form.learning.loss.series) == ["2"]
     bars = child(form, "ranks.learning.bars")
     assert bars.accessibleDescription() == "rank 1: none yet, rank 2: 2.00, rank 3: none yet"
-    assert form.learning.progress.accessibleDescription() == "11 %, 0:08 left"
+    assert form.learning.steering.progress.accessibleDescription() == "11 %, 0:08 left"
     client.tell(JobChanged(job=replace(job, state="paused", step=1)))
-    assert form.learning.pause.text() == "Resume"
+    assert form.learning.steering.pause.text() == "Resume"
 
 
 def test_a_form_made_later_shows_the_same_training(form: RankTrainingForm, client: ScriptedClient) -> None:

@@ -178,7 +178,7 @@ def test_sets_and_arms_are_chosen_and_the_run_takes_their_place(scored, client, 
     spec = client.requests(SubmitJob)[-1].spec
     assert spec.data == {"reverse.heldout": SETS["reverse.heldout"]}
     assert (spec.metric, spec.max_examples) == ("loss", 300)
-    assert widget(scored, "mixer.scores.doing").text() == "sort alone on reverse"
+    assert widget(scored, "mixer.scores.state").text() == "sort alone on reverse"
     assert widget(scored, "mixer.scores.progress").accessibleDescription().endswith("1:01 left")
     assert widget(scored, "mixer.scores.pause").hasFocus()
     assert widget(scored, "mixer.scores.chart").isVisible(), "the earlier result stays readable"

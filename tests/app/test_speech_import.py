@@ -219,9 +219,10 @@ def test_it_is_followed_with_its_errors_and_then_listens(
     assert list(sheet.learning.errors.series) == ["Ears", "Both"] and list(sheet.learning.loss.series) == [
         "loss"
     ]
-    assert sheet.learning._state.text() == "10 %, 0:30 left  counting errors"
+    steering = sheet.learning.steering
+    assert steering.progress.accessibleDescription() == "10 %  counting errors, 0:30 left"
     assert not sheet.train.isVisible()
-    sheet.learning.pause.click()
+    steering.pause.click()
     assert booth.client.last(PauseJob).body.id == job.id
     booth.client.tell(JobChanged(job=replace(job, state="done", step=100, result={"name": "mine"})))
     booth.tell(DEMO, WHISPER, replace(EYE, name="mine"))

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.pages.mixer.fields import tiny
+from app.pages.steering import Steering, share_of
 from app.presenters.mixer import Mixer
-from app.words import duration, percent
 from engine.messages import Job
 from widgets.verdict import Verdict
 
@@ -26,11 +18,11 @@ EXPLAINED = (
     "A larger balance weight makes one-sided loads costly; a smaller learning rate, or an entropy weight "
     "above 0, keeps the gates open for longer."
 )
-WAITING = {"queued": "Waiting for its turn", "paused": "Paused", "held": "Held after three crashes"}
+KEEPS = "End the training here and play what the router has learned"
 
 
 class TrainingBox(QWidget):
-    """``train`` begins; ``pause``, ``keep`` and ``cancel`` steer what runs."""
+    """``train`` begins; ``steering`` acts on what runs."""
 
     def __init__(self, mixer: Mixer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,21 +33,8 @@ class TrainingBox(QWidget):
         self.train.setProperty("role", "primary")
         self._stage = tiny("mixer.router.stage")
         self._trouble = self._build_trouble()
-        self.progress = QProgressBar(
-            objectName="mixer.router.progress", accessibleName="Training progress", textVisible=False
-        )
-        self._share = QLabel(objectName="mixer.router.share")
-        self._left = QLabel(alignment=Qt.AlignmentFlag.AlignRight)
-        self._left.setProperty("role", "dim")
-        self.pause = QPushButton("Pause", objectName="mixer.router.pause")
-        self.keep = QPushButton("Stop and keep", objectName="mixer.router.keep")
-        self.cancel = QPushButton("Discard", objectName="mixer.router.cancel")
-        self.keep.setToolTip("End the training here and play what the router has learned")
-        self.cancel.setToolTip("End the training and forget it")
+        self.steering = Steering("mixer.router", mixer.training, KEEPS, is_narrow=True)
         self._compose()
-        self.pause.clicked.connect(self._pause)
-        self.keep.clicked.connect(mixer.training.stop_and_keep)
-        self.cancel.clicked.connect(mixer.training.cancel)
         mixer.desk_changed.connect(self._show)
         mixer.training.changed.connect(self._show)
         self._show()
@@ -87,21 +66,11 @@ class TrainingBox(QWidget):
 
     def _compose(self) -> None:
         self._running = QWidget()
-        words = QHBoxLayout()
-        words.addWidget(self._share)
-        words.addWidget(self._left, 1)
-        buttons = QGridLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(self.pause, 0, 0)
-        buttons.addWidget(self.cancel, 0, 1)
-        buttons.addWidget(self.keep, 1, 0, 1, 2)
         running = QVBoxLayout(self._running)
         running.setContentsMargins(0, 0, 0, 0)
         running.setSpacing(8)
         running.addWidget(self._stage)
-        running.addLayout(words)
-        running.addWidget(self.progress)
-        running.addLayout(buttons)
+        running.addWidget(self.steering)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -116,7 +85,7 @@ class TrainingBox(QWidget):
         self.train.setVisible(not training.is_open)
         self._running.setVisible(training.is_open)
         if had_focus and training.is_open:
-            self.pause.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.steering.pause.setFocus(Qt.FocusReason.OtherFocusReason)
         self.train.setText(self._verb())
         playing = self._mixer.playing
         account = playing.account("training", self._mixer.lesson.ranks)
@@ -143,24 +112,4 @@ class TrainingBox(QWidget):
     def _show_job(self, job: Job) -> None:
         self._stage.setText("\n".join(filter(None, (self._mixer.training.stage, self._mixer.playing.wait))))
         self._stage.setVisible(bool(self._stage.text()))
-        self.pause.setText("Resume" if job.state in ("paused", "held") else "Pause")
-        self.pause.setEnabled(job.state != "queued")
-        self.progress.setRange(0, max(1, job.steps))
-        self.progress.setValue(job.step)
-        share = percent(job.step / job.steps) if job.steps else ""
-        self._share.setText(WAITING.get(job.state) or f"{job.name}  {share}".strip())
-        self._left.setText(
-            f"{duration(job.seconds_left)} left"
-            if job.seconds_left is not None and job.state == "running"
-            else f"{job.step:,} of {job.steps:,}"
-            if job.steps
-            else job.message
-        )
-        self.progress.setAccessibleDescription(f"{self._share.text()}, {self._left.text()}")
-
-    def _pause(self) -> None:
-        job = self._mixer.training.job
-        if job is not None and job.state in ("paused", "held"):
-            self._mixer.training.resume()
-        else:
-            self._mixer.training.pause()
+        self.steering.show_job(job, f"{job.name}  {share_of(job)}")

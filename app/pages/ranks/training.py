@@ -131,4 +131,4 @@ class RankTrainingForm(QWidget):
         self._form.setVisible(not training.is_open)
         if had_focus and training.is_open and not was_open:
             # The verb that has gone leaves the keyboard on the one that took its place.
-            self.learning.pause.setFocus(Qt.FocusReason.OtherFocusReason)
+            self.learning.steering.pause.setFocus(Qt.FocusReason.OtherFocusReason)
