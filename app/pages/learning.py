@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import heading
+from app.pages.fields import heading
 from app.pages.steering import Steering, share_of
 from app.presenters.following import Following
 from app.words import duration

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, narrow
+from app.pages.fields import fill, narrow
 from app.presenters.desk import Strip
 from app.presenters.lesson import OWN_SET
 from app.presenters.mixer import Mixer

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.pages.fields import heading, quietly, rows, tiny
 from app.pages.mixer.domains import KINDS
-from app.pages.mixer.fields import heading, quietly, rows, tiny
 from app.presenters.export import Export
 from app.presenters.mixer import Mixer
 from engine.messages import DataSet

@@ -7,7 +7,7 @@ from typing import Literal
 
 from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
 
-from app.pages.mixer.fields import narrow
+from app.pages.fields import narrow
 from widgets.number_field import decimal_field, whole_field
 
 __all__ = ["SETTINGS", "Setting"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.pages.fields import Fold, fill, heading, narrow, tiny
 from app.pages.mixer.domains import CHOOSE, KINDS, Domains
-from app.pages.mixer.fields import Fold, fill, heading, narrow, tiny
 from app.pages.mixer.settings import Settings
 from app.presenters.mixer import Mixer
 from app.words import count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import fill, heading, narrow, quietly, rows
+from app.pages.fields import fill, heading, narrow, quietly, rows
 from app.presenters.mixer import Mixer
 from app.presenters.playing import listed
 from widgets.choice import Choice

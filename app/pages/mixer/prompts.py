@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, heading, narrow
+from app.pages.fields import fill, heading, narrow
 from app.pages.mixer.prompt_column import PromptColumn
 from app.pages.mixer.prompts_apart import ApartPane
 from app.pages.mixer.view import View

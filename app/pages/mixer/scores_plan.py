@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, heading, narrow, quietly, rows, tiny
+from app.pages.fields import fill, heading, narrow, quietly, rows, tiny
 from app.pages.mixer.scores_run import RunBox
 from app.presenters.mixer import Mixer
 from app.presenters.playing import listed

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.models.standings import Sorted, StandingsTable
-from app.pages.mixer.fields import fill, heading
+from app.pages.fields import fill, heading
 from app.presenters.scores import Scores
 from app.presenters.standings import OURS, Standings, short
 from engine.messages import ArmScore, Job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QWidget
 
-from app.pages.mixer.fields import FIELD, quietly, tiny
+from app.pages.fields import FIELD, quietly, tiny
 from app.pages.mixer.knobs import SETTINGS, Setting
 from app.presenters.lesson import barred
 from app.presenters.mixer import Mixer

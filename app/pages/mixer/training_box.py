@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import tiny
+from app.pages.fields import tiny
 from app.pages.steering import Steering, share_of
 from app.presenters.mixer import Mixer
 from engine.messages import Job

@@ -7,7 +7,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import fill, narrow
+from app.pages.fields import fill, narrow
 from app.presenters.mixer import Mixer
 from app.presenters.why import Why, read_by
 from engine.messages import Routing

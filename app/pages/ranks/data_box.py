@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog
 
+from app.pages.fields import fill, narrow
 from app.pages.mixer.domains import CHOOSE, KINDS
-from app.pages.mixer.fields import fill, narrow
 from app.words import count
 from engine.messages import DataSet
 

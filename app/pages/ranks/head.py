@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
-from app.pages.mixer.fields import fill
+from app.pages.fields import fill
 from app.presenters.rank_scene import ORDERS
 from app.presenters.ranks import Ranks
 from widgets.still import still

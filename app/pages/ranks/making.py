@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import heading, rows, tiny
+from app.pages.fields import heading, rows, tiny
 from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.outcome import Outcome
 from app.presenters.measured import order_words

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import fill, narrow, quietly
+from app.pages.fields import fill, narrow, quietly
 from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.hues import hue_of
 from app.presenters.measured import Measured, order_words

@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from app.pages.fields import tiny
 from app.pages.mixer.export_form import reveal
-from app.pages.mixer.fields import tiny
 from app.presenters.rank_making import Made, RankMaking
 from app.words import percent
 from widgets.flow import Flow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import tiny
+from app.pages.fields import tiny
 from app.presenters.ranks import Ranks
 from app.presenters.spectrum_cut import LAYER, SpectrumCut, as_read
 from engine.messages import Spectrum

@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 
-from app.pages.mixer.fields import fill
+from app.pages.fields import fill
 from app.presenters.notice import Notice
 from app.presenters.transcript_columns import SENSES
 from app.presenters.transcript_files import KINDS, Kind, content, write

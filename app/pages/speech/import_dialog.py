@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import quietly, rows, tiny
+from app.pages.fields import quietly, rows, tiny
 from app.pages.speech.part_box import PartBox
 from app.presenters.speech_import import PARTS, SpeechImport, part_choices
 from app.presenters.speech_training import rates_of

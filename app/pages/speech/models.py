@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
-from app.pages.mixer.fields import fill
+from app.pages.fields import fill
 from app.pages.speech.import_dialog import SpeechImportDialog
 from app.pages.speech.training_dialog import SpeechTrainingDialog
 from app.presenters.speech_import import SpeechImport

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog
 
-from app.pages.mixer.fields import fill, narrow
+from app.pages.fields import fill, narrow
 
 __all__ = ["PartBox"]
 

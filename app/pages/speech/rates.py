@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.pages.mixer.fields import tiny
+from app.pages.fields import tiny
 from app.presenters.transcripts import Transcripts
 from widgets.stop_slider import StopSlider
 

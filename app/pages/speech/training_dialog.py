@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.pages.mixer.fields import Fold, quietly, rows, tiny
+from app.pages.fields import Fold, quietly, rows, tiny
 from app.pages.speech.learning import SpeechLearning
 from app.pages.speech.part_box import PartBox
 from app.presenters.speech_import import part_choices

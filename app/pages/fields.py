@@ -1,4 +1,4 @@
-"""Small pieces of the router panel: headings, labelled fields, folds, boxes filled without a flicker."""
+"""Small pieces of forms: headings, small print, labelled fields, folds, boxes filled without a flicker."""
 
 from __future__ import annotations
 
