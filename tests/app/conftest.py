@@ -67,8 +67,8 @@ def shell(
     monkeypatch.setattr("app.presenters.capture_process.COMMAND", peer)
     window = Shell(client, store)
     qtbot.addWidget(window)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitActive(window):
+        window.show()
     client.welcome()
     qtbot.waitUntil(lambda: client.is_quiet)
     return window

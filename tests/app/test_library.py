@@ -127,8 +127,7 @@ def test_the_same_state_is_told_once(library: Library, client: FakeClient, qtbot
     library.choose("sort")
     library.use_base(library.state.base)
     client.tell(messages.LibraryChanged(what="adapters"))
-    qtbot.waitUntil(lambda: len(client.requests(messages.ListAdapters)) == 2)
-    qtbot.wait(20)
+    qtbot.waitUntil(lambda: len(client.requests(messages.ListAdapters)) == 2 and client.is_quiet)
     assert told == []
 
 
@@ -166,7 +165,7 @@ def test_undo_takes_back_one_act_after_another(
     assert client.requests(messages.RestoreAdapter) == [messages.RestoreAdapter(name="sort")]
     library.undo()
     notices[0].action[1]()
-    qtbot.wait(20)
+    qtbot.waitUntil(lambda: client.is_quiet)
     assert len(notices) == 4
 
 

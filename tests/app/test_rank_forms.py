@@ -66,8 +66,8 @@ def stand(client: ScriptedClient, qtbot: QtBot) -> Stand:
     made = Stand(ranks, RankCurves(client, ranks))
     qtbot.addWidget(made)
     made.resize(900, 460)
-    made.show()
-    qtbot.waitExposed(made)
+    with qtbot.waitActive(made):
+        made.show()
     qtbot.wait(1)
     return made
 
@@ -231,8 +231,8 @@ def form(client: ScriptedClient, qtbot: QtBot) -> RankTrainingForm:
     client.answer_all(ListJobs, Jobs(jobs=[]))
     qtbot.addWidget(made)
     made.resize(300, 900)
-    made.show()
-    qtbot.waitExposed(made)
+    with qtbot.waitActive(made):
+        made.show()
     return made
 
 

@@ -254,9 +254,9 @@ def test_splitters_and_the_page_remember_their_place(
     again = Shell(client, store)
     qtbot.addWidget(again)
     again.resize(1200, 700)
-    again.show()
-    again.arrive()
-    qtbot.waitExposed(again)
+    with qtbot.waitExposed(again):
+        again.show()
+        again.arrive()
     assert again.page().objectName() == "library"
     assert again.page().findChild(QSplitter).sizes() == wanted
 

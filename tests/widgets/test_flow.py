@@ -22,8 +22,8 @@ def test_a_new_line_begins_where_the_width_ends(qtbot):
     assert flow.heightForWidth(100) == 44
     assert flow.heightForWidth(10) == 4 * 20 + 3 * 4
     box.resize(100, 100)
-    box.show()
-    qtbot.waitExposed(box)
+    with qtbot.waitExposed(box):
+        box.show()
     assert [chip.pos().toTuple() for chip in chips] == [(0, 0), (44, 0), (0, 24), (44, 24)]
     flow.fill([])
     assert flow.count() == 0

@@ -39,8 +39,8 @@ def test_the_wheel_changes_only_where_the_keyboard_is(qtbot, make):
     room = QWidget(focusPolicy=Qt.FocusPolicy.StrongFocus)
     QVBoxLayout(room).addWidget(box)
     qtbot.addWidget(room)
-    room.show()
-    qtbot.waitExposed(room)
+    with qtbot.waitActive(room):
+        room.show()
     read = box.currentIndex if isinstance(box, QComboBox) else box.value
     room.setFocus()
     before = read()

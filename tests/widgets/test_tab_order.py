@@ -25,9 +25,8 @@ def test_parts_are_visited_as_they_lie(qtbot):
     whole.insertWidget(0, left)
     assert [part.objectName() for part in stops(whole)] == ["a", "b", "c", "d"]
     order(whole)
-    whole.show()
-    qtbot.waitExposed(whole)
-    whole.activateWindow()
+    with qtbot.waitActive(whole):
+        whole.show()
     fields["a"].setFocus()
     qtbot.waitUntil(fields["a"].hasFocus)
     for name in "bcd":
