@@ -14,7 +14,9 @@ from engine.messages import (
     Body,
     CancelJob,
     Job,
+    JobChanged,
     JobProgress,
+    JobRemoved,
     Jobs,
     JobSpec,
     ListJobs,
@@ -57,6 +59,8 @@ class Following(QObject):
         self.names: set[str] = set()
         self._sought = ""
         self._then: Callable[[], object] | None = None
+        client.happened.connect(self._on_event)
+        client.gauge.connect(self._on_gauge)
 
     @property
     def is_open(self) -> bool:
@@ -89,8 +93,14 @@ class Following(QObject):
         self._sought = job_id
         self._client.ask(ListJobs(), self._look_through, self.failed.emit)
 
-    def job_changed(self, job: Job) -> None:
-        """An Event of the engine; other jobs are none of this one's business."""
+    def _on_event(self, body: object) -> None:
+        match body:
+            case JobChanged(job=job):
+                self._job_changed(job)
+            case JobRemoved(id=gone):
+                self._job_removed(gone)
+
+    def _job_changed(self, job: Job) -> None:
         if self.job is None or job.id != self.job.id:
             return
         was_open = self.is_open
@@ -105,13 +115,15 @@ class Following(QObject):
             if then is not None:
                 then()
 
-    def job_removed(self, job_id: str) -> None:
+    def _job_removed(self, job_id: str) -> None:
         if self.job is not None and job_id == self.job.id and not self.is_open:
             self.job = None
             self.changed.emit()
 
-    def progressed(self, progress: JobProgress) -> None:
-        """A Gauge: where the job is. Steps may have been skipped; the whole curve is read when it ends."""
+    def _on_gauge(self, progress: object) -> None:
+        """Where the job is. Steps may have been skipped; the whole curve is read when it ends."""
+        if not isinstance(progress, JobProgress):
+            return
         if self.job is None or progress.id != self.job.id or not self.is_open:
             return
         is_new = progress.step > self.job.step
@@ -140,7 +152,7 @@ class Following(QObject):
         if self.job is None or body.id != self.job.id:
             self._adopt(body)
         else:
-            self.job_changed(body)
+            self._job_changed(body)
 
     def _adopt(self, job: Job) -> None:
         self.job = job
@@ -157,7 +169,7 @@ class Following(QObject):
         jobs = {job.id: job for job in body.jobs if isinstance(job.spec, self.kinds)}
         self.names = {job.name for job in jobs.values()}
         if self.job is not None and self.job.id in jobs:
-            self.job_changed(jobs[self.job.id])
+            self._job_changed(jobs[self.job.id])
             return
         left = jobs.get(self._sought)
         open_ones = [job for job in jobs.values() if job.state in OPEN_STATES]

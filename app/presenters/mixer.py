@@ -19,7 +19,6 @@ from engine.messages import (
     Job,
     JobChanged,
     JobProgress,
-    JobRemoved,
     TrainRouter,
 )
 
@@ -252,13 +251,9 @@ class Mixer(Player):
     def _on_event(self, body: object) -> None:
         match body:
             case JobChanged(job=job):
-                self.training.job_changed(job)
                 self.export.job_changed(job)
                 self.gates.job_changed(job)
-            case JobRemoved(id=job_id):
-                self.training.job_removed(job_id)
 
     def _on_gauge(self, body: object) -> None:
         if isinstance(body, JobProgress):
-            self.training.progressed(body)
             self.export.progressed(body)

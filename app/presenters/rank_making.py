@@ -11,6 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.names import free_name
 from app.presenters.notice import Notice, from_error
 from app.presenters.ranks import Ranks
 from app.presenters.spectrum_cut import sizes_of
@@ -104,19 +105,13 @@ class RankMaking(QObject):
     def baked_name(self) -> str:
         state = self.ranks.state
         stem = f"{state.adapter.name}-r{state.rank}" if state.adapter is not None else ""
-        return self.plan.baked.strip() or self._free(stem)
+        return self.plan.baked.strip() or free_name(stem, self.ranks.stock.adapters)
 
     @property
     def ordered_name(self) -> str:
         state = self.ranks.state
         stem = f"{state.adapter.name}-ordered" if state.adapter is not None else ""
-        return self.plan.ordered.strip() or self._free(stem)
-
-    def _free(self, stem: str) -> str:
-        name, number = stem, 2
-        while name in self.ranks.stock.adapters:
-            name, number = f"{stem}-{number}", number + 1
-        return name
+        return self.plan.ordered.strip() or free_name(stem, self.ranks.stock.adapters)
 
     @property
     def sizes(self) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from app.client import Client
-from app.presenters.following import Following
-from app.presenters.notice import Notice, from_error
+from app.presenters.planned import PlannedTraining
 from app.presenters.ranks import Ranks
 from app.words import count
-from engine.messages import DataSet, Error, Job, JobChanged, JobProgress, JobRemoved, TrainDylora
+from engine.messages import DataSet, TrainDylora
 
 __all__ = ["AT_RANK", "RankTraining", "TrainingPlan"]
 
@@ -38,28 +38,18 @@ class TrainingPlan:
     seed: int = 0
 
 
-class RankTraining(Following):
-    """``planned``: another plan, or other data to choose from. ``noticed(Notice)``; ``announced(sentence)``:
-    for readers. The rest is Following's."""
+class RankTraining(PlannedTraining):
+    """The plan for the adapter on the ranks page."""
 
     kinds = (TrainDylora,)
 
-    planned = Signal()
-    noticed = Signal(object)
-    announced = Signal(str)
-
     def __init__(self, client: Client, ranks: Ranks, parent: QObject | None = None) -> None:
-        super().__init__(client, parent)
+        super().__init__(client, TrainingPlan(), parent)
         self.ranks = ranks
-        self.plan = TrainingPlan()
         self._is_chosen = False
         client.welcomed.connect(self.find)
-        client.happened.connect(self._on_event)
-        client.gauge.connect(self._on_gauge)
         ranks.changed.connect(self._suggest)
         ranks.stock.changed.connect(self._suggest)
-        self.failed.connect(self._complain)
-        self.finished.connect(self._ended)
         self._suggest()
         if client.engine.phase == "ready":
             self.find()
@@ -80,11 +70,9 @@ class RankTraining(Following):
         """Another TrainingPlan; the lowest rank never exceeds the highest."""
         plan = replace(self.plan, **changes)
         if plan.low > plan.rank:
-            low, rank = (plan.rank, plan.rank) if "rank" in changes else (plan.low, plan.low)
-            plan = replace(plan, low=low, rank=rank)
-        if plan != self.plan:
-            self.plan = plan
-            self.planned.emit()
+            end = plan.rank if "rank" in changes else plan.low
+            changes |= {"low": end, "rank": end}
+        super().set(**changes)
 
     def choose_data(self, path: str) -> None:
         """Train on the file at ``path``; it is read to its end first."""
@@ -96,30 +84,21 @@ class RankTraining(Following):
         self.ranks.stock.read(path, read)
 
     @property
-    def name(self) -> str:
-        """What the new adapter will be called."""
-        return self.plan.name.strip() or self.free_name
+    def stem(self) -> str:
+        data = self.data
+        return (data.name.removesuffix(OWN_SET).removesuffix(".jsonl") if data else "new") + NESTED
 
     @property
-    def free_name(self) -> str:
-        """The name proposed."""
-        data = self.data
-        stem = (data.name.removesuffix(OWN_SET).removesuffix(".jsonl") if data else "new") + NESTED
-        taken = {*self.ranks.stock.adapters, *self.names}
-        number = 2
-        name = stem
-        while name in taken:
-            name, number = f"{stem}-{number}", number + 1
-        return name
+    def taken(self) -> Set[str]:
+        return self.ranks.stock.adapters.keys()
 
     @property
     def why_not(self) -> str:
-        """What is missing before training can begin; empty when nothing is."""
         if not self.ranks.state.base:
             return "Choose a base model first."
         if self.data is None:
             return "Choose training data."
-        if self.name in self.ranks.stock.adapters:
+        if self.name in self.taken:
             return f"There is a {self.name} in the library. Choose another name."
         if self.is_open:
             return "An adapter is being trained."
@@ -137,27 +116,25 @@ class RankTraining(Following):
         steps = count(plan.steps, "step")
         return f"Each of {steps} trains one of ranks {plan.low} to {plan.rank}, {how}: {trains}."
 
-    def train(self) -> bool:
-        """Hand the plan over as a job. False where something is missing."""
-        if self.why_not:
-            return False
+    def spec_of_plan(self) -> TrainDylora:
         plan = self.plan
-        self.submit(
-            TrainDylora(
-                base=self.ranks.state.base,
-                data=plan.data,
-                out=self.name,
-                rank=plan.rank,
-                low=plan.low,
-                draw=plan.draw,
-                mode=plan.mode,
-                steps=plan.steps,
-                batch_size=plan.batch_size,
-                learning_rate=plan.learning_rate,
-                seed=plan.seed,
-            )
+        return TrainDylora(
+            base=self.ranks.state.base,
+            data=plan.data,
+            out=self.name,
+            rank=plan.rank,
+            low=plan.low,
+            draw=plan.draw,
+            mode=plan.mode,
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            learning_rate=plan.learning_rate,
+            seed=plan.seed,
         )
-        return True
+
+    def trained(self, name: str) -> str:
+        self.ranks.choose(name)
+        return "in the library; slide its rank."
 
     # what is learned
 
@@ -175,32 +152,6 @@ class RankTraining(Following):
         return {
             rank: _smooth(self.curve.get(AT_RANK + str(rank), [])) for rank in range(spec.low, spec.rank + 1)
         }
-
-    # the engine speaks
-
-    def _on_event(self, body: object) -> None:
-        match body:
-            case JobChanged(job=job):
-                self.job_changed(job)
-            case JobRemoved(id=gone):
-                self.job_removed(gone)
-
-    def _on_gauge(self, body: object) -> None:
-        if isinstance(body, JobProgress):
-            self.progressed(body)
-
-    def _ended(self, job: Job) -> None:
-        if job.state == "done":
-            name = str(job.result.get("name", job.name))
-            self.announced.emit(f"{name} is trained")
-            self.noticed.emit(Notice("good", f"{name} is trained and in the library; slide its rank."))
-            self.ranks.choose(name)
-        elif job.state == "failed" and job.error is not None:
-            self._complain(job.error)
-
-    def _complain(self, error: Error) -> None:
-        if error.code != "cancelled":
-            self.noticed.emit(from_error(error))
 
     def _suggest(self) -> None:
         """The data of the adapter that slides is the likeliest, until a person chooses."""

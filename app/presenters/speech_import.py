@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
+from app.presenters.names import free_name, stem_of
 from app.presenters.speech_models import SpeechLibrary
 from engine.messages import (
     Bases,
@@ -25,7 +25,6 @@ from engine.messages import (
 __all__ = ["PARTS", "ImportState", "SpeechImport", "part_choices"]
 
 PARTS = {"ear": "Ear", "eye": "Eye", "llm": "Language model"}
-LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class SpeechImport(QObject):
     def look(self, path: str) -> None:
         """Ask what the file or folder at ``path`` is."""
         self._client.cancel(self._call)
-        name = _name_for(path, {*self.models.cards})
+        name = free_name(stem_of(path, "model"), self.models.cards)
         self.state = ImportState(path=path, name=name, doing=f"Looking into {Path(path).name}")
         self.changed.emit()
         self._ask(InspectSpeech(path=path), self._looked)
@@ -155,12 +154,3 @@ def part_choices(part: str, models: SpeechLibrary, bases: tuple[str, ...]) -> li
     has = [card.name for card in models.cards.values() if not card.problem and part in card.parts]
     whisper = [card.name for card in models.cards.values() if card.kind == "whisper"]
     return list(dict.fromkeys([*(whisper if part == "ear" else []), *has]))
-
-
-def _name_for(path: str, taken: set[str]) -> str:
-    """A free name after the file's own."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).stem).strip("-.")[:LONGEST_NAME] or "model"
-    name, number = stem, 2
-    while name in taken:
-        name, number = f"{stem}-{number}", number + 1
-    return name

@@ -14,9 +14,6 @@ from engine.messages import (
     Download,
     Error,
     Job,
-    JobChanged,
-    JobProgress,
-    JobRemoved,
     Jobs,
     LibraryChanged,
     ListSpeech,
@@ -51,11 +48,6 @@ class WhisperFetch(Following):
 
     kinds = (Download,)
 
-    def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(client, parent)
-        client.happened.connect(self._on_event)
-        client.gauge.connect(self._on_gauge)
-
     def fetch(self) -> None:
         self.submit(Download(repo=OFFER.repo, out=OFFER.repo.partition("/")[2], room="speech"))
 
@@ -63,17 +55,6 @@ class WhisperFetch(Following):
         """Adapters and bases are fetched by such jobs too."""
         if isinstance(body, Jobs):
             super()._look_through(Jobs(jobs=[job for job in body.jobs if _is_speech(job)]))
-
-    def _on_event(self, body: object) -> None:
-        match body:
-            case JobChanged(job=job):
-                self.job_changed(job)
-            case JobRemoved(id=gone):
-                self.job_removed(gone)
-
-    def _on_gauge(self, body: object) -> None:
-        if isinstance(body, JobProgress):
-            self.progressed(body)
 
 
 def _is_speech(job: Job) -> bool:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Set
+from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from app.client import Client
-from app.presenters.following import Following
-from app.presenters.notice import Notice, from_error
+from app.presenters.names import stem_of
+from app.presenters.planned import PlannedTraining
 from app.presenters.speech_models import SpeechLibrary
 from app.words import count
 from engine.messages import (
     Bases,
-    Error,
-    Job,
-    JobChanged,
-    JobProgress,
-    JobRemoved,
     ListBases,
     TrainSpeech,
 )
@@ -49,62 +43,38 @@ class SpeechTrainingPlan:
     seed: int = 0
 
 
-class SpeechTraining(Following):
-    """``planned``: another plan, or other parts to choose from. ``noticed(Notice)``; ``announced(sentence)``:
-    for readers. The rest is Following's."""
+class SpeechTraining(PlannedTraining):
+    """The plan for a model that listens."""
 
     kinds = (TrainSpeech,)
-
-    planned = Signal()
-    noticed = Signal(object)
-    announced = Signal(str)
+    silent = ("cancelled", "crashed")
 
     def __init__(self, client: Client, models: SpeechLibrary, parent: QObject | None = None) -> None:
-        super().__init__(client, parent)
+        super().__init__(client, SpeechTrainingPlan(), parent)
         self.models = models
-        self.plan = SpeechTrainingPlan()
         self.bases: tuple[str, ...] = ()
         client.welcomed.connect(self.refresh)
-        client.happened.connect(self._on_event)
-        client.gauge.connect(self._on_gauge)
         models.changed.connect(self.planned)
-        self.failed.connect(self._complain)
-        self.finished.connect(self._ended)
         if client.engine.phase == "ready":
             self.refresh()
 
     def refresh(self) -> None:
         """Ask again which bases there are and whether a training goes on."""
-        self._client.ask(ListBases(), self._learn_bases, self._complain)
+        self._client.ask(ListBases(), self._learn_bases, self.complain)
         self.find()
 
     # the plan
 
-    def set(self, **changes: Any) -> None:
-        """Another plan."""
-        plan = replace(self.plan, **changes)
-        if plan != self.plan:
-            self.plan = plan
-            self.planned.emit()
+    @property
+    def stem(self) -> str:
+        return stem_of(self.plan.data, "speech")
 
     @property
-    def name(self) -> str:
-        """What the new model will be called."""
-        return self.plan.name.strip() or self.free_name
-
-    @property
-    def free_name(self) -> str:
-        """The name proposed."""
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.plan.data).stem).strip("-.") or "speech"
-        taken = {*self.models.cards, *self.names}
-        name, number = stem, 2
-        while name in taken:
-            name, number = f"{stem}-{number}", number + 1
-        return name
+    def taken(self) -> Set[str]:
+        return self.models.cards.keys()
 
     @property
     def why_not(self) -> str:
-        """What is missing before training can begin; empty when nothing is."""
         plan = self.plan
         if self.is_open:
             return "A model of speech is being trained."
@@ -117,7 +87,7 @@ class SpeechTraining(Following):
                 return "Choose an ear, an eye, or both."
             if (plan.ear and not rates_of(plan.audio_rates)) or (plan.eye and not rates_of(plan.video_rates)):
                 return "Rates are whole numbers of 1 or more, such as 4 16."
-        if self.name in self.models.cards:
+        if self.name in self.taken:
             return f"There is a {self.name} already. Choose another name."
         return ""
 
@@ -130,60 +100,32 @@ class SpeechTraining(Following):
         clips = count(plan.batch_size, "clip")
         return f"{count(plan.steps, 'step')} of {clips}, by ear, by eye and by both in turns{noise}. {kept}"
 
-    def train(self) -> bool:
-        """Hand the plan over as a job. False where something is missing."""
-        if self.why_not:
-            return False
+    def spec_of_plan(self) -> TrainSpeech:
         plan = self.plan
         named: dict[str, Any] = {"model": plan.model}
         if not plan.model:
             named = {"ear": plan.ear, "eye": plan.eye, "llm": plan.llm}
             rates = {"audio_rates": rates_of(plan.audio_rates), "video_rates": rates_of(plan.video_rates)}
             named |= {key: value for key, value in rates.items() if value}
-        self.submit(
-            TrainSpeech(
-                data=plan.data,
-                out=self.name,
-                steps=plan.steps,
-                batch_size=plan.batch_size,
-                learning_rate=plan.learning_rate,
-                heldout=plan.heldout,
-                noisy=plan.noisy,
-                seed=plan.seed,
-                **named,
-            )
+        return TrainSpeech(
+            data=plan.data,
+            out=self.name,
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            learning_rate=plan.learning_rate,
+            heldout=plan.heldout,
+            noisy=plan.noisy,
+            seed=plan.seed,
+            **named,
         )
-        return True
 
-    # the engine speaks
+    def trained(self, name: str) -> str:
+        self.models.choose_when_here(name)
+        return "listens from now on."
 
     def _learn_bases(self, body: Bases) -> None:
         self.bases = tuple(base.name for base in body.bases if not base.missing)
         self.planned.emit()
-
-    def _on_event(self, body: object) -> None:
-        match body:
-            case JobChanged(job=job):
-                self.job_changed(job)
-            case JobRemoved(id=gone):
-                self.job_removed(gone)
-
-    def _on_gauge(self, body: object) -> None:
-        if isinstance(body, JobProgress):
-            self.progressed(body)
-
-    def _ended(self, job: Job) -> None:
-        if job.state == "done":
-            name = str(job.result.get("name", job.name))
-            self.announced.emit(f"{name} is trained")
-            self.noticed.emit(Notice("good", f"{name} is trained and listens from now on."))
-            self.models.choose_when_here(name)
-        elif job.state == "failed" and job.error is not None:
-            self._complain(job.error)
-
-    def _complain(self, error: Error) -> None:
-        if error.code not in ("cancelled", "crashed"):
-            self.noticed.emit(from_error(error))
 
 
 def rates_of(words: str) -> tuple[int, ...]:
