@@ -12,9 +12,11 @@ __all__ = ["NameField"]
 
 
 class NameField(QLineEdit):
-    """Signals: ``renamed(to)`` when another name was written and Enter pressed."""
+    """Signals: ``renamed(to)`` when another name was written and Enter pressed; ``left`` when a person is
+    done with writing: by Enter, by Escape once more than there is to take back, or by going elsewhere."""
 
     renamed = Signal(str)
+    left = Signal()
 
     def __init__(self, name: str, words: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,6 +43,8 @@ class NameField(QLineEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.text() != self._name:
             self.setText(self._name)
+        elif event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
         else:
             super().keyPressEvent(event)
 
@@ -49,6 +53,8 @@ class NameField(QLineEdit):
         # Whoever leaves without Enter has not said so: the name is what it was.
         self.setText(self._name)
         self.setCursorPosition(0)
+        if event.reason() != Qt.FocusReason.PopupFocusReason:
+            self.left.emit()
 
     def _tint(self) -> None:
         self._pencil.setIcon(icon("edit", "text_dim"))
@@ -62,3 +68,4 @@ class NameField(QLineEdit):
         text = self.text().strip()
         if text and text != self._name:
             self.renamed.emit(text)
+        self.left.emit()

@@ -51,6 +51,12 @@ class History(Generic[State]):
         self.now = state
         return True
 
+    def amend(self, change: Callable[[State], State]) -> None:
+        """Tell all states, before and after too, of something that has happened outside of them."""
+        self.now = change(self.now)
+        for steps in (self._past, self._future):
+            steps[:] = [replace(step, state=change(step.state)) for step in steps]
+
     def seal(self) -> None:
         """The hand has left the control: the next movement of it is a step of its own."""
         self._merge = ""

@@ -98,6 +98,7 @@ class Mixer(Player):
         self.questions.ask_again_what_was_cut_off()
 
     def _stock_changed(self) -> None:
+        self._follow_names()
         known = {*self.stock.adapters, *(experts_of(self.mix) if self.mix else ())}
         gone = [name for name in self.desk.trained if name not in known]
         if gone and self.stock.adapters and self.stock.knows_mixes:

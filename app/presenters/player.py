@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QSettings, Signal
@@ -10,12 +11,23 @@ from app.client import Client
 from app.presenters.answers import MIX, Answers
 from app.presenters.desk import Desk, RouterSettings
 from app.presenters.hands import Hands
+from app.presenters.keeping import Removal
 from app.presenters.notice import Notice
 from app.presenters.playing import Playing, Router, experts_of
 from app.presenters.questions import Questions
 from app.presenters.training import LOAD, Training
 from app.words import count
-from engine.messages import Body, DropExpert, MixCard, RemoveMix, RestoreMix, Routing
+from engine.messages import (
+    Body,
+    DropExpert,
+    FindUses,
+    MixCard,
+    RemoveMix,
+    Rename,
+    RestoreMix,
+    Routing,
+    Uses,
+)
 
 __all__ = ["Player", "as_trained"]
 
@@ -25,10 +37,12 @@ LONGEST = 64
 class Player(Hands):
     """A desk that is heard: ``answers`` to ``questions``, of a mix or of the ``training`` that makes one.
 
-    ``usage_changed``: the experts' shares (``usage``), measured on ``usage_of``.
+    ``usage_changed``: the experts' shares (``usage``), measured on ``usage_of``. ``doubted`` with the Removal
+    of a mix that is to be agreed to, because something depends on it.
     """
 
     usage_changed = Signal()
+    doubted = Signal(object)
 
     def __init__(self, client: Client, store: QSettings | None = None, parent: QObject | None = None) -> None:
         super().__init__(client, store, parent)
@@ -94,27 +108,75 @@ class Player(Hands):
             desk = desk.removed(name)
         return self._with_mix(desk, "")
 
+    def rename_mix(self, name: str, to: str) -> None:
+        """Call a mix otherwise; undo takes the name back. Jobs and mixes that were made with it go on."""
+        to = to.strip()
+        if to in ("", name):
+            return
+
+        def ask(before: str, after: str) -> None:
+            request = Rename(kind="mixes", name=before, to=after)
+            self.client.ask(request, lambda _: self.stock.list_mixes(), self.complain)
+
+        def renamed(_: Body) -> None:
+            self.stock.list_mixes()
+            self._did(
+                self.desk,
+                f"Rename {name}",
+                f"{name} is called {to} now.",
+                back=lambda: ask(to, name),
+                again=lambda: ask(name, to),
+            )
+
+        self.client.ask(Rename(kind="mixes", name=name, to=to), renamed, self.complain)
+
     def remove_mix(self, name: str) -> None:
+        """Move a mix to the trash, after a question if anything depends on it; undo brings it back."""
+
+        def found(uses: Body) -> None:
+            if isinstance(uses, Uses) and (uses.mixes or uses.jobs):
+                self.doubted.emit(Removal(name, uses))
+            else:
+                self.remove_mix_now(name)
+
+        self.client.ask(FindUses(kind="mixes", name=name), found, self.complain)
+
+    def remove_mix_now(self, name: str) -> None:
         """Move a mix to the trash; undo brings it back."""
-        label = f"Remove {name}"
 
         def ask(request: RemoveMix | RestoreMix) -> None:
             self.client.ask(request, None, self.complain)
 
         def removed(_: Body) -> None:
             desk = self._without_mix() if self.desk.mix == name else self.desk
-            self.change(
-                desk, label, back=lambda: ask(RestoreMix(name=name)), again=lambda: ask(RemoveMix(name=name))
+            self._did(
+                desk,
+                f"Remove {name}",
+                f"{name} was removed.",
+                back=lambda: ask(RestoreMix(name=name)),
+                again=lambda: ask(RemoveMix(name=name)),
             )
-            self.noticed.emit(Notice("info", f"{name} was removed.", action=("Undo", take_back)))
+
+        self.client.ask(RemoveMix(name=name), removed, self.complain)
+
+    def _did(
+        self, desk: Desk, label: str, words: str, back: Callable[[], None], again: Callable[[], None]
+    ) -> None:
+        """Record what was done in the library, and say it with a button that takes it back, also later."""
 
         def take_back() -> None:
             if self.undo_label == label:
                 self.undo()
             else:
-                ask(RestoreMix(name=name))
+                back()
 
-        self.client.ask(RemoveMix(name=name), removed, self.complain)
+        self.change(desk, label, back=back, again=again)
+        self.noticed.emit(Notice("info", words, action=("Undo", take_back)))
+
+    def _follow_names(self) -> None:
+        """A mix that was given another name keeps its place on the desk, before and after each step too."""
+        now = {old: card.name for card in self.stock.mixes.values() for old in card.former}
+        self._history.amend(lambda desk: replace(desk, mix=now.get(desk.mix, desk.mix)))
 
     def leave_out(self, expert: str) -> None:
         """Make a new mix of the one on the desk, without ``expert``; nothing is trained."""

@@ -178,7 +178,7 @@ class Scores(QObject):
         return [
             job
             for job in self._jobs.values()
-            if mix is not None and isinstance(job.spec, ScoreMix) and job.spec.mix == mix.name
+            if mix is not None and isinstance(job.spec, ScoreMix) and job.spec.mix in (mix.name, *mix.former)
         ]
 
     @property

@@ -264,6 +264,7 @@ class MixCard(Struct, frozen=True):
     ``made`` says how it came to be (trained, joint, extended, dropped, prototypes, gates), ``gates`` how it
     was played while it learned; ``warning`` is a sentence where its routing has collapsed. ``ranks``
     (lowest, highest) and ``kinds`` are those of its own copies of the experts; {} in a card that is older.
+    ``former`` are the names that it had before and that no other mix has now.
     """
 
     name: str
@@ -281,6 +282,7 @@ class MixCard(Struct, frozen=True):
     warning: str = ""
     ranks: dict[str, tuple[int, int]] = {}
     kinds: dict[str, str] = {}
+    former: list[str] = []
     missing: bool = False
 
 

@@ -54,7 +54,12 @@ class Shelf:
         return self._cards("bases", BaseCard)
 
     def mixes(self) -> list[MixCard]:
-        return self._cards("mixes", MixCard)
+        cards = self._cards("mixes", MixCard)
+        taken = {card.name for card in cards}
+        former = {entry.card.name: entry.former for entry in self._store.entries("mixes")}
+        return [
+            replace(card, former=[name for name in former[card.name] if name not in taken]) for card in cards
+        ]
 
     def adapter(self, name: str) -> AdapterCard:
         """The adapter of this name, its files in place; StudioError("missing") otherwise."""

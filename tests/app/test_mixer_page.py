@@ -6,9 +6,10 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QAccessible, QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from app.models.shelf import adapter_mime
+from app.presenters.keeping import Removal
 from engine.messages import (
     Adapters,
     CheckData,
@@ -22,9 +23,11 @@ from engine.messages import (
     ListData,
     ListMixes,
     Mixes,
+    RemoveMix,
     Routing,
     SubmitJob,
     Token,
+    Uses,
 )
 from tests.app.scripted_client import adapter, data_set, mix
 from tests.app.scripted_mixer import in_rows
@@ -518,3 +521,29 @@ def test_what_is_taken_of_the_desk_is_said_before_it_begins(mixed, qtbot):
     sentence = "Mute is for playing: it takes every expert at full strength."
     qtbot.waitUntil(lambda: all(sentence in widget(mixed, name).text() for name in said))
     widget(mixed, "mixer.export").close()
+
+
+def test_a_mix_is_renamed_where_it_stands(mixed, qtbot):
+    asked = []
+    mixed.mixer.rename_mix = lambda name, to: asked.append((name, to))
+    combo, field = widget(mixed, "mixer.router.mix"), widget(mixed, "mixer.router.called")
+    widget(mixed, "mixer.router.rename").click()
+    assert field.isVisible() and not combo.isVisible() and field.selectedText() == "mix-1"
+    qtbot.keyClicks(field, "vowels")
+    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert combo.isVisible() and not field.isVisible() and asked == []
+    next(action for action in mixed.actions() if action.text() == "Rename the mix").trigger()
+    qtbot.keyClicks(field, "vowels")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert asked == [("mix-1", "vowels")]
+    assert combo.isVisible() and combo.hasFocus()
+
+
+def test_a_mix_that_something_depends_on_is_removed_once_that_is_agreed_to(mixed, client):
+    uses = Uses(mixes=["mix-2"], sentence="mix-2 keeps playing: it has a copy of its own.")
+    mixed.mixer.doubted.emit(Removal("mix-1", uses))
+    dialog = mixed.window().findChild(QWidget, "removal")
+    assert any(uses.sentence in label.text() for label in dialog.findChildren(QLabel))
+    dialog.findChild(QWidget, "removal-agree").click()
+    assert client.last(RemoveMix).body.name == "mix-1"

@@ -8,13 +8,16 @@ import pytest
 from engine.messages import (
     Done,
     DropExpert,
+    FindUses,
     LibraryChanged,
     ListMixes,
     Mixes,
     RemoveMix,
+    Rename,
     RestoreMix,
     SubmitJob,
     TrainRouter,
+    Uses,
 )
 from tests.app import scripted_client as scripted
 from tests.app.scripted_client import mix
@@ -116,6 +119,7 @@ def test_a_refused_departure_says_why(client, mixed):
 
 def test_a_removed_mix_leaves_the_desk_and_undo_brings_both_back(client, mixed):
     mixed.remove_mix("mix-1")
+    client.answer(client.last(FindUses), Uses())
     assert mixed.desk.mix == "mix-1", "not before the engine says so"
     client.answer(client.last(RemoveMix), Done())
     assert mixed.desk.mix == ""
@@ -134,13 +138,63 @@ def test_a_removed_mix_leaves_the_desk_and_undo_brings_both_back(client, mixed):
 
 
 def test_the_button_of_the_notice_undoes_too_also_later(client, mixed):
-    mixed.remove_mix("mix-1")
+    mixed.remove_mix_now("mix-1")
     client.answer(client.last(RemoveMix), Done())
     undo = mixed.notices[-1].action[1]
     mixed.mute("sort", True)
     undo()
     assert client.last(RestoreMix).body.name == "mix-1"
     assert mixed.desk.strip("sort").muted, "what was done since stays"
+
+
+def test_what_depends_on_a_mix_is_said_before_it_goes(client, mixed):
+    doubts = []
+    mixed.doubted.connect(doubts.append)
+    mixed.remove_mix("mix-1")
+    uses = Uses(mixes=["mix-2"], sentence="mix-2 keeps playing: it has a copy of its own.")
+    client.answer(client.last(FindUses), uses)
+    assert (doubts[0].name, doubts[0].uses) == ("mix-1", uses)
+    assert client.asked(RemoveMix) == [], "nothing is removed before it is agreed to"
+    mixed.remove_mix_now("mix-1")
+    assert client.last(RemoveMix).body.name == "mix-1"
+
+
+def renamed(client, mixer, to, *former):
+    """The engine has given the mix on the desk another name."""
+    card = msgspec.structs.replace(mix(to, NAMES), former=list(former))
+    client.tell(LibraryChanged(what="mixes"))
+    client.answer_all(ListMixes, Mixes(mixes=[card]))
+
+
+def test_a_renamed_mix_stays_on_the_desk_and_undo_takes_the_name_back(client, mixed):
+    mixed.mute("sort", True)
+    mixed.rename_mix("mix-1", " vowels ")
+    call = client.last(Rename)
+    assert (call.body.kind, call.body.name, call.body.to) == ("mixes", "mix-1", "vowels")
+    client.answer(call, Done())
+    renamed(client, mixed, "vowels", "mix-1")
+    assert (mixed.desk.mix, mixed.playing.has_router) == ("vowels", True)
+    assert (mixed.notices[-1].message, mixed.notices[-1].action[0]) == ("mix-1 is called vowels now.", "Undo")
+    mixed.undo()
+    call = client.last(Rename)
+    assert (call.body.name, call.body.to) == ("vowels", "mix-1")
+    client.answer(call, Done())
+    renamed(client, mixed, "mix-1", "vowels")
+    assert (mixed.desk.mix, mixed.desk.strip("sort").muted) == ("mix-1", True)
+    mixed.undo()
+    assert (mixed.desk.mix, mixed.desk.strip("sort").muted) == ("mix-1", False), (
+        "older steps know the name too"
+    )
+
+
+def test_a_name_that_is_taken_is_refused_and_the_same_name_asks_nothing(client, mixed):
+    mixed.rename_mix("mix-1", "mix-1")
+    mixed.rename_mix("mix-1", "  ")
+    assert client.asked(Rename) == []
+    mixed.rename_mix("mix-1", "other")
+    client.fail(client.last(Rename), "usage", "There already is a mix called other.", "Choose another name.")
+    assert mixed.notices[-1].message == "There already is a mix called other."
+    assert (mixed.desk.mix, mixed.undo_label) == ("mix-1", "Open mix-1")
 
 
 def test_an_expert_that_only_the_mix_has_stays_on_the_desk_and_speaks_alone_through_it(client, qtbot):

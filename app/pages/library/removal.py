@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from app.presenters.keeping import Keeping, Removal
+from app.presenters.keeping import Removal
 from app.words import count
 from widgets.facts import Facts, plain_label
 
@@ -47,9 +49,11 @@ class SureDialog(QDialog):
 
 
 class RemovalDialog(SureDialog):
-    """``RemovalDialog(keeping, removal, parent).open()``; agreed to, it is removed; that can be undone."""
+    """``RemovalDialog(remove, removal, parent).open()``; agreed to, ``remove(name)`` is called."""
 
-    def __init__(self, keeping: Keeping, removal: Removal, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, remove: Callable[[str], object], removal: Removal, parent: QWidget | None = None
+    ) -> None:
         uses = removal.uses
         super().__init__("removal", f"Remove {removal.name}?", uses.sentence, "Remove", parent)
         found = {
@@ -58,7 +62,7 @@ class RemovalDialog(SureDialog):
             "Adapters": _listed(uses.adapters),
         }
         self.facts.fill({word: value for word, value in found.items() if value})
-        self.accepted.connect(lambda: keeping.remove_now(removal.name))
+        self.accepted.connect(lambda: remove(removal.name))
 
 
 def _listed(names: list[str]) -> str:

@@ -51,7 +51,7 @@ class View(QWidget):
         raise NotImplementedError
 
     def _ask_before_removing(self, removal: Removal) -> None:
-        RemovalDialog(self.keeping, removal, self).open()
+        RemovalDialog(self.keeping.remove_now, removal, self).open()
 
     def _show_provenance(self, provenance: Provenance) -> None:
         ProvenanceDialog(provenance, self).open()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from app.pages.library.removal import RemovalDialog
 from app.pages.mixer.curves import Curves
 from app.pages.mixer.desk import Desk
 from app.pages.mixer.router import RouterPanel
@@ -36,6 +37,9 @@ class DeskView(View):
         self.desk.shelf_wanted.connect(lambda: self._go_to_shelf(Qt.FocusReason.OtherFocusReason))
         self.desk.strips.ranks_wanted.connect(self.ranks_wanted)
         self.score.explaining.connect(self._lend)
+        mixer.doubted.connect(
+            lambda removal: RemovalDialog(mixer.remove_mix_now, removal, self.window()).open()
+        )
 
     def regions(self) -> list[QWidget]:
         return [self.shelf, self.desk, self.router, self.score, self.score.speakers.map]
@@ -48,6 +52,8 @@ class DeskView(View):
             ("Go to the shelf", "Ctrl+E", lambda: self._go_to_shelf(by_key)),
             ("Choose a data file", "", self.router.lesson.choose_file),
             ("Export the mix", "Ctrl+Shift+E", self.router.form.present),
+            ("Rename the mix", "F2", self.router.playing.write_name),
+            ("Remove the mix", "", self.router.playing.remove.click),
         ]
 
     def _go_to_shelf(self, reason: Qt.FocusReason) -> None:

@@ -10,6 +10,7 @@ from app.presenters.mixer import Mixer
 from app.presenters.playing import listed
 from widgets.choice import Choice
 from widgets.icon_button import IconButton
+from widgets.name_field import NameField
 from widgets.number_field import decimal_field, whole_field
 
 __all__ = ["PlayingPanel"]
@@ -34,7 +35,9 @@ class PlayingPanel(QWidget):
         self._mixer = mixer
         self.mix = narrow(QComboBox(objectName="mixer.router.mix", accessibleName="Mix that plays"))
         self.export = IconButton("export", "Export this mix", "mixer.router.export")
+        self.rename = IconButton("edit", "Rename this mix  F2", "mixer.router.rename")
         self.remove = IconButton("trash", "Remove this mix; undo brings it back", "mixer.router.remove")
+        self.name = NameField("mixer.router.called", "Name of the mix")
         self.mode = Choice("mixer.router.mode", "Gates", MODES)
         self.k = whole_field("mixer.router.k", "Experts heard per token", 1, 16)
         self.k.setToolTip("How many experts may speak at one token")
@@ -61,8 +64,11 @@ class PlayingPanel(QWidget):
         line = QHBoxLayout()
         line.setSpacing(0)
         line.addWidget(self.mix, 1)
+        line.addWidget(self.name, 1)
+        line.addWidget(self.rename)
         line.addWidget(self.export)
         line.addWidget(self.remove)
+        self.name.hide()
         column.addLayout(line)
         column.addWidget(self.mode)
         self._topk = QWidget()
@@ -77,6 +83,9 @@ class PlayingPanel(QWidget):
         mixer = self._mixer
         self.mix.activated.connect(self._open_mix)
         self.export.clicked.connect(self.export_wanted)
+        self.rename.clicked.connect(self.write_name)
+        self.name.renamed.connect(lambda to: mixer.rename_mix(mixer.desk.mix, to))
+        self.name.left.connect(self._leave_name)
         self.remove.clicked.connect(lambda: mixer.remove_mix(mixer.desk.mix))
         self.mode.chosen.connect(lambda mode: mixer.set_router(mode=mode))
         self.k.valueChanged.connect(lambda k: mixer.set_router(top_k=k))
@@ -102,7 +111,8 @@ class PlayingPanel(QWidget):
         names = [card.name for card in mixer.stock.mixes.values() if base in ("", card.base)]
         fill(self.mix, [(STATIC, ""), *((name, name) for name in names)], mixer.desk.mix)
         self.mix.setToolTip(mixer.desk.mix or "Every expert speaks at its fader, whatever the text")
-        for button in (self.export, self.remove):
+        self.name.show_name(mixer.desk.mix)
+        for button in (self.rename, self.export, self.remove):
             self._offer(button, mixer.mix is not None)
         self._show_offers()
 
@@ -130,6 +140,20 @@ class PlayingPanel(QWidget):
         had_focus = button.hasFocus()
         button.setVisible(on)
         if had_focus and not on:
+            self.mix.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def write_name(self) -> None:
+        """Let a person write another name in the place of the mix that plays."""
+        if self._mixer.mix is not None:
+            self.mix.hide()
+            self.name.show()
+            self.name.write()
+
+    def _leave_name(self) -> None:
+        had_focus = self.name.hasFocus()
+        self.mix.show()
+        self.name.hide()
+        if had_focus:
             self.mix.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _open_mix(self) -> None:

@@ -85,6 +85,8 @@ def test_a_base_is_found_by_its_former_name(room):
 def test_a_renamed_mix_plays_and_travels_under_its_new_name(room):
     adopt_mix(room, "both", ["reverse", "sort"])
     room.do("rename", "mixes", "both", "pair")
+    (card,) = room.library.mixes()
+    assert (card.name, card.former) == ("pair", ["both"])
     room.do("copy_mix", "pair", str(room.folder / "out"), {}, {})
     assert json.loads((room.folder / "out" / "mixer.json").read_text())["name"] == "pair"
     assert "entry.json" not in {path.name for path in (room.folder / "out").rglob("*")}
