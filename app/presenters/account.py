@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.notice import Notice
+from app.presenters.presenter import Presenter
 from engine import messages
 from engine.messages import Error, SignInCode
 
@@ -39,17 +40,15 @@ class AccountState:
         return "" if endpoint == OFFICIAL else endpoint
 
 
-class Account(QObject):
+class Account(Presenter[AccountState]):
     """Signals: ``changed`` with each new state, ``noticed`` with a Notice, ``signed_in``, ``signed_out``."""
 
-    changed = Signal()
     noticed = Signal(object)
     signed_in = Signal()
     signed_out = Signal()
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.state = AccountState()
+        super().__init__(AccountState(), parent)
         self._client = client
         self._call = ""
         client.welcomed.connect(self.refresh)
@@ -110,9 +109,3 @@ class Account(QObject):
         else:
             self.noticed.emit(Notice("good", "Signed out."))
         self.signed_out.emit()
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.client import Client
 from app.presenters.notice import from_error
+from app.presenters.presenter import Presenter
 from engine import messages
 from engine.messages import Job, JobProgress, LogLine
 
@@ -62,15 +63,13 @@ class ActivityState:
         return next((job for job in live if job.state == "running"), live[-1] if live else None)
 
 
-class Activity(QObject):
+class Activity(Presenter[ActivityState]):
     """Follows all jobs. Signals: ``changed`` with each new state, ``noticed`` with a Notice."""
 
-    changed = Signal()
     noticed = Signal(object)
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.state = ActivityState()
+        super().__init__(ActivityState(), parent)
         self._client = client
         self._reading = False
         # Gauges come up to 30 times a second; the log and the curve of one job are read at a calmer pace.
@@ -180,9 +179,3 @@ class Activity(QObject):
         # A job that was removed while it was being read has said so by its own event.
         if error.code not in ("missing", "crashed"):
             self.noticed.emit(from_error(error))
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

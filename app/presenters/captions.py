@@ -6,13 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.capture import Capture
 from app.presenters.passing import delete
+from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
 from engine.messages import Error, Heard, SpeechCard, SpeechMode, Transcribe, Transcript
 
@@ -45,11 +45,10 @@ class _Stretch:
     is_second: bool = False
 
 
-class Captions(QObject):
+class Captions(Presenter[CaptionsState]):
     """Reads each stretch of speech that the capture process tells of, in order, none left out, and deletes
     its clip. ``changed``; ``noticed(Notice)``; ``announced(line)``: for those who listen."""
 
-    changed = Signal()
     noticed = Signal(object)
     announced = Signal(str)
 
@@ -61,14 +60,13 @@ class Captions(QObject):
         parent: QObject | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(CaptionsState(), parent)
         self._client = client
         self._capture = capture
         self._models = models
         self._clock = clock
         self._waiting: deque[_Stretch] = deque()
         self._call = ""
-        self.state = CaptionsState()
         capture.segment.connect(self._queue)
         capture.speaking.connect(lambda speaking: self._set(speaking=speaking))
         capture.changed.connect(self._follow)
@@ -176,9 +174,3 @@ class Captions(QObject):
         """By how many seconds what is being heard lags behind; 0 where it keeps up."""
         late = self._clock() - self._waiting[0].arrived if self._waiting else 0.0
         return late if late > LATE_S else 0.0
-
-    def _set(self, **changes: Any) -> None:
-        state = replace(self.state, **changes)
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +36,7 @@ from app.presenters.capture_process import CaptureProcess
 from app.presenters.capture_state import NONE, CaptureState, Part, chosen, with_file
 from app.presenters.clip_files import new_recording
 from app.presenters.notice import Notice, from_error
+from app.presenters.presenter import Presenter
 from engine.messages import Error, MouthPlace
 
 __all__ = ["Capture", "CaptureState", "Device"]
@@ -45,7 +45,7 @@ NOTHING = "Choose one, plug one in, or take a video file for the camera."
 CAMERA, MICROPHONE, OFFSET = "speech/camera", "speech/microphone", "speech/offset"
 
 
-class Capture(QObject):
+class Capture(Presenter[CaptureState]):
     """``process`` plays as well. Devices are shut until ``open``, ``record`` or ``listen``.
 
     ``changed``: another state; ``previewed(Preview)`` and ``levelled(Level)``: many a second;
@@ -54,7 +54,6 @@ class Capture(QObject):
     deletes it; ``noticed(Notice)``; ``announced(sentence)``.
     """
 
-    changed = Signal()
     previewed = Signal(object)
     levelled = Signal(object)
     recorded = Signal(str)
@@ -66,14 +65,14 @@ class Capture(QObject):
     def __init__(
         self, settings: QSettings, parent: QObject | None = None, process: CaptureProcess | None = None
     ) -> None:
-        super().__init__(parent)
+        offset = float(settings.value(OFFSET, 0.0, float))  # type: ignore[arg-type]
+        super().__init__(CaptureState(offset=offset), parent)
         self._settings = settings
         self._folder = ""
         self._wants_recording = False
         self._path = ""
         self._captions = ""
         self.process = process or CaptureProcess(parent=self)
-        self.state = CaptureState(offset=float(settings.value(OFFSET, 0.0, float)))  # type: ignore[arg-type]
         self.process.reported.connect(self._hear)
         self.process.left.connect(lambda: self._set(light=Light()))
         self.process.ended.connect(self._lost)
@@ -291,9 +290,3 @@ class Capture(QObject):
 
     def _say(self, level: Literal["info", "warn"], words: str, hint: str = "") -> None:
         self.noticed.emit(Notice(level, words, hint))
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -13,6 +13,7 @@ from app.client import Client
 from app.presenters.clip_files import bring_back, put_away, recordings, seconds_of
 from app.presenters.clip_memory import ClipMemory
 from app.presenters.notice import Notice, from_error
+from app.presenters.presenter import Presenter
 from engine.messages import (
     ClipCard,
     Error,
@@ -66,26 +67,25 @@ class ClipsState:
         return next((clip for clip in self.clips if clip.path == path), None)
 
 
-class Clips(QObject):
+class Clips(Presenter[ClipsState]):
     """``changed``: another state; ``chosen(path)``: another clip, or "" for none; ``noticed(Notice)``;
     ``announced(sentence)``: for those who listen."""
 
-    changed = Signal()
     chosen = Signal(str)
     noticed = Signal(object)
     announced = Signal(str)
 
     def __init__(self, client: Client, settings: QSettings, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+        memory = ClipMemory.from_json(str(settings.value(SAVED, "")))
+        super().__init__(ClipsState(current=memory.current), parent)
         self._client = client
         self._settings = settings
-        self._memory = ClipMemory.from_json(str(settings.value(SAVED, "")))
+        self._memory = memory
         self._examples: list[ExampleClip] = []
         self._problems: dict[str, str] = {}
         self._cards: dict[tuple[str, MouthPlace | None, int], ClipCard] = {}
         self._looking = ""
         self._removed: list[Callable[[], None]] = []
-        self.state = ClipsState(current=self._memory.current)
         client.welcomed.connect(self._welcomed)
         self._rebuild()
         if client.engine.phase == "ready":
@@ -275,12 +275,6 @@ class Clips(QObject):
     def _complain(self, error: Error) -> None:
         if error.code not in ("cancelled", "crashed"):
             self.noticed.emit(from_error(error))
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()
 
 
 def _key(path: str, place: MouthPlace | None) -> tuple[str, MouthPlace | None, int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from PySide6.QtCore import QObject, QSettings, QTimer, Signal
+from PySide6.QtCore import QObject, QSettings, QTimer
 
 from app.client import Client
+from app.presenters.presenter import Presenter
 from app.presenters.repository import Repository
 from app.presenters.search import Query, Room, Search
 from app.presenters.verdicts import Verdicts
@@ -35,22 +36,19 @@ class DiscoverState:
     recent: tuple[str, ...] = ()
 
 
-class Discover(QObject):
+class Discover(Presenter[DiscoverState]):
     """Its parts: ``search`` (the list), ``verdicts`` (of what is in sight), ``repository`` (what is chosen).
 
     Signals: ``changed`` with each new state.
     """
 
-    changed = Signal()
-
     def __init__(self, client: Client, store: QSettings | None = None, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(DiscoverState(recent=_remembered(store)), parent)
         self.search = Search(client, self)
         self.verdicts = Verdicts(client, self)
         self.repository = Repository(client, self)
         self._client = client
         self._store = store
-        self.state = DiscoverState(recent=self._remembered())
         self._pause = QTimer(self, interval=PAUSE_MS, singleShot=True)
         self._pause.timeout.connect(self._ask)
         self.search.changed.connect(self._found)
@@ -211,11 +209,6 @@ class Discover(QObject):
         if self.state.follows and bases is not None:
             self.narrow(base=self.state.base if self.state.base in bases else "")
 
-    def _remembered(self) -> tuple[str, ...]:
-        kept = self._store.value(RECENT, []) if self._store is not None else []
-        # One entry comes back from an INI file as a bare string.
-        return tuple([kept] if isinstance(kept, str) else kept or [])[:MOST_RECENT]  # type: ignore[arg-type]
-
     def _remember(self, text: str) -> None:
         if text:
             others = (other for other in self.state.recent if other.lower() != text.lower())
@@ -226,8 +219,8 @@ class Discover(QObject):
         if self._store is not None:
             self._store.setValue(RECENT, list(recent))
 
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()
+
+def _remembered(store: QSettings | None) -> tuple[str, ...]:
+    kept = store.value(RECENT, []) if store is not None else []
+    # One entry comes back from an INI file as a bare string.
+    return tuple([kept] if isinstance(kept, str) else kept or [])[:MOST_RECENT]  # type: ignore[arg-type]

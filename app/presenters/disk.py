@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.keeping import RESTORE
 from app.presenters.notice import Notice, from_error
+from app.presenters.presenter import Presenter
 from app.words import count, megabytes
 from engine import messages
 from engine.messages import DiskItem, DiskUse, LibraryKind
@@ -32,15 +33,13 @@ class DiskState:
         return tuple(item for item in self.items if item.place == "trash")
 
 
-class Disk(QObject):
+class Disk(Presenter[DiskState]):
     """Signals: ``changed`` with each new state, ``noticed`` with a Notice."""
 
-    changed = Signal()
     noticed = Signal(object)
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.state = DiskState()
+        super().__init__(DiskState(), parent)
         self._client = client
         client.welcomed.connect(self.measure)
         client.happened.connect(self._on_event)
@@ -87,9 +86,3 @@ class Disk(QObject):
     def _on_event(self, event: object) -> None:
         if isinstance(event, messages.LibraryChanged) and self.state.use is not None:
             self.measure()
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

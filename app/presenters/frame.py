@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client, Engine
 from app.presenters.activity import Activity
 from app.presenters.notice import Notice, from_error
+from app.presenters.presenter import Presenter
 from app.words import duration, megabytes, percent
 from engine import messages
 
@@ -38,17 +39,15 @@ class FrameState:
     base: str = ""
 
 
-class Frame(QObject):
+class Frame(Presenter[FrameState]):
     """Signals: ``changed`` with each new state, ``noticed`` with a Notice."""
 
-    changed = Signal()
     noticed = Signal(object)
 
     def __init__(
         self, client: Client, activity: Activity, base: str = "", parent: QObject | None = None
     ) -> None:
-        super().__init__(parent)
-        self.state = FrameState(base=base)
+        super().__init__(FrameState(base=base), parent)
         self._client = client
         self._activity = activity
         self._phase = client.engine.phase
@@ -117,9 +116,3 @@ class Frame(QObject):
         if job.seconds_left is not None:
             left += f"  {duration(job.seconds_left)} left"
         self._set(job=(f"{doing} {job.name}", share, left))
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

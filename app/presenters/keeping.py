@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.notice import Level, Notice, from_error
+from app.presenters.presenter import Presenter
 from engine import messages
 from engine.messages import LibraryKind, Uses
 
@@ -36,6 +37,9 @@ class KeptState:
     busy: str = ""
 
 
+Kept = TypeVar("Kept", bound=KeptState)
+
+
 @dataclass(frozen=True)
 class Removal:
     """Something that a person wants gone, and what depends on it."""
@@ -44,20 +48,18 @@ class Removal:
     uses: Uses
 
 
-class Keeping(QObject):
+class Keeping(Presenter[Kept]):
     """Signals: ``changed`` with each new state; ``noticed`` with a Notice; ``doubted`` with a Removal that is
     to be agreed to, because something depends on it; ``traced`` with a Provenance that was asked for."""
 
-    changed = Signal()
     noticed = Signal(object)
     doubted = Signal(object)
     traced = Signal(object)
 
     kind: LibraryKind
-    state: KeptState
 
-    def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, client: Client, state: Kept, parent: QObject | None = None) -> None:
+        super().__init__(state, parent)
         self._client = client
         self._back: list[Callable[[], None]] = []
         client.welcomed.connect(self.refresh)
@@ -178,9 +180,3 @@ class Keeping(QObject):
     def _on_event(self, event: object) -> None:
         if isinstance(event, messages.LibraryChanged) and event.what == self.kind:
             self.refresh()
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -43,14 +43,13 @@ class LibraryState(KeptState):
         return next((card for card in self.cards if card.name == self.chosen), None)
 
 
-class Library(Keeping):
+class Library(Keeping[LibraryState]):
     """The adapters. ``downloads`` bring newer revisions."""
 
     kind: LibraryKind = "adapters"
 
     def __init__(self, client: Client, downloads: Downloads, parent: QObject | None = None) -> None:
-        super().__init__(client, parent)
-        self.state: LibraryState = LibraryState()
+        super().__init__(client, LibraryState(), parent)
         self.downloads = downloads
         self.refresh()
 

@@ -38,14 +38,13 @@ class MixesState(KeptState):
         return next((card for card in self.cards if card.name == self.chosen), None)
 
 
-class Bases(Keeping):
+class Bases(Keeping[BasesState]):
     """The base models."""
 
     kind: LibraryKind = "bases"
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(client, parent)
-        self.state: BasesState = BasesState()
+        super().__init__(client, BasesState(), parent)
         self.refresh()
 
     def refresh(self) -> None:
@@ -82,14 +81,13 @@ class Bases(Keeping):
         self._set(fits={verdict.repo: verdict.fit for verdict in answer.verdicts})
 
 
-class Mixes(Keeping):
+class Mixes(Keeping[MixesState]):
     """The mixes."""
 
     kind: LibraryKind = "mixes"
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(client, parent)
-        self.state: MixesState = MixesState()
+        super().__init__(client, MixesState(), parent)
         self.refresh()
 
     def refresh(self) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal, SignalInstance
 from app.capture.messages import Play, Played, Position, Report, Seek, StopPlaying, Trouble
 from app.presenters.capture_process import CaptureProcess
 from app.presenters.clips import Clips
+from app.presenters.presenter import Presenter
 from engine.messages import Error
 
 __all__ = ["Playback", "PlaybackState"]
@@ -37,22 +38,20 @@ class PlaybackState:
     silent: bool = False
 
 
-class Playback(QObject):
+class Playback(Presenter[PlaybackState]):
     """``changed``: another state; ``moved(seconds)``: the position, many times a second while it plays."""
 
-    changed = Signal()
     moved = Signal(float)
 
     def __init__(
         self, process: CaptureProcess, clips: Clips, sounding: Sounding, parent: QObject | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(PlaybackState(), parent)
         self._process = process
         self._clips = clips
         self._sounding = sounding
         self._is_stopped = True
         self._end: float | None = None
-        self.state = PlaybackState()
         process.reported.connect(self._hear)
         process.ended.connect(self._lost)
         clips.changed.connect(self._follow)
@@ -141,9 +140,3 @@ class Playback(QObject):
         if seconds != self.state.seconds:
             self.state = replace(self.state, seconds=seconds)
             self.moved.emit(seconds)
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer
 
 from app.client import Client
 from app.presenters.account import Account
+from app.presenters.presenter import Presenter
 from engine import messages
 from engine.messages import Error
 
@@ -36,14 +37,11 @@ class PublishingState:
         return bool(self.repo and self.card) and not self.is_sending and not self.address
 
 
-class Publishing(QObject):
+class Publishing(Presenter[PublishingState]):
     """Signals: ``changed`` with each new state."""
 
-    changed = Signal()
-
     def __init__(self, client: Client, account: Account, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.state = PublishingState()
+        super().__init__(PublishingState(), parent)
         self.account = account
         self._client = client
         self._call = ""
@@ -112,9 +110,3 @@ class Publishing(QObject):
 
     def _failed(self, error: Error) -> None:
         self._set(is_sending=False, words="", error=None if error.code == "cancelled" else error)
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.notice import from_error
+from app.presenters.presenter import Presenter
 from engine import messages
 from engine.messages import Check
 
@@ -24,15 +25,13 @@ class SettingsState:
     examining: bool = False
 
 
-class Settings(QObject):
+class Settings(Presenter[SettingsState]):
     """Signals: ``changed`` with each new state, ``noticed`` with a Notice."""
 
-    changed = Signal()
     noticed = Signal(object)
 
     def __init__(self, client: Client, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.state = SettingsState()
+        super().__init__(SettingsState(), parent)
         self._client = client
         client.welcomed.connect(self._ask)
         self._ask()
@@ -56,9 +55,3 @@ class Settings(QObject):
     def _failed(self, error: messages.Error) -> None:
         self._set(examining=False)
         self.noticed.emit(from_error(error))
-
-    def _set(self, **changes: object) -> None:
-        state = replace(self.state, **changes)  # type: ignore[arg-type]
-        if state != self.state:
-            self.state = state
-            self.changed.emit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.names import free_name, stem_of
+from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
 from engine.messages import (
     Bases,
@@ -43,20 +44,18 @@ class ImportState:
     error: Error | None = None
 
 
-class SpeechImport(QObject):
+class SpeechImport(Presenter[ImportState]):
     """``changed``: another ``state``; ``imported(name)``: it is in the library. Nothing is opened or made
     before ``take``, which needs a licence accepted where there is one."""
 
-    changed = Signal()
     imported = Signal(str)
 
     def __init__(self, client: Client, models: SpeechLibrary, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(ImportState(), parent)
         self._client = client
         self._call = ""
         self.models = models
         self.bases: tuple[str, ...] = ()
-        self.state = ImportState()
 
     def begin(self) -> None:
         """Another import; asks which bases there are."""
@@ -139,12 +138,6 @@ class SpeechImport(QObject):
 
     def _failed(self, error: Error) -> None:
         self._set(doing="", error=None if error.code == "cancelled" else error)
-
-    def _set(self, **changes: Any) -> None:
-        state = replace(self.state, **changes)
-        if state != self.state:
-            self.state = state
-            self.changed.emit()
 
 
 def part_choices(part: str, models: SpeechLibrary, bases: tuple[str, ...]) -> list[str]:

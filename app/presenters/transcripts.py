@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -14,6 +13,7 @@ from app.presenters.clips import Clips
 from app.presenters.noise_curve import NoiseCurve, NoisePoint
 from app.presenters.notice import Notice, from_error
 from app.presenters.passing import delete
+from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
 from app.presenters.speech_questions import SpeechQuestions
 from app.presenters.transcript_columns import MODES, Column, aloud, failed, lacking, understood
@@ -57,7 +57,7 @@ class TranscriptsState:
         return any(column.is_open for column in self.columns)
 
 
-class Transcripts(QObject):
+class Transcripts(Presenter[TranscriptsState]):
     """``changed``: another state. ``sounded``: the noise under the clip when it is played is another; ask
     ``sound`` again. ``noticed(Notice)``; ``announced(sentence)``: for those who listen.
 
@@ -65,7 +65,6 @@ class Transcripts(QObject):
     answer is shown, as such, until the new one comes, and never taken for it. ``queue`` goes on beside that.
     """
 
-    changed = Signal()
     sounded = Signal()
     noticed = Signal(object)
     announced = Signal(str)
@@ -73,11 +72,10 @@ class Transcripts(QObject):
     def __init__(
         self, client: Client, clips: Clips, models: SpeechLibrary, parent: QObject | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(TranscriptsState(), parent)
         self._client = client
         self._clips = clips
         self.models = models
-        self.state = TranscriptsState()
         self._asked: set[SpeechMode] = set()
         self._shown: dict[SpeechMode, Transcribe] = {}
         self._cards: dict[str, SpeechCard] = {}
@@ -333,12 +331,6 @@ class Transcripts(QObject):
     def _put(self, column: Column) -> None:
         columns = tuple(column if each.mode == column.mode else each for each in self.state.columns)
         self._set(columns=columns)
-
-    def _set(self, **changes: Any) -> None:
-        state = replace(self.state, **changes)
-        if state != self.state:
-            self.state = state
-            self.changed.emit()
 
 
 def _left(column: Column) -> Column:
