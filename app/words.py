@@ -69,8 +69,8 @@ def made_as(kind: str) -> str:
 
 
 def ranks(kind: str, low: int, highest: int) -> str:
-    """("dylora", 1, 8) -> "DyLoRA, ranks 1 to 8", ("lora", 1, 8) -> "Rank 8": at which ranks a file can be
-    played as it is."""
+    """("dylora", 1, 8) -> "DyLoRA, every rank 1 to 8", ("lora", 1, 8) -> "Rank 8": at which ranks a file can
+    be played as it is."""
     if kind not in ("svd", "dylora") or low == highest:
         return f"Rank {highest}"
-    return f"{'DyLoRA' if kind == 'dylora' else 'In order'}, ranks {low} to {highest}"
+    return f"{'DyLoRA, every rank' if kind == 'dylora' else 'In order, ranks'} {low} to {highest}"

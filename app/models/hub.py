@@ -10,7 +10,7 @@ from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSortFilterProxyMode
 
 from app.models.adapters import FITS, MIME
 from app.models.rows import Index, Rows
-from app.words import count, few, many, megabytes
+from app.words import count, few, many, megabytes, ranks
 from engine.messages import Error, HubRepo, HubVerdict
 from widgets.card import CardFace
 
@@ -141,7 +141,7 @@ class Hub(Rows[HubRepo]):
         rank, size = measures(repo, known)
         terms = f"Hidden: {repo.hidden}" if repo.hidden else repo.license or "Licence not stated"
         if self.room == "adapters":
-            return repo.base or "Base not named", _joined(f"Rank {rank}" if rank else "", size), terms
+            return repo.base or "Base not named", _joined(_ranks(known, rank), size), terms
         parameters = f"{many(repo.parameters)} parameters" if repo.parameters else ""
         return repo.task or "Task not named", _joined(parameters, 0), _joined(terms, size)
 
@@ -154,12 +154,19 @@ class Hub(Rows[HubRepo]):
             f"In the library as {repo.have}" if repo.have else "",
             "Gated" if repo.gated else "",
             f"Base {repo.base}" if repo.base else "",
-            f"Rank {rank}" if rank else "",
+            _ranks(known, rank),
             megabytes(size) if size else "",
             f"Licence {repo.license}" if repo.license else "",
             f"{count(repo.downloads, 'download')}, {count(repo.likes, 'like')}",
         ]
         return ". ".join(part.rstrip(".") for part in parts if part)
+
+
+def _ranks(known: HubVerdict | Error | None, rank: int) -> str:
+    """At which ranks an adapter can be played, as far as that is known."""
+    if not rank or not isinstance(known, HubVerdict):
+        return f"Rank {rank}" if rank else ""
+    return ranks(known.kind, known.low, rank)
 
 
 class HubFilter(QSortFilterProxyModel):

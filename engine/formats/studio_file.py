@@ -13,7 +13,7 @@ from engine.formats.adapter_config import AdapterConfig
 from engine.formats.errors import AdapterError, StudioError
 from engine.formats.plain import load_json
 
-__all__ = ["STUDIO", "Cutting", "check_rank", "check_ranks", "read_studio", "studio_text"]
+__all__ = ["STUDIO", "Cutting", "check_rank", "check_ranks", "parse_studio", "read_studio", "studio_text"]
 
 STUDIO = "studio.json"
 SCALING = {"svd": "constant", "dylora": "alpha/rank"}
@@ -37,9 +37,13 @@ class Cutting:
 def read_studio(folder: Path, config: AdapterConfig, highest: int) -> Cutting:
     """What the adapter in ``folder``, whose largest rank is ``highest``, says of itself; without the file it
     is a plain LoRA. AdapterError for what is unknown here, or contradicts the rest of it."""
-    if not (folder / STUDIO).exists():
-        return Cutting()
-    card = load_json(folder / STUDIO)
+    return (
+        parse_studio(load_json(folder / STUDIO), config, highest) if (folder / STUDIO).exists() else Cutting()
+    )
+
+
+def parse_studio(card: Mapping[str, Any], config: AdapterConfig, highest: int) -> Cutting:
+    """The same of the file's content."""
     kind, scaling = str(card.get("kind", "")), card.get("scaling")
     if kind == "lora":
         return Cutting()
@@ -64,7 +68,7 @@ def read_studio(folder: Path, config: AdapterConfig, highest: int) -> Cutting:
     return Cutting(kind, _low(kind, card, highest), card.get("energy") == "data")
 
 
-def _low(kind: str, card: dict[str, Any], highest: int) -> int:
+def _low(kind: str, card: Mapping[str, Any], highest: int) -> int:
     """The lowest of the ranks that a file names, which end with ``highest``; it may name none."""
     ranks = card.get("ranks")
     if ranks is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from engine.formats.adapter_folder import CONFIG, GATE, WEIGHTS
+from engine.formats.adapter_folder import CONFIG, GATE, STUDIO, WEIGHTS
 from engine.formats.cut_header import header_end
 from engine.formats.errors import StudioError
 from engine.hub.errors import asking
@@ -25,6 +25,7 @@ BUDGET = 62_000
 with the heads of the answers still below 64 KiB."""
 
 FIRST_CONFIG, LARGEST_CONFIG = 8 << 10, 24 << 10
+LARGEST_STUDIO = 8 << 10
 FIRST_TABLE = 20 << 10
 """Bytes asked for at first: the table of queries and values of 32 layers has 17 KB."""
 
@@ -35,13 +36,14 @@ _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of an adapter at ``commit``: its config (None: it has none), and ``table``, the first
-    bytes of the file ``weights`` of ``size`` bytes. ``fit`` is the verdict where there was nothing to look
-    into. ``read`` counts the bytes that it took."""
+    """What was read of an adapter at ``commit``: its config and its studio.json (None: it has none), and
+    ``table``, the first bytes of the file ``weights`` of ``size`` bytes. ``fit`` is the verdict where there
+    was nothing to look into. ``read`` counts the bytes that it took."""
 
     repo: str
     commit: str
     config: bytes | None = None
+    studio: bytes | None = None
     weights: str = ""
     table: bytes = b""
     size: int = 0
@@ -74,12 +76,13 @@ def newest(repo: str, revision: str, token: str | None, room: str) -> str:
 
 
 def peek_adapter(repo: str, revision: str, token: str | None) -> Peek:
-    """Look into an adapter, with two or three requests. StudioError when the Hub does not let us."""
+    """Look into an adapter, with two to four requests. StudioError when the Hub does not let us."""
     look = Look(repo, revision, token, BUDGET)
     config = _try(look, CONFIG, FIRST_CONFIG, lambda found: min(found.size, LARGEST_CONFIG))
     if config is not None and len(config.data) < config.size:
         return _peek(look, fit=_amber(f"Its {CONFIG} is too long to be read before it is here."))
     data = None if config is None else config.data
+    studio = _studio(look, data)
     name, size = WEIGHTS, 0
     table = None if config is None else _try(look, name, FIRST_TABLE, lambda found: header_end(found.data))
     if table is None:
@@ -89,7 +92,7 @@ def peek_adapter(repo: str, revision: str, token: str | None) -> Peek:
     if table is None:
         fit = _without_table(name, config is not None)
         return _peek(look, config=data, weights=name, size=size, fit=fit)
-    return _peek(look, config=data, weights=name, table=table.data, size=table.size)
+    return _peek(look, config=data, studio=studio, weights=name, table=table.data, size=table.size)
 
 
 def peek_base(repo: str, revision: str, token: str | None) -> BasePeek:
@@ -129,6 +132,15 @@ def _try(look: Look, name: str, first: int, need: Callable[[Beginning], int]) ->
         if error.code == "missing" and look.commit:  # the Hub knows the repository
             return None
         raise
+
+
+def _studio(look: Look, config: bytes | None) -> bytes | None:
+    """What says how an adapter may be cut. PEFT's own configs, most of all there are, say how they were
+    initialised; ours do not, so only beside these it is asked for."""
+    if config is None or b'"init_lora_weights"' in config or not look.left:
+        return None
+    found = _try(look, STUDIO, LARGEST_STUDIO, lambda found: found.size)
+    return found.data if found is not None and len(found.data) == found.size else None
 
 
 def _other_weights(look: Look) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from engine.formats.errors import AdapterError
 from engine.formats.fit import judge, judge_error, judge_part
 from engine.formats.plain import parse_json
 from engine.formats.safetensors_file import TensorInfo
+from engine.formats.studio_file import STUDIO, Cutting, parse_studio
 from engine.hub.peek import Peek
 from engine.messages import Fit, HubVerdict
 
@@ -34,17 +35,21 @@ def adapter_verdict(peek: Peek, base: BaseShapes | None) -> HubVerdict:
             table, share = parse_cut(peek.table, peek.size)
             facts["tensors"] = len(table)
             if share < 1:
-                config = parse_config(raw)
+                config, was = parse_config(raw), ""
+                highest = max(config.rank, *(rank for _, rank in config.rank_pattern), 1)
                 fit = judge_part(config, table, base, share)
             else:
                 config, contents, was = _understand(peek, raw, table)
                 facts |= _landed(contents)
+                highest = facts["rank"]
                 found = judge(config, contents, base)
                 fit = _converted(was, found)
                 facts["converted"] = was if found.verdict == "green" else ""
-            facts |= _configured(config)
+            cutting = Cutting() if was else _cutting(peek, config, highest)
+            facts |= _configured(config, cutting)
+            fit = _ranked(fit, cutting, highest)
     except AdapterError as error:
-        fit = fit or judge_error(error)
+        fit = peek.fit or judge_error(error)
     said: dict[str, Any] = _claimed(raw) | facts
     return HubVerdict(
         repo=peek.repo,
@@ -111,9 +116,31 @@ def _landed(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _configured(config: AdapterConfig) -> dict[str, Any]:
+def _cutting(peek: Peek, config: AdapterConfig, highest: int) -> Cutting:
+    """How it may be cut; AdapterError where it contradicts itself, as it would once it is here."""
+    if peek.studio is None:
+        return Cutting()
+    try:
+        card = parse_json(peek.studio)
+    except (ValueError, RecursionError) as error:
+        raise AdapterError(f"Its {STUDIO} is damaged.", "", str(error)) from error
+    return parse_studio(card, config, highest)
+
+
+def _ranked(fit: Fit, cutting: Cutting, highest: int) -> Fit:
+    """With a word of what it can beyond a plain LoRA."""
+    if cutting.kind != "dylora" or fit.verdict == "red":
+        return fit
+    return Fit(
+        verdict=fit.verdict, reason=f"{fit.reason} DyLoRA, every rank from {cutting.low} to {highest}."
+    )
+
+
+def _configured(config: AdapterConfig, cutting: Cutting) -> dict[str, Any]:
+    plain = "dora" if config.dora else "rslora" if config.rslora else "lora"
     return {
-        "kind": "dora" if config.dora else "rslora" if config.rslora else "lora",
+        "kind": plain if cutting.kind == "lora" else cutting.kind,
+        "low": cutting.low,
         "alpha": config.alpha,
         "base": config.base,
     }

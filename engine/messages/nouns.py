@@ -85,13 +85,15 @@ class HubRepo(msgspec.Struct, frozen=True, kw_only=True):
 class HubVerdict(Struct, frozen=True):
     """What a few kilobytes of a repository say: of an adapter its config and the table of its weights, of a
     base its config and sizes. ``read`` counts the bytes that were fetched for it (0: it was known).
-    ``converted`` names the format of an adapter that fits once it has been converted."""
+    ``converted`` names the format of an adapter that fits once it has been converted. It plays at ranks
+    ``low`` to ``rank``, see AdapterCard."""
 
     repo: str
     fit: Fit
     commit: str = ""
     kind: str = ""
     rank: int = 0
+    low: int = 1
     alpha: float = 0.0
     targets: list[str] = []
     base: str = ""

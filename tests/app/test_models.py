@@ -138,12 +138,12 @@ def test_an_adapter_for_every_rank_says_so(adapters: Adapters) -> None:
         face = adapters.index(row).data(AdapterRoles.FACE)
         lines[face.title] = face.lines[1].partition("   ")[0]
     assert lines == {
-        "nested": "DyLoRA, ranks 2 to 8",
+        "nested": "DyLoRA, every rank 2 to 8",
         "ordered": "In order, ranks 1 to 8",
         "plain": "Rank 8",
     }
     spoken = adapters.index(0).data(Qt.ItemDataRole.AccessibleDescriptionRole)
-    assert "DyLoRA, ranks 2 to 8" in spoken
+    assert "DyLoRA, every rank 2 to 8" in spoken
     assert ranks("dylora", 1, 1) == "Rank 1"
 
 

@@ -215,13 +215,15 @@ MOST_FILES = 200
 
 def _facts(repo: HubRepo, verdict: HubVerdict | None, state: RepositoryState) -> dict[str, str]:
     rank = (verdict.rank if verdict else 0) or repo.rank or 0
+    nested = verdict is not None and verdict.kind == "dylora"
+    said = f"{verdict.low} to {rank}" if verdict and nested else f"{rank}"
     size = state.bytes or (verdict.size if verdict else 0) or repo.size or 0
     parameters = (verdict.parameters if verdict else 0) or repo.parameters or 0
     details = state.details
     facts = {
         "Base": (verdict.base if verdict else "") or repo.base,
         "Kind": made_as(verdict.kind) if verdict else "",
-        "Rank, alpha": f"{rank}, {verdict.alpha:g}" if verdict and rank else f"{rank}" if rank else "",
+        "Rank, alpha": f"{said}, {verdict.alpha:g}" if verdict and rank else said if rank else "",
         "Targets": ", ".join(sorted(verdict.targets)) if verdict else "",
         "Parameters": many(parameters) if parameters and state.room == "bases" else "",
         "Size": megabytes(size) if size else "",

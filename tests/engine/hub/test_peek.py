@@ -1,11 +1,13 @@
 """What a look at a repository costs and finds, against a real server and its faults."""
 
+import json
 import time
 
 import pytest
 
 from engine.formats.base_shapes import base_shapes
 from engine.formats.errors import StudioError
+from engine.formats.studio_file import STUDIO
 from engine.hub.peek import BUDGET, newest, peek_adapter, peek_base
 from engine.hub.verdict import adapter_verdict, wished_base
 from engine.supervisor.starter import STARTER
@@ -37,7 +39,7 @@ def sent(hub):
 
 @pytest.mark.alone
 def test_an_ordinary_adapter_takes_two_requests_and_no_time(hub):
-    commit = hub.add(REPO, adapter())
+    commit = hub.add(REPO, adapter(init_lora_weights=True))
     look()
     hub.forget()
     before = time.perf_counter()
@@ -74,6 +76,42 @@ def test_a_table_beyond_the_budget_is_judged_by_its_beginning(hub):
     longer = {f"base_model.model.{'x' * 300}.{n}.lora_A.weight": (4, 8) for n in range(200)}
     hub.add(REPO, adapter(factors(layers=4, names=attention) | longer))
     assert judged().fit.reason.startswith("Only 7") and "has its place in starter" in judged().fit.reason
+
+
+def nested(**changes):
+    return json.dumps({"kind": "dylora", "scaling": "alpha/rank", "ranks": [2, 3, 4]} | changes).encode()
+
+
+def test_a_dylora_is_called_one(hub):
+    hub.add(REPO, adapter() | {STUDIO: nested()})
+    verdict = judged()
+    assert (verdict.fit.verdict, verdict.kind, verdict.low, verdict.rank) == ("green", "dylora", 2, 4)
+    assert verdict.fit.reason.endswith(" DyLoRA, every rank from 2 to 4.")
+    hub.add(REPO, adapter() | {STUDIO: json.dumps({"kind": "svd", "scaling": "constant"}).encode()})
+    verdict = judged()
+    assert (verdict.fit.verdict, verdict.kind, "DyLoRA" in verdict.fit.reason) == ("green", "svd", False)
+
+
+def test_a_dylora_is_told_by_the_beginning_of_a_long_table(hub):
+    hub.add(REPO, adapter(factors(layers=80, width=64, names=PROJECTIONS)) | {STUDIO: nested()})
+    verdict = judged(None)
+    assert verdict.kind == "dylora" and "DyLoRA, every rank from 2 to 4." in verdict.fit.reason
+    assert verdict.read <= BUDGET
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        (b"{", "damaged"),
+        (nested(ranks=[2, 3]), "but its factors have 1 to 4"),
+        (nested(scaling="constant"), "its strength cannot be known"),
+        (nested(kind="prism"), "'prism'"),
+    ],
+)
+def test_what_contradicts_itself_of_ranks_is_red_as_it_is_once_it_is_here(hub, file, word):
+    hub.add(REPO, adapter() | {STUDIO: file})
+    fit = judged().fit
+    assert fit.verdict == "red" and word in fit.reason
 
 
 def test_the_starter_packs_adapters_fit_their_base(hub):
