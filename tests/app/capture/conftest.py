@@ -56,7 +56,7 @@ def pulse() -> Iterator[dict[str, str]]:
     )
     try:
         env |= {"PULSE_SERVER": f"unix:{socket}", "PULSE_SOURCE": "vmic.monitor", "PULSE_SINK": "speaker"}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while subprocess.run(["pactl", "info"], env=env, capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline and server.poll() is None, "pulseaudio does not start"
             time.sleep(0.1)
@@ -88,7 +88,7 @@ class Capture:
             self.process.stdin.write(frame(command))
         self.process.stdin.flush()
 
-    def wait(self, kind: type[_R], seconds: float = 20.0) -> _R:
+    def wait(self, kind: type[_R], seconds: float = 60.0) -> _R:
         """The next report of this kind."""
         deadline = time.monotonic() + seconds
         while True:
@@ -101,7 +101,7 @@ class Capture:
         """Close its stdin, as the end of the window does, and wait."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

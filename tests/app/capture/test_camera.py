@@ -69,8 +69,10 @@ def test_a_camera_is_asked_for_one_buffered_picture_and_its_first_five_are_dropp
 
 def test_a_drivers_own_monotonic_stamp_is_believed(driver: type) -> None:
     driver.own_clock = True
-    shot = LiveCamera("0", "Desk").read()
-    assert time.monotonic() - shot.time == pytest.approx(0.03, abs=0.01)
+    camera = LiveCamera("0", "Desk")
+    before = time.monotonic()
+    shot = camera.read()
+    assert before <= shot.time + 0.03 <= time.monotonic()
 
 
 def test_a_camera_that_is_unplugged_says_so(driver: type) -> None:
@@ -112,7 +114,7 @@ def test_a_file_is_shown_in_real_time_by_its_own_timestamps(flashing: Path) -> N
     began = time.monotonic()
     shots = [camera.read() for _ in range(16)]
     camera.close()
-    assert 0.45 < time.monotonic() - began < 1.5
+    assert 0.45 < time.monotonic() - began < 10
     assert numpy.diff([shot.time for shot in shots]) == pytest.approx(1 / 30, abs=1e-4)
     assert all(shot.picture.shape == (240, 320, 3) for shot in shots)
 
@@ -135,9 +137,10 @@ def test_a_file_that_is_late_leaves_pictures_out(flashing: Path, monkeypatch: py
     camera = FileCamera(flashing)
     first = camera.read()
     time.sleep(0.5)
+    before = time.monotonic()
     shot = camera.read()
     camera.close()
-    assert 0 < time.monotonic() - shot.time < 0.25
+    assert before - 0.25 < shot.time < time.monotonic()
     assert (shot.time - first.time) * 30 == pytest.approx(round((shot.time - first.time) * 30), abs=0.01)
 
 

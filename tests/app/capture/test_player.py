@@ -41,7 +41,7 @@ class Playing:
         self.told.put(report)
 
     def until_played(self) -> Played:
-        while not isinstance(report := self.told.get(timeout=10), Played):
+        while not isinstance(report := self.told.get(timeout=30), Played):
             pass
         self.player.close()
         return report
@@ -63,14 +63,14 @@ def heard(sound: FakeSound) -> numpy.ndarray:
 
 def test_a_part_is_played_and_its_position_is_told(sound: FakeSound, ramp: Path) -> None:
     began = time.monotonic()
-    playing = Playing(path=str(ramp), start=2.0, end=2.6)
+    playing = Playing(path=str(ramp), start=2.0, end=2.8)
     played = playing.until_played()
-    assert played.seconds == pytest.approx(2.6, abs=0.01)
-    assert 0.55 < time.monotonic() - began < 3
+    assert played.seconds == pytest.approx(2.8, abs=0.01)
+    assert 0.75 < time.monotonic() - began < 10
     assert playing.positions == sorted(playing.positions) and len(playing.positions) >= 4
     said = heard(sound)
     said = said[said > 0.1]
-    assert said[0] == pytest.approx(2.0, abs=0.01) and said.max() >= 2.5
+    assert said[0] == pytest.approx(2.0, abs=0.01) and said.max() >= 2.7
     assert numpy.diff(said) == pytest.approx(1 / RATE, abs=1e-3)
     assert sound.streams[-1].closed
 
@@ -82,9 +82,9 @@ def test_seeking_goes_on_from_there_and_stopping_stops(sound: FakeSound, ramp: P
     while not (playing.positions and playing.positions[-1] > 6.2):
         time.sleep(0.02)
     playing.player.close()
-    assert isinstance(playing.all[-1], Played) and 6.2 < playing.all[-1].seconds < 7.5
+    assert isinstance(playing.all[-1], Played) and 6.2 < playing.all[-1].seconds < 8
     said = heard(sound)
-    assert said[said > 1].min() == pytest.approx(6.0, abs=0.02)
+    assert said[said > 4].min() == pytest.approx(6.0, abs=0.02)
 
 
 def test_another_sound_is_played_in_its_place(sound: FakeSound, ramp: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Desk:
             time.sleep(0.01)
 
     def until(self, kind: type, fits: Callable[[Any], bool] = lambda report: True) -> Any:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             self.tick(0.02)
             found = [report for report, _ in self.told if isinstance(report, kind) and fits(report)]
