@@ -160,12 +160,12 @@ def test_a_stopped_download_keeps_what_has_come_and_goes_on(studio, hub):
     hub.add("studio/base", files, task="text-generation")
     hub.fault("/large/studio/base/*", rate=500_000, times=-1)
     process = studio.begin("hub", "download", "studio/base")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 100
     while not any(request["sent"] > 200_000 for request in hub.requests("/large/studio/base/*")):
         assert time.monotonic() < until
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=100)
     error = json.loads(out)["error"]
     assert process.returncode == 130 and "are kept" in error["message"] and "same command" in error["hint"]
     hub.clear()
@@ -225,7 +225,7 @@ def test_sign_in_by_a_code(studio, hub):
     said = process.stderr.readline()
     assert hub.endpoint in said and re.search(r"[0-9A-F]{4}-[0-9A-F]{4}", said)
     hub.accept_device("ada")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=100)
     assert process.returncode == 0 and json.loads(out)["name"] == "ada"
     studio("hub", "signout")
 
@@ -235,7 +235,7 @@ def test_a_sign_in_is_given_up_with_a_key(studio):
     assert process.stderr.readline()
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=100)
     assert process.returncode == 130 and json.loads(out)["error"]["code"] == "cancelled"
 
 

@@ -112,11 +112,13 @@ def test_what_is_in_use_can_be_renamed_removed_and_fetched_again(studio, hub, tm
     )
     mixed = studio(*command, "--steps", "2", "--out", "quick")
     assert mixed["name"] == "quick"
-    training = studio.start(*command, "--steps", "4000", "--out", "slow")
+    training = studio.start(*command, "--steps", "100000", "--out", "slow")
     while not (jobs := [job for job in studio("jobs", "list")["jobs"] if job["name"] == "slow"]):
+        assert training.poll() is None, training.communicate()
         time.sleep(0.1)
     job = jobs[0]["id"]
-    while studio("jobs", "show", job)["step"] < 2:
+    while (now := studio("jobs", "show", job))["step"] < 2:
+        assert training.poll() is None, now
         time.sleep(0.1)
     uses = studio("adapters", "uses", "tune")
     assert uses["mixes"] == ["quick"] and uses["jobs"] == [job]
@@ -140,13 +142,13 @@ def test_what_is_in_use_can_be_renamed_removed_and_fetched_again(studio, hub, tm
     assert before["state"] == "running"
     assert studio("jobs", "pause", job)["state"] == "paused"
     studio("jobs", "resume", job)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 100
     while (now := studio("jobs", "show", job))["step"] <= before["step"] + 1 and now["state"] != "failed":
         assert time.monotonic() < until
         time.sleep(0.1)
     assert now["state"] == "running" and now["attempt"] == 2, now
     assert studio("jobs", "cancel", job, "--keep")["state"] == "done"
-    training.communicate(timeout=60)
+    training.communicate(timeout=100)
     slow = {mix["name"]: mix for mix in studio("mix", "list")["mixes"]}["slow"]
     assert slow["experts"] == ["tune", "mine"] and slow["base"] == "small"
     assert studio("mix", "provenance", "slow")["spec"]["experts"] == ["tune", "mine"]

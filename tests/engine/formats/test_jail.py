@@ -81,7 +81,7 @@ def test_work_that_does_not_behave_is_stopped(monkeypatch, do, limits, reason):
     began = time.monotonic()
     with pytest.raises(StudioError, match=reason) as caught:
         enter(monkeypatch, {"do": do}, **limits)
-    assert caught.value.code == "refused" and time.monotonic() - began < 5
+    assert caught.value.code == "refused" and time.monotonic() - began < 30
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

@@ -148,7 +148,7 @@ def test_refusals_are_said_at_once(rig, where):
         rig.hub.fault(where, times=-1, status=status, code=code)
         began = time.monotonic()
         assert stopped(rig.get(REPO)).code in ends
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 12  # trouble that may pass is waited for 15 s
         rig.hub.clear()
     rig.has_nothing_new()
 

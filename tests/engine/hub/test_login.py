@@ -57,7 +57,7 @@ def test_giving_up(site):
     began = time.monotonic()
     with patient(patience):
         assert failure(lambda: login.poll(code)).code == "cancelled"
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 20
 
 
 def test_trouble_on_the_way_does_not_end_it(site):

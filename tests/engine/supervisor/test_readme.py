@@ -55,7 +55,7 @@ def test_a_card_without_a_head_or_without_words(read, tmp_path):
     ids=["program", "deep", "merged", "aliases", "anchors"],
 )
 def test_a_hostile_head_takes_no_time_and_runs_nothing(read, front):
-    before = time.perf_counter()
+    before = time.process_time()
     words, licence = read(front)
-    assert time.perf_counter() - before < 3
+    assert time.process_time() - before < 3
     assert words in ("It sorts.", "") and licence in ("", "ls")

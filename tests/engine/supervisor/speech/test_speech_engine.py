@@ -105,7 +105,7 @@ def test_the_speech_process(speaking, clips, made, home):
     began = time.monotonic()
     with pytest.raises(StudioError) as cancelled:
         transcribe(rig, clips / "long.wav", stop, beams=4)
-    assert cancelled.value.code == "cancelled" and time.monotonic() - began < 10
+    assert cancelled.value.code == "cancelled" and time.monotonic() - began < 30
 
     # A kill in the midst of it is a sentence; a training that went on beside it goes on from its checkpoint.
     spec = m.TrainSpeech(
