@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -30,6 +30,7 @@ from engine.formats.files import explain_os_error
 __all__ = ["run"]
 
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV")
+_SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
 MAX_ANSWER = 256 << 20
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
@@ -66,25 +67,29 @@ def run(
         inbox, outbox, log = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         inbox.write(json.dumps(order).encode() + b"\n" + work)
         inbox.seek(0)
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.formats.jail"],
-            stdin=inbox,
-            stdout=outbox,
-            stderr=log,
-            env={key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
-            | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"},
-        )
-        try:
-            status: int | None = child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            child.kill()
-            child.wait()
+        status = _outlive(inbox, outbox, log, seconds)
         outbox.seek(0)
         log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
         words = log.read().decode(errors="replace")
         return _open(outbox.read(file_size + 1), status, seconds, words)
+
+
+def _outlive(inbox: IO[bytes], outbox: IO[bytes], log: IO[bytes], seconds: float) -> int | None:
+    """Run the child to its end, or kill it after ``seconds``; its status, None where it was killed."""
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "engine.formats.jail"],
+        stdin=inbox,
+        stdout=outbox,
+        stderr=log,
+        env={key: os.environ[key] for key in _ENVIRONMENT if key in os.environ} | _SETTINGS,
+    )
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        child.kill()
+        child.wait()
 
 
 def _open(answer: bytes, status: int | None, seconds: float, words: str) -> bytes:

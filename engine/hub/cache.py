@@ -16,6 +16,7 @@ from typing import Literal
 import filelock
 from huggingface_hub import constants
 
+from engine.formats.adapter_folder import CONFIG, WEIGHTS
 from engine.formats.base_config import WHISPER, read_object
 from engine.formats.errors import StudioError
 from engine.formats.files import sync_folder
@@ -173,8 +174,8 @@ def _newest(folder: Path) -> Path | None:
 
 def _room(snapshot: Path) -> Literal["adapters", "bases", "speech"] | None:
     """What a snapshot is. None when a part of it is missing, as while it is being fetched."""
-    if (snapshot / "adapter_config.json").is_file():
-        return "adapters" if (snapshot / "adapter_model.safetensors").is_file() else None
+    if (snapshot / CONFIG).is_file():
+        return "adapters" if (snapshot / WEIGHTS).is_file() else None
     if not (snapshot / "config.json").is_file():
         return None
     if _has_weights(snapshot):

@@ -136,7 +136,7 @@ def _adapter_hidden(names: set[str] | None) -> str:
 
 
 def _base_hidden(info: ModelInfo, names: set[str] | None, tags: list[str]) -> str:
-    if names is not None and "adapter_config.json" in names and "config.json" not in names:
+    if names is not None and CONFIG in names and "config.json" not in names:
         return "an adapter"
     if info.library_name not in (None, "transformers") and "transformers" not in tags:
         return f"for {clean(info.library_name, 40)}, not for transformers"

@@ -6,7 +6,7 @@ import re
 
 import huggingface_hub as hf
 
-from engine.formats.adapter_file import WEIGHTS
+from engine.formats.adapter_file import GATE, WEIGHTS
 from engine.formats.markdown import one_line, section, table
 from engine.hub.address import is_repo
 from engine.messages import AdapterCard, BaseCard, Provenance
@@ -42,7 +42,7 @@ _MEANING = {
 }
 """By kind of adapter what its lower ranks are."""
 
-_AS_IS = (WEIGHTS, "gate.safetensors")
+_AS_IS = (WEIGHTS, GATE)
 """Files that are published byte for byte as they are."""
 
 _HERE_ONLY = ("From", "Job", "Called before", "Newer revision")

@@ -12,7 +12,7 @@ import huggingface_hub as hf
 import msgspec
 from huggingface_hub import constants
 
-from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
+from engine.formats.adapter_file import CONFIG, GATE, STUDIO, WEIGHTS
 from engine.formats.errors import StudioError
 from engine.formats.sizes import as_size
 from engine.hub.listing import adapter_weights
@@ -23,7 +23,7 @@ __all__ = ["Plan", "PlannedFile", "Room", "check_space", "make_plan", "selection
 
 Room = Literal["adapters", "bases", "speech"]
 
-_ADAPTER = frozenset({CONFIG, STUDIO, "gate.safetensors", "README.md"})
+_ADAPTER = frozenset({CONFIG, STUDIO, GATE, "README.md"})
 _BASE = frozenset(
     {
         *("config.json", "generation_config.json", "README.md"),

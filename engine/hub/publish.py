@@ -9,7 +9,7 @@ from pathlib import Path
 import huggingface_hub as hf
 from huggingface_hub import constants
 
-from engine.formats.adapter_file import CONFIG, STUDIO, WEIGHTS
+from engine.formats.adapter_file import CONFIG, GATE, STUDIO, WEIGHTS
 from engine.formats.errors import StudioError
 from engine.hub.address import is_repo
 from engine.hub.client import page_of
@@ -19,7 +19,6 @@ from engine.hub.text import clean
 
 __all__ = ["publish"]
 
-GATE = "gate.safetensors"
 README = "README.md"
 
 
@@ -58,20 +57,7 @@ def publish(
     with asking(repo):
         _make(api, repo, name, private, say)
         say(f"Sending {len(operations)} files to {repo}.")
-        try:
-            api.create_commit(repo, operations, commit_message=f"Publish {folder.name} with Adapter Studio")
-        except hf.errors.HfHubHTTPError as error:
-            raise _not_yours(repo, name, error) from error
-        except RuntimeError as error:  # how the client wraps what goes wrong with a large file
-            cause = error.__cause__
-            raise explain(cause if isinstance(cause, Exception) else error, repo) from error
-        except ValueError as error:  # what the client says of a README whose head the Hub does not take
-            raise StudioError(
-                "usage",
-                "The Hub does not take the head of this model card.",
-                "Mend the lines between the two --- at its beginning.",
-                clean(str(error), 1000),
-            ) from error
+        _commit(api, repo, name, operations, f"Publish {folder.name} with Adapter Studio")
     return page_of(repo)
 
 
@@ -92,6 +78,25 @@ def _make(api: hf.HfApi, repo: str, name: str, private: bool, say: Callable[[str
             "Publish it as public, or choose another name.",
         )
     say(f"{repo} is there already: this becomes its newest commit.")
+
+
+def _commit(
+    api: hf.HfApi, repo: str, name: str, operations: list[hf.CommitOperationAdd], message: str
+) -> None:
+    try:
+        api.create_commit(repo, operations, commit_message=message)
+    except hf.errors.HfHubHTTPError as error:
+        raise _not_yours(repo, name, error) from error
+    except RuntimeError as error:  # how the client wraps what goes wrong with a large file
+        cause = error.__cause__
+        raise explain(cause if isinstance(cause, Exception) else error, repo) from error
+    except ValueError as error:  # what the client says of a README whose head the Hub does not take
+        raise StudioError(
+            "usage",
+            "The Hub does not take the head of this model card.",
+            "Mend the lines between the two --- at its beginning.",
+            clean(str(error), 1000),
+        ) from error
 
 
 def _not_yours(repo: str, name: str, error: hf.errors.HfHubHTTPError) -> Exception:

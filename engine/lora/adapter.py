@@ -11,7 +11,7 @@ from safetensors.torch import load as parse_tensors
 from torch import Tensor, zeros_like
 
 from engine.formats.adapter_config import AdapterConfig
-from engine.formats.adapter_file import WEIGHTS, fingerprint, read_folder
+from engine.formats.adapter_folder import WEIGHTS, AdapterFile, fingerprint, read_folder
 from engine.formats.adapter_tensors import PREFIX
 from engine.formats.errors import AdapterError
 from engine.formats.safetensors_file import TensorInfo, parse_header
@@ -116,16 +116,7 @@ def read_adapter(folder: str | Path) -> Adapter:
     """
     folder = Path(folder)
     file = read_folder(folder)
-    data = (folder / WEIGHTS).read_bytes()
-    if parse_header(data[: 8 + (4 << 20)], len(data)) != {info.name: info for info in file.contents.tensors}:
-        raise AdapterError("The weights file changed while it was read.", "Try again.")
-    tensors = parse_tensors(data)
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise AdapterError(
-                f"{name.removeprefix(PREFIX)} holds numbers that are infinite or not a number.",
-                "The training that made it diverged, or the file is damaged; use another one.",
-            )
+    tensors = _tensors(folder, file)
 
     def vector(info: TensorInfo | None) -> Tensor | None:
         return None if info is None else tensors[info.name].flatten()
@@ -157,3 +148,18 @@ def read_adapter(folder: str | Path) -> Adapter:
         cutting.low,
         cutting.weighed,
     )
+
+
+def _tensors(folder: Path, file: AdapterFile) -> dict[str, Tensor]:
+    """The tensors that were accounted for, by their names in the file."""
+    data = (folder / WEIGHTS).read_bytes()
+    if parse_header(data[: 8 + (4 << 20)], len(data)) != {info.name: info for info in file.contents.tensors}:
+        raise AdapterError("The weights file changed while it was read.", "Try again.")
+    tensors: dict[str, Tensor] = parse_tensors(data)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise AdapterError(
+                f"{name.removeprefix(PREFIX)} holds numbers that are infinite or not a number.",
+                "The training that made it diverged, or the file is damaged; use another one.",
+            )
+    return tensors

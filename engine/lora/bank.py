@@ -25,7 +25,7 @@ from engine.lora.landing import embeddings, land, land_replaced, linears
 from engine.lora.notes import take_notes
 from engine.lora.prefix import Prefix
 from engine.lora.probe import probe
-from engine.lora.replaced import Added, Swapped, Twin, owned, way
+from engine.lora.replaced import Added, Replacement, Swapped, Twin, owned, way
 from engine.lora.rows import Rows
 from engine.lora.stack import Stack, stack
 from engine.lora.voice import Router
@@ -60,11 +60,7 @@ def attach(
     sites = {path: module for path, module in places.items() if path in touched}
     replacements = owned(replaced)
     if trainable and replacements:
-        owners = ", ".join(dict.fromkeys(item.owner for item in replacements))
-        raise AdapterError(
-            f"{owners} cannot be trained further: it replaces modules of the base.",
-            "Use it as it is, or start from a plain LoRA.",
-        )
+        raise _untrainable(replacements)
     found = probe(model, sites | {item.path: item.module for item in replacements})
     groups = [group for group in ([p for p in group if p in sites] for group in found.groups) if group]
     with torch.inference_mode(False):  # else the factors could never take part in training
@@ -92,6 +88,14 @@ def _check_asked(model: nn.Module, adapters: Mapping[str, Adapter]) -> None:
             "This base has no numbers yet: its weights are on the meta device.",
             "Load its weights, then attach.",
         )
+
+
+def _untrainable(replacements: Sequence[Replacement]) -> AdapterError:
+    owners = ", ".join(dict.fromkeys(item.owner for item in replacements))
+    return AdapterError(
+        f"{owners} cannot be trained further: it replaces modules of the base.",
+        "Use it as it is, or start from a plain LoRA.",
+    )
 
 
 class Bank:
@@ -126,17 +130,17 @@ class Bank:
 
         self._swapped = [one for _, one in replacements if isinstance(one, Swapped)]
 
-        def replace(kind: type[Added] | type[Twin]) -> None:
+        def hook_up(kind: type[Added] | type[Twin]) -> None:
             for module, one in replacements:
                 if isinstance(one, kind):
                     hook = replacement_hook(playing, one)
                     self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
 
-        replace(Twin)
+        hook_up(Twin)
         for group in stack.groups:
             for site in group.sites:
                 self._handles.append(site.module.register_forward_hook(site_hook(playing, group, site)))
-        replace(Added)  # last: what is added escapes a DoRA
+        hook_up(Added)  # last: what is added escapes a DoRA
 
     @property
     def gates(self) -> Gates | Rows | None:

@@ -1,7 +1,7 @@
 """Gates: how loudly each rank column of each expert speaks, and what a router needs to decide it per token.
 
-    y = W x + B_cat ( g * (A_cat x) ),     g[column] = level[expert] * (column < rank[expert]) *
-    router[expert](x)
+    y = W x + B_cat ( g * (A_cat x) )
+    g[column] = level[expert] * (column < rank[expert]) * router[expert](x)
 
 A ``Gates`` holds numbers for one bank. Making one costs small tensors; playing it is one pointer
 (``bank.gates``).

@@ -100,13 +100,7 @@ def land_replaced(name: str, adapter: Adapter, model: nn.Module) -> dict[Place, 
     """
     if not adapter.replaced:
         return {}
-    modules = dict(model.named_modules())
-    owners = {
-        f"{path}.{short}": Place(f"{path}.{short}", module, short)
-        for path, module in modules.items()
-        for short, parameter in module._parameters.items()
-        if parameter is not None
-    }
+    owners = _parameters(model)
     find, landed, given = Finder(owners), {}, set()
     for path, tensor in adapter.replaced.items():
         found = find(path)
@@ -127,6 +121,15 @@ def land_replaced(name: str, adapter: Adapter, model: nn.Module) -> dict[Place, 
                 f"{name} replaces {module}, but its file lacks {path}.", "Export the adapter again."
             )
     return landed
+
+
+def _parameters(model: nn.Module) -> dict[str, Place]:
+    return {
+        f"{path}.{name}": Place(f"{path}.{name}", module, name)
+        for path, module in model.named_modules()
+        for name, parameter in module._parameters.items()
+        if parameter is not None
+    }
 
 
 def _say_size(name: str, path: str, place: Place, own: Tensor, tensor: Tensor) -> str:
