@@ -17,6 +17,7 @@ from engine.speech.config import Mode, Rates
 from engine.speech.faces import Place
 from engine.speech.listener import Listener
 from engine.speech.media import Facts, pictures, probe
+from engine.speech.missing import Missing
 from engine.speech.noisy import background
 from engine.speech.splitting import LONGEST
 from engine.speech.understood import Understood
@@ -62,6 +63,7 @@ def listen(
             f"There is nothing from {start:g} s on in {path.name}.", f"It is {facts.seconds:.1f} s long."
         )
     noise = None if snr is None or not heard else background(path, babble, snr, seed)
+    missing = Missing()
     told = Understood(listener, mode, heard, seen, rates, noise, beams)
     parts = windows(
         path,
@@ -72,6 +74,7 @@ def listen(
         shift=shift,
         place=place_in(path, place),
         longest=SENTENCES if listener.pause < SENTENCES else LONGEST,
+        missing=missing,
     )
     for window in read_ahead(parts):
         if window is None:
@@ -80,6 +83,12 @@ def listen(
         yield Heard(words=list(told.words), until=window.start, seconds=end)
         told.hear(window)
         yield Heard(words=list(told.words), until=window.end, seconds=end)
+    if missing.everything(start, end, heard=heard, seen=seen):
+        raise DataError(
+            f"{path.name} is damaged: no sound and no picture of it can be read.",
+            "Check that it plays elsewhere, or copy it again from where it came from.",
+        )
+    told.notes |= dict.fromkeys(missing.sentences(start, end))
     return told.transcript(reference, snr=snr, seconds=end - start, took=time.monotonic() - began)
 
 

@@ -16,7 +16,8 @@ from engine.speech.ahead import read_ahead
 from engine.speech.faces import Place
 from engine.speech.gate import is_dead, mouth_moves, speech_stretches
 from engine.speech.listening import place_in
-from engine.speech.media import Facts, Picture, pictures, probe
+from engine.speech.media import Facts, Lost, Picture, pictures, probe
+from engine.speech.missing import Missing
 from engine.speech.noisy import blocks
 from engine.speech.shape import FPS, SAMPLE_RATE
 from engine.speech.video import Recording, read_window
@@ -38,12 +39,14 @@ class _Heard:
     peaks: list[float] = field(default_factory=list)
     speech: list[tuple[float, float]] = field(default_factory=list)
     dead: bool = True
+    lost: Lost = field(default_factory=list)
 
 
 @dataclass
 class _Seen:
     mouths: list[Picture | None] = field(default_factory=list)
     first: Place | None = None
+    lost: Lost = field(default_factory=list)
     gaps: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -98,7 +101,7 @@ def _in_shares(place: Place | None, width: int) -> MouthPlace | None:
 def _listen(path: Path, facts: Facts, heard: _Heard) -> Iterator[float]:
     """Fill in ``heard``, block by block; yields the seconds that are done."""
     heard.peaks = [0.0] * PEAKS
-    for start, sound in blocks(path, facts.seconds):
+    for start, sound in blocks(path, facts.seconds, lost=heard.lost):
         _add_peaks(heard.peaks, sound, start, facts.seconds)
         heard.dead = heard.dead and is_dead(sound)
         for one in speech_stretches(sound):
@@ -126,7 +129,7 @@ def _join(speech: list[tuple[float, float]], start: float, end: float) -> None:
 def _watch_all(path: Path, facts: Facts, by_hand: Place | None, every: float, seen: _Seen) -> Iterator[float]:
     """Follow the mouth through all pictures; where it gets lost, look at moments."""
     yield 0.0
-    found = read_window(path, 0.0, facts.seconds, by_hand)
+    found = read_window(path, 0.0, facts.seconds, by_hand, lost=seen.lost)
     seen.gaps, seen.first = found.gaps, found.first
     if found.mouth is None:
         if found.first is not None:
@@ -179,6 +182,7 @@ def _strip(mouths: list[Picture | None]) -> bytes:
 
 
 def _notes(facts: Facts, heard: _Heard, seen: _Seen) -> Iterator[str]:
+    yield from Missing(heard.lost, seen.lost).sentences(0.0, facts.seconds)
     if seen.gaps:
         yield (
             "The camera stood still once." if seen.gaps == 1 else f"The camera stood still {seen.gaps} times."

@@ -1,32 +1,34 @@
 """Sound and video files of any kind: what is in them, and what is in a part of them, with its times.
 
 Timestamps are believed, not counts. A part is reached by seeking; where a file cannot be sought in, it is
-read from its beginning, which is slow and no less right. What is damaged is left out. Torch-free; decoding
-is PyAV's, which is allowed to open this one file and nothing that it refers to.
+read from its beginning, which is slow and no less right. What is damaged is left out (``packets``), and
+where, is told. Torch-free; decoding is PyAV's.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy
-from av.stream import Disposition
 from numpy.typing import NDArray
 
 from engine.formats.errors import AdapterError, DataError
-from engine.formats.plain import load_json, open_plain
+from engine.formats.plain import load_json
+from engine.speech.packets import Kind, decoded, length, opened, packets, stream_of
 from engine.speech.shape import FPS, SAMPLE_RATE
 
-__all__ = ["Facts", "Picture", "Sound", "pictures", "probe", "read_sound", "sidecar_offset"]
+__all__ = ["Facts", "Lost", "Picture", "Sound", "pictures", "probe", "read_sound", "sidecar_offset"]
 
 Picture = NDArray[numpy.uint8]
 Sound = NDArray[numpy.float32]
+Lost = list[tuple[float, float]]
+"""[start, end] in seconds after the file's beginning, of what should be there and is not."""
 SAMPLED = 120
 """Pictures at the file's beginning whose times tell how many a second there are."""
 UNEVEN = 0.25
@@ -37,8 +39,14 @@ PREROLL = 0.5
 """Seconds before a part that codecs of sound need to hear, to be themselves by its beginning."""
 HOLE = 0.05
 """Seconds by which a piece of sound may be late before silence is put in."""
+STILL = 0.5
+"""Seconds without a picture that are told as missing, even where nothing is damaged."""
+LOUDEST = 4.0
+"""Times full scale. What is louder no microphone has heard: a damaged packet was decoded to it."""
 LONGEST_HOLE = 600.0
 """Seconds. A time that is farther ahead than this is a mistake of the file's."""
+THINNEST = 8.0
+"""Bytes a second. A file that says it has fewer is not believed how long it is."""
 FARTHEST = 2000.0
 """Milliseconds. A sidecar that says more is not believed."""
 
@@ -65,8 +73,8 @@ def probe(path: str | Path) -> Facts:
     """What is in the file at ``path``; decodes nothing. DataError when it has neither sound nor pictures or
     cannot be read."""
     path = Path(path)
-    with _opened(path) as file:
-        seen, heard = _stream(file, "video"), _stream(file, "audio")
+    with opened(path) as file:
+        seen, heard = stream_of(file, "video"), stream_of(file, "audio")
         if seen is None and heard is None:
             raise DataError(f"{path.name} has neither sound nor pictures.", "Choose another file.")
         width, height = (seen.width, seen.height) if seen else (0, 0)
@@ -74,7 +82,7 @@ def probe(path: str | Path) -> Facts:
         seconds = file.duration / av.time_base if file.duration else None
         rate, channels = (heard.rate, heard.channels) if heard else (0, 0)
     offset = sidecar_offset(path)
-    if seconds is None:
+    if seconds is None or path.stat().st_size < THINNEST * seconds:
         seconds = _measured(path)
     return Facts(seconds, width, height, fps, variable, rate, channels, offset)
 
@@ -91,18 +99,21 @@ def sidecar_offset(path: Path) -> float:
     return float(told) / 1000
 
 
-def read_sound(path: str | Path, start: float = 0.0, end: float | None = None) -> Sound | None:
+def read_sound(
+    path: str | Path, start: float = 0.0, end: float | None = None, lost: Lost | None = None
+) -> Sound | None:
     """Mono at 16 kHz from ``start`` to ``end`` seconds after the file's beginning, or to where it ends, moved
-    as its sidecar says; None: the file has no sound. Holes in it are silence."""
+    as its sidecar says; None: the file has no sound. Holes in it are silence, and noted in ``lost``."""
     path = Path(path)
     late = sidecar_offset(path)
     start, stop = start - late, None if end is None else end - late
-    with _opened(path) as file:
-        if _stream(file, "audio") is None:
+    with opened(path) as file:
+        if stream_of(file, "audio") is None:
             return None
     pieces: list[Sound] = []
     begin, count = start, 0
-    with closing(_frames(path, "audio", start - PREROLL, stop)) as frames:
+    holes: Lost = []
+    with closing(_frames(path, "audio", start - PREROLL, stop, holes)) as frames:
         for time, piece in _resampled(frames):
             if not pieces:
                 begin = time
@@ -110,8 +121,13 @@ def read_sound(path: str | Path, start: float = 0.0, end: float | None = None) -
             if hole > HOLE * SAMPLE_RATE:
                 pieces.append(numpy.zeros(hole, numpy.float32))
                 count += hole
+            if numpy.abs(piece).max(initial=0.0) > LOUDEST:
+                holes.append((time, time + len(piece) / SAMPLE_RATE))
+                piece = numpy.zeros_like(piece)
             pieces.append(piece)
             count += len(piece)
+    if lost is not None:
+        lost += [(begun + late, ended + late) for begun, ended in holes]
     whole = numpy.concatenate(pieces) if pieces else numpy.zeros(0, numpy.float32)
     shift = round((begin - start) * SAMPLE_RATE)
     whole = whole[-shift:] if shift < 0 else numpy.pad(whole, (shift, 0))
@@ -119,38 +135,46 @@ def read_sound(path: str | Path, start: float = 0.0, end: float | None = None) -
 
 
 def pictures(
-    path: str | Path, start: float = 0.0, end: float | None = None
+    path: str | Path, start: float = 0.0, end: float | None = None, lost: Lost | None = None
 ) -> Iterator[tuple[float, Picture]]:
     """(seconds after the file's beginning, grey picture [H, W], upright) from the last one at or before
-    ``start`` to the first at or after ``end``; nothing where the file has none."""
-    with closing(_frames(Path(path), "video", start, end)) as frames:
+    ``start`` to the first at or after ``end``; nothing where the file has none. Stretches without any are
+    noted in ``lost``."""
+    with closing(_frames(Path(path), "video", start, end, lost)) as frames:
         for time, frame in frames:
             grey = frame.to_ndarray(format="gray")
             yield time, numpy.ascontiguousarray(numpy.rot90(grey, frame.rotation // 90))
 
 
 def _frames(
-    path: Path, kind: Literal["audio", "video"], start: float, end: float | None
+    path: Path, kind: Kind, start: float, end: float | None, lost: Lost | None
 ) -> Generator[tuple[float, Any]]:
-    """(seconds after the file's beginning, frame), from the last at or before ``start``."""
+    """(seconds after the file's beginning, frame), from the last at or before ``start``. What should be there
+    and is not goes into ``lost``."""
     for seeking in (True, False) if start > 0 else (False,):
-        with _opened(path) as file:
-            stream = _stream(file, kind)
+        with opened(path) as file:
+            stream = stream_of(file, kind)
             if stream is None:
                 return
-            stream.thread_type = "AUTO"
             origin = (file.start_time or 0) / av.time_base
             if seeking and not _seek(file, start + origin):
                 continue
-            frames = _decoded(file, stream, path)
-            first = next(frames, None)
-            if seeking and (first is None or first.time is None or first.time - origin > start):
+            frames = decoded(file, stream, None if seeking else origin)
+            first = list(_to_first(frames))
+            began = first[-1].time if first and first[-1] else None
+            if seeking and (began is None or began - origin > start):
                 continue  # it has been taken behind the place, or nowhere
-            held, after = None, start if seeking else 0.0
-            for frame in itertools.chain([] if first is None else [first], frames):
+            held, after, broken = None, max(start, 0.0) if seeking else 0.0, False
+            for frame in itertools.chain(first, frames):
+                if frame is None:
+                    broken = True
+                    continue
                 time = after if frame.time is None else frame.time - origin
                 time = after if time - after > LONGEST_HOLE else time
-                after = time + _length(frame, stream)
+                if held is not None and time < held[0]:
+                    continue
+                _note(lost, after, time, HOLE if broken or kind == "audio" else STILL)
+                after, broken = time + length(frame, stream), False
                 if held is not None and time > start:
                     yield held
                 held = (time, frame)
@@ -158,29 +182,22 @@ def _frames(
                     break
             if held is not None:
                 yield held
+            if end is not None:
+                _note(lost, after, end, HOLE if broken else STILL)
             return
 
 
-def _length(frame: Any, stream: Any) -> float:
-    """Seconds of a frame, for files that say no times."""
-    if stream.type == "audio":
-        return float(frame.samples / frame.sample_rate)
-    return 1 / float(stream.average_rate or FPS)
+def _to_first(frames: Iterator[Any]) -> Iterator[Any]:
+    """As far as the first that is none of those left out."""
+    for frame in frames:
+        yield frame
+        if frame is not None:
+            return
 
 
-def _decoded(file: Any, stream: Any, path: Path) -> Iterator[Any]:
-    """The stream's frames, without those that are damaged. DataError when no other is there."""
-    count, damage = 0, None
-    for packet in file.demux(stream):
-        try:
-            found = packet.decode()
-        except av.InvalidDataError as error:
-            damage = error
-            continue
-        count += len(found)
-        yield from found
-    if damage is not None and not count:
-        raise DataError(f"{path.name} is damaged.", "Check that it plays elsewhere.", str(damage)) from damage
+def _note(lost: Lost | None, start: float, end: float, least: float) -> None:
+    if lost is not None and end - start > least:
+        lost.append((start, end))
 
 
 def _resampled(frames: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Sound]]:
@@ -212,8 +229,8 @@ def _seek(file: Any, time: float) -> bool:
 
 def _pace(file: Any, stream: Any) -> tuple[float, bool]:
     """(pictures a second, whether they come unevenly) at the beginning of the file."""
-    packets = (packet for packet in file.demux(stream) if packet.pts is not None)
-    times = sorted(float(packet.pts * packet.time_base) for packet in itertools.islice(packets, SAMPLED))
+    timed = (packet for packet in packets(file, stream) if packet.pts is not None)
+    times = sorted(float(packet.pts * packet.time_base) for packet in itertools.islice(timed, SAMPLED))
     steps = numpy.diff(times[: -REORDERED or None] if len(times) == SAMPLED else times)
     if not len(steps) or steps.sum() <= 0:
         return float(stream.average_rate or 0), False
@@ -223,31 +240,11 @@ def _pace(file: Any, stream: Any) -> tuple[float, bool]:
 
 def _measured(path: Path) -> float:
     """Seconds of a file that does not say how long it is, as one that was cut off: to its last packet."""
-    with _opened(path) as file:
+    with opened(path) as file:
         begin, end, untimed = float(file.start_time or 0) / av.time_base, 0.0, 0
-        for packet in file.demux():
+        for packet in packets(file):
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - begin)
             elif packet.size:
                 untimed += packet.stream.type == "video"
     return end or untimed / FPS
-
-
-def _stream(file: Any, kind: Literal["audio", "video"]) -> Any:
-    """The first stream of a kind; the cover of a record is no video."""
-    streams = file.streams.audio if kind == "audio" else file.streams.video
-    return next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        open_plain(path).close()
-        with av.open(str(path.resolve()), options={"protocol_whitelist": "file"}) as file:
-            yield file
-    except (av.FFmpegError, OSError) as error:
-        raise DataError(
-            f"{path.name} cannot be read as sound or video.",
-            "Check that it plays elsewhere; if it was being recorded, it may be cut off.",
-            f"{type(error).__name__}: {error}",
-        ) from error

@@ -13,7 +13,7 @@ from torch import Tensor
 import resources
 from engine.formats.errors import DataError, StudioError
 from engine.formats.files import explain_os_error
-from engine.speech.media import probe, read_sound
+from engine.speech.media import Lost, probe, read_sound
 from engine.speech.noise import Background
 from engine.speech.shape import SAMPLE_RATE
 
@@ -25,11 +25,14 @@ BLOCK = 30.0
 """Seconds that are read at once."""
 
 
-def blocks(path: Path, seconds: float, shift: float = 0.0) -> Iterator[tuple[float, Tensor]]:
-    """The sound of a file in parts of 30 s, each with the second at which it begins; moved by ``shift``."""
+def blocks(
+    path: Path, seconds: float, shift: float = 0.0, lost: Lost | None = None
+) -> Iterator[tuple[float, Tensor]]:
+    """The sound of a file in parts of 30 s, each with the second at which it begins; moved by ``shift``.
+    What is missing of it is noted in ``lost``."""
     for number in range(max(1, -int(-seconds // BLOCK))):
         start = number * BLOCK
-        sound = read_sound(path, start - shift, min(seconds, start + BLOCK) - shift)
+        sound = read_sound(path, start - shift, min(seconds, start + BLOCK) - shift, lost)
         if sound is None or not len(sound):
             return
         yield start, torch.from_numpy(sound)

@@ -41,6 +41,7 @@ class Understood:
     whole: bool = True
     speech: bool = False
     silent: int = 0
+    heard: bool = False
 
     def hear(self, window: Window) -> None:
         """Add what is said in ``window``."""
@@ -51,6 +52,7 @@ class Understood:
         if window.note:
             self.blind.append(window)
         clip = window.clip
+        self.heard |= clip.sound is not None
         if clip.sound is not None and is_dead(clip.sound):
             clip = replace(clip, sound=None)
             self.silent += 1
@@ -89,7 +91,7 @@ class Understood:
             text=text,
             words=self.words,
             mode=self.mode,
-            read_as="both" if self.hears and seen else "audio" if self.hears else "video",
+            read_as=("both" if self.heard else "video") if seen else "audio" if self.hears else "video",
             model=self.listener.name,
             speech=self.speech,
             face_found=seen,

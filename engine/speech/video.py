@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy
 
-from engine.speech.media import Picture, Sound, pictures, probe, read_sound
+from engine.speech.media import Lost, Picture, Sound, pictures, probe, read_sound
 from engine.speech.mouth import Place, Tracker, cut, settled
 from engine.speech.shape import FPS
 
@@ -53,12 +53,14 @@ def read_window(
     end: float | None,
     place: Place | None = None,
     last: Place | None = None,
+    lost: Lost | None = None,
 ) -> Recording:
     """What is heard and seen from ``start`` to ``end`` seconds (None: to the end) of the file at ``path``.
 
     ``place`` is where a person says that the mouth is when the window begins; else a face is searched, and
     of several the one taken that is nearest to ``last``, where the window before this one ended. Sound and
-    mouth may be shorter than the window, where the file ends in it. DataError when the file has neither
+    mouth may be shorter than the window, where the file ends in it. Pictures that are missing are noted in
+    ``lost``. DataError when the file has neither
     sound nor pictures, or cannot be read.
     """
     facts = probe(path)
@@ -66,23 +68,23 @@ def read_window(
     if not facts.width:
         return Recording(sound, None, note="There is no video.")
     times: list[float] = []
-    shown = at_25(_since(start, pictures(path, start, end), times))
+    shown = at_25(_since(start, pictures(path, start, end, lost), times))
     if end is not None:
         shown = itertools.islice(shown, round((end - start) * FPS))
     tracker = Tracker(place, last)
     cuts: list[Picture] = []
-    lost = None
+    away = None
     for picture, found in settled(shown, tracker):
         if found is None:
-            lost = len(cuts) / FPS
+            away = len(cuts) / FPS
             break
         cuts.append(cut(picture, found))
     for _ in shown:  # the rest of the pictures has gaps to be counted
         pass
     gaps = sum(after - before > LONGEST_STEP for before, after in itertools.pairwise(times))
     note = ""
-    if lost is not None:
-        note = _why_lost(tracker, start + lost)
+    if away is not None:
+        note = _why_lost(tracker, start + away)
     elif not cuts:
         note = "There are no pictures in this part of the video."
     mouth = None if note else numpy.stack(cuts)

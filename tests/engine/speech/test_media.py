@@ -48,12 +48,12 @@ def test_windows_are_what_the_whole_has_there(film):
 def test_a_window_is_reached_without_decoding_what_is_before_it(film, monkeypatch):
     decoded = []
 
-    def noting(file, stream, path, original=media._decoded):
-        for frame in original(file, stream, path):
+    def noting(file, stream, begin, original=media.decoded):
+        for frame in original(file, stream, begin):
             decoded.append(frame.time)
             yield frame
 
-    monkeypatch.setattr(media, "_decoded", noting)
+    monkeypatch.setattr(media, "decoded", noting)
     shown = [time for time, _ in pictures(film, 5.0, 5.2)]
     assert shown[0] <= 5.0 < shown[1] and shown[-2] < 5.2 <= shown[-1] and min(decoded) > 4.0
 
