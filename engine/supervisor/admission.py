@@ -28,6 +28,7 @@ from engine.messages import (
     TrainSpeech,
 )
 from engine.speech.data import read_clip_list
+from engine.supervisor.bounds import check_spec
 from engine.supervisor.folders import check_target
 from engine.supervisor.home import Home
 from engine.supervisor.ledger import ENDED, Ledger
@@ -35,7 +36,6 @@ from engine.supervisor.library import Library
 from engine.supervisor.names import check_name
 from engine.supervisor.spec import (
     Room,
-    check_spec,
     data_of,
     kind_of,
     name_of,

@@ -17,9 +17,10 @@ from engine.formats.errors import StudioError
 from engine.hub.cache import Cache
 from engine.messages import Job
 from engine.supervisor import runtimes as runtimes_room
+from engine.supervisor.bounds import check_spec
 from engine.supervisor.home import Home
 from engine.supervisor.runtimes import Runtime, Runtimes
-from engine.supervisor.spec import DOWNLOADER, check_spec, reached, title_of, worker_of
+from engine.supervisor.spec import DOWNLOADER, reached, title_of, worker_of
 from engine.supervisor.store import Store
 from tests.hub.handle import HubServer
 from tests.hub.rig import WEIGHTS, Rig, write_adapter, write_base
