@@ -1,0 +1,1 @@
+"""The Qt application: pages, presenters, item models, and the client of the engine."""

@@ -1,0 +1,1 @@
+"""The background engine: everything but the window, and never Qt."""

@@ -1,0 +1,1 @@
+"""Reusable widgets and the theme: plain values in, plain signals out."""

@@ -63,11 +63,6 @@ class Fader(QSlider):
             self._dimmed = dimmed
             self.update()
 
-    def set_hue(self, hue: int) -> None:
-        if hue != self.hue:
-            self.hue = hue
-            self.update()
-
     def _value_changed(self, value: int) -> None:
         if not self._quiet:
             self.moved.emit(value / UNITY)

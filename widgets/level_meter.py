@@ -55,11 +55,6 @@ class LevelMeter(QProgressBar):
             self._dimmed = dimmed
             self.update()
 
-    def set_hue(self, hue: int) -> None:
-        if hue != self.hue:
-            self.hue = hue
-            self.update()
-
     def sizeHint(self) -> QSize:
         return QSize(60, 10)
 

@@ -1,0 +1,1 @@
+"""Item models that lists and cards are views of."""

@@ -1,0 +1,1 @@
+"""One folder or file for each page of the window: views of a presenter."""

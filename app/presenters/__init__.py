@@ -1,0 +1,1 @@
+"""State and verbs of the pages, without a widget: QtCore only."""

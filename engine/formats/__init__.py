@@ -1,0 +1,1 @@
+"""Readers and writers of what lies on disk, without torch."""

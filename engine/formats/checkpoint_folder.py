@@ -22,6 +22,7 @@ __all__ = [
     "checkpoint_folders",
     "newest_checkpoint",
     "read_checkpoint",
+    "remove_old_checkpoints",
     "write_checkpoint",
 ]
 

@@ -29,7 +29,7 @@ CHECKED = "checked.json"
 """{file: SHA-256} of those that are whole, so that they are not read again when the job goes on."""
 
 
-class StoppedError(Exception):
+class _StoppedError(Exception):
     """The person has asked for it. ``word`` is what they said."""
 
     def __init__(self, word: Word) -> None:
@@ -67,7 +67,7 @@ class DownloadRun:
             with at_work(self._folder):
                 output, result = self._bring()
             return self._ended("done", str(output), result)
-        except StoppedError as stopped:
+        except _StoppedError as stopped:
             return self._ended("paused" if stopped.word == "pause" else "cancelled")
         except StudioError as error:
             return self._ended("failed", error=error.as_message())
@@ -82,7 +82,7 @@ class DownloadRun:
 
     def check(self) -> None:
         if self._word is not None:
-            raise StoppedError(self._word)
+            raise _StoppedError(self._word)
         self._progress.tell()
 
     def wait(self, seconds: float, doing: str) -> None:

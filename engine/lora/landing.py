@@ -111,7 +111,7 @@ def land_replaced(name: str, adapter: Adapter, model: nn.Module) -> dict[Place, 
         own = place.module._parameters[place.name]
         assert own is not None
         if own.shape != tensor.shape:
-            raise AdapterError(_say_size(name, found, place, own, tensor), _OTHER)
+            raise AdapterError(_say_size(name, found, own, tensor), _OTHER)
         if not bool((tensor.to(own) == own).all()):
             landed[place] = tensor
     for path in owners.keys() - given:
@@ -132,7 +132,7 @@ def _parameters(model: nn.Module) -> dict[str, Place]:
     }
 
 
-def _say_size(name: str, path: str, place: Place, own: Tensor, tensor: Tensor) -> str:
+def _say_size(name: str, path: str, own: Tensor, tensor: Tensor) -> str:
     vocabulary = tensor.dim() == own.dim() == 2 and tensor.shape[1] == own.shape[1]
     if vocabulary:
         return (

@@ -21,7 +21,7 @@ from engine.lora.adapter import Adapter, Factors
 from engine.lora.dora import row_scales
 from engine.lora.landing import linear_shape
 
-__all__ = ["Cell", "Group", "Site", "Stack", "stack"]
+__all__ = ["Cell", "Group", "Site", "Stack", "formed", "stack"]
 
 
 @dataclass(frozen=True, eq=False)

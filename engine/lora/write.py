@@ -19,7 +19,7 @@ from engine.formats.files import atomic_folder
 from engine.formats.studio_file import STUDIO, Cutting, check_rank, studio_text
 from engine.lora.adapter import Adapter
 
-__all__ = ["write_adapter"]
+__all__ = ["save_adapter", "write_adapter"]
 
 
 def write_adapter(adapter: Adapter, folder: str | Path, rank: int | None = None) -> None:

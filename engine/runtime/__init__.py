@@ -1,0 +1,1 @@
+"""The torch processes: one for each base and device, and one for speech."""
