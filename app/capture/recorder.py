@@ -96,7 +96,7 @@ class Recorder(threading.Thread):
                 "usage", f"{path.name} exists already.", "Choose another name, or remove the file first."
             ) from error
         except OSError as error:
-            raise explain_os_error(error, "the recording") from error
+            raise explain_os_error(error, "writing the recording") from error
         self.start()
 
     def hear(self, samples: Sound) -> None:
@@ -132,7 +132,7 @@ class Recorder(threading.Thread):
         except (av.FFmpegError, OSError, ValueError) as error:
             refused = self._disk.refused
             self.trouble = (
-                explain_os_error(refused, "the recording")
+                explain_os_error(refused, "writing the recording")
                 if refused
                 else StudioError(
                     "failed",

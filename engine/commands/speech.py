@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ Mode = Annotated[
     SpeechMode | None, typer.Option("--mode", help="What is read of a clip. Default: all that the model can.")
 ]
 Format = Literal["txt", "srt", "vtt", "json"]
+STOPPING = {"usage", "cancelled", "crashed"}
+"""Failures that the next clip would share."""
 
 
 @app.command()
@@ -60,8 +63,10 @@ def transcribe(
 ) -> None:
     """Write down what is said in clips: by ear, by the lips, or by both.
 
-    Of several clips each is told on a line of its own with --json, and one with "done" comes last.
+    Of several clips each is told on a line of its own with --json, and one with "done" comes last. One that
+    cannot be read does not keep the others from it; the exit code says that there was one.
     """
+    failed = 0
     if reference and len(clips) > 1:
         raise StudioError("usage", "One reference is for one clip.", "Transcribe the clips one by one.")
     with session.engine() as engine:
@@ -78,10 +83,20 @@ def transcribe(
                 reference=reference,
                 beams=beams,
             )
-            found: Transcript = engine.call(request, _show_words)
+            try:
+                found: Transcript = engine.call(request, _show_words)
+            except StudioError as error:
+                if len(clips) == 1 or error.code in STOPPING or not card.path:
+                    raise
+                failed += 1
+                _tell_failure(clip, error)
+                continue
             _tell(clip, found, format, alone=len(clips) == 1)
     if len(clips) > 1 and session.json:
-        session.put({"done": True, "clips": len(clips)})
+        session.put({"done": True, "clips": len(clips), "failed": failed})
+    if failed:
+        session.note(f"{failed} of {len(clips)} clips could not be transcribed.")
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -92,7 +107,9 @@ def record(
     microphone: Annotated[str, typer.Option("--microphone", help="By name or number; none: without.")] = "",
 ) -> None:
     """Record a clip from camera and microphone."""
-    words = ["--seconds", str(seconds), "--out", str(out.expanduser().absolute())]
+    target = out.expanduser().absolute()
+    _check_target(target if target.suffix else target.with_suffix(".mkv"))
+    words = ["--seconds", str(seconds), "--out", str(target)]
     words += ["--camera", camera] if camera else []
     words += ["--microphone", microphone] if microphone else []
     values = _captured(words)
@@ -130,6 +147,32 @@ def _tell(clip: str, found: Transcript, format: Format, alone: bool) -> None:
     if text is None:
         text = msgspec.json.format(msgspec.json.encode(values), indent=2).decode()
     session.result(values, text if alone or format == "json" else f"{clip}\n{text}\n")
+
+
+def _tell_failure(clip: str, error: StudioError) -> None:
+    session.note(f"{clip}: {error.message} {error.hint}".strip())
+    if session.json:
+        session.put(
+            {"clip": clip, "error": {"code": error.code, "message": error.message, "hint": error.hint}}
+        )
+
+
+def _check_target(path: Path) -> None:
+    """Refuse what cannot be written to before any device is opened."""
+    if path.exists():
+        raise StudioError(
+            "usage", f"{path.name} exists already.", "Choose another name, or remove the file first."
+        )
+    if not path.parent.is_dir():
+        raise StudioError(
+            "usage", f"There is no folder {path.parent}.", "Choose another one, or make it first."
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise StudioError(
+            "disk",
+            f"The folder {path.parent} may not be written to.",
+            "Choose another folder or change its permissions.",
+        )
 
 
 def _captured(words: list[str]) -> dict[str, Any]:

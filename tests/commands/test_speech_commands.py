@@ -109,7 +109,26 @@ def test_words_of_clips(studio, reader, clips):
     many = studio.run("speech", "transcribe", one, str(clips / "two.wav"), "--model", "reader", "--json")
     lines = [json.loads(line) for line in many.stdout.splitlines()]
     assert [line.get("clip") for line in lines] == [one, str(clips / "two.wav"), None]
-    assert lines[0]["words"] == found["words"] and lines[2] == {"done": True, "clips": 2}
+    assert lines[0]["words"] == found["words"] and lines[2] == {"done": True, "clips": 2, "failed": 0}
+
+
+def test_a_clip_that_cannot_be_read_leaves_the_others_theirs(studio, reader, clips, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(bytes(range(256)) * 20)
+    names = [str(tmp_path / "broken.mp4"), str(clips / "one.wav"), "nowhere.wav"]
+    done = studio.run("speech", "transcribe", *names, "--model", "reader", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and [line.get("clip") for line in lines] == [*names, None]
+    assert "cannot be read" in lines[0]["error"]["message"] and lines[0]["error"]["hint"]
+    assert lines[1]["speech"] and "There is no file" in lines[2]["error"]["message"]
+    assert lines[3] == {"done": True, "clips": 3, "failed": 2}
+    told = done.stderr.splitlines()
+    assert told[0].startswith(f"{names[0]}: broken.mp4 cannot be read")
+    assert told[-1] == "2 of 3 clips could not be transcribed."
+    plain = studio.run("speech", "transcribe", *names[:2], "--model", "reader")
+    assert plain.returncode == 1 and plain.stdout.startswith(names[1])
+    assert "1 of 2 clips could not be transcribed." in plain.stderr
+    once = studio.run("speech", "transcribe", *names, "--model", "x")  # what all would share is said once
+    assert once.returncode == 1 and once.stderr.count("no speech model called x") == 1
 
 
 def test_refusals(studio, reader, clips, tmp_path):
@@ -165,6 +184,22 @@ def test_a_recording_says_what_the_recorder_says(monkeypatch):
     with pytest.raises(StudioError, match="no microphone") as missing:
         record(monkeypatch, problem, 1)
     assert (missing.value.code, missing.value.hint) == ("missing", "Plug one in.")
+
+
+def test_a_recording_is_not_begun_where_it_could_not_be_kept(studio, tmp_path):
+    (tmp_path / "there.mkv").write_bytes(b"x")
+    for name, said in (("there", "there.mkv exists already"), ("no/x.mkv", f"There is no folder {tmp_path}")):
+        told = refusal(studio, "speech", "record", "--seconds", "1", "--out", str(tmp_path / name), code=2)
+        assert said in told
+    assert (tmp_path / "there.mkv").read_bytes() == b"x"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a folder that is closed to us")
+def test_a_folder_that_may_not_be_written_to(studio, tmp_path):
+    tmp_path.chmod(0o500)
+    told = refusal(studio, "speech", "record", "--seconds", "1", "--out", str(tmp_path / "x.mkv"))
+    tmp_path.chmod(0o700)
+    assert told == f"The folder {tmp_path} may not be written to."
 
 
 def test_a_recorder_that_dies_is_a_sentence(monkeypatch):

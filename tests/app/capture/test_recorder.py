@@ -99,7 +99,7 @@ print(recorder.trouble.code, recorder.trouble.message, recorder.trouble.detail)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.startswith("disk The system refused while the recording")
+    assert done.stdout.startswith("disk The system refused while writing the recording")
     assert "File too large" in done.stdout  # what a limit says where a full disk says that it is full
     sound, times = streams(tmp_path / "a.mkv")
     assert len(sound) > RATE // 2 and len(times) > 5
