@@ -36,6 +36,9 @@ __all__ = ["Door"]
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 10.0
+"""Seconds for the calls that are cancelled when the engine ends."""
+
 _CANCELLED = Error(code="cancelled", message="Cancelled.", hint="Ask again when you like.")
 
 
@@ -106,10 +109,15 @@ class Door:
                 self._connections.discard(seen["value"])
 
     async def give_up(self) -> None:
-        """Cancel every call that is still open; each is answered so."""
-        for task in [*self._answers.values()]:
-            task.cancel()
-        await asyncio.sleep(0)
+        """Cancel every call that is still open, and wait until each has cleared up and is answered so.
+
+        Cancelling whatever is left, as the end of a loop does, could catch a process just starting, which
+        asyncio would then wait for without end.
+        """
+        if answers := [*self._answers.values()]:
+            for task in answers:
+                task.cancel()
+            await asyncio.wait(answers, timeout=PATIENCE)
 
     def close(self) -> None:
         """Unbind. Nothing more is sent."""

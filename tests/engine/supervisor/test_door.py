@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import signal
 import stat
+import subprocess
 import sys
 
 import pytest
 import zmq
 
+from engine import messages as m
 from engine.supervisor import door
 
 
@@ -34,6 +37,32 @@ def test_the_socket_is_for_this_user_alone(tmp_path):
             entrance._context.destroy(0)
 
     assert asyncio.run(open_and_look()) == 0o600
+
+
+@pytest.mark.timeout(60)
+def test_calls_that_are_given_up_have_ended_with_all_they_began():
+    """A process that is just starting is not left to the end of the loop, which would wait without end."""
+    ended = []
+
+    async def perform(body, say):
+        child = await asyncio.create_subprocess_exec("sleep", "60", stdout=subprocess.PIPE)
+        try:
+            await child.wait()
+        finally:
+            child.kill()
+            ended.append(await child.wait())
+
+    async def give_up(turns):
+        entrance = door.Door(perform, lambda *_: None, lambda: None, lambda _: None)
+        entrance._called(b"someone", "call", m.ListJobs())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await entrance.give_up()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    for turns in range(1, 8):
+        asyncio.run(give_up(turns))
+    assert set(ended) <= {-signal.SIGKILL}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no user numbers there")
