@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import get_args
 
-from PySide6.QtCore import QSettings, Qt, QUrl
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -29,6 +28,7 @@ from app.presenters.settings import Settings
 from engine.messages import Check
 from widgets.icon_button import WordButton
 from widgets.number_field import whole_field
+from widgets.reveal import reveal
 from widgets.theme import Choice, pixmap, theme
 from widgets.verdict import Verdict
 
@@ -231,7 +231,7 @@ class SettingsPage(Page):
         self._name_mark.setAccessibleName("Adapter Studio")
 
     def _open_home(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(self.settings.state.home))
+        reveal(self.settings.state.home)
 
     def _show_account(self) -> None:
         state = self._account.state

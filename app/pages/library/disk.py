@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, QUrl
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QListView, QVBoxLayout, QWidget
 
 from app.models.others import DISK_NAMES, OthersRoles
@@ -16,6 +15,7 @@ from engine.messages import DiskItem
 from widgets.facts import plain_label
 from widgets.icon_button import WordButton
 from widgets.job_row import JobDelegate
+from widgets.reveal import reveal
 from widgets.still import still
 
 __all__ = ["DiskView"]
@@ -131,7 +131,7 @@ class DiskView(QWidget):
     def _show_folder(self) -> None:
         item = self._item()
         if item is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(item.path))
+            reveal(item.path)
 
     def _bring_back(self) -> None:
         item = self._item()

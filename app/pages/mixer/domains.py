@@ -14,16 +14,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.pages.data_box import CHOOSE, DATA_FILES
 from app.pages.fields import fill, narrow
 from app.presenters.desk import Strip
 from app.presenters.lesson import OWN_SET
 from app.presenters.mixer import Mixer
 from app.words import count
 
-__all__ = ["CHOOSE", "KINDS", "Domains"]
+__all__ = ["Domains"]
 
-CHOOSE = "Choose file…"
-KINDS = "Training data (*.jsonl *.json *.csv *.parquet);;All files (*)"
 BOX = 116
 
 
@@ -112,6 +111,6 @@ class Domains(QWidget):
     def _choose(self, name: str, path: str) -> None:
         if path == CHOOSE:
             self._show()
-            path, _ = QFileDialog.getOpenFileName(self, f"Choose what {name} learns from", "", KINDS)
+            path, _ = QFileDialog.getOpenFileName(self, f"Choose what {name} learns from", "", DATA_FILES)
         if path:
             self._mixer.choose_data_for(name, path)

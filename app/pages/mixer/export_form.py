@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
@@ -18,16 +17,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.pages.data_box import DATA_FILES
 from app.pages.fields import heading, quietly, rows, tiny
-from app.pages.mixer.domains import KINDS
 from app.presenters.export import Export
 from app.presenters.mixer import Mixer
 from engine.messages import DataSet
 from widgets.choice import Choice
 from widgets.number_field import whole_field
+from widgets.reveal import reveal
 from widgets.verdict import Verdict
 
-__all__ = ["ExportForm", "reveal"]
+__all__ = ["ExportForm"]
 
 WIDTH = 520
 WHAT = {
@@ -207,7 +207,7 @@ class ExportForm(QDialog):
         self._export.take(data, item.checkState() == Qt.CheckState.Checked)
 
     def _add_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Choose data to measure on", "", KINDS)
+        path, _ = QFileDialog.getOpenFileName(self, "Choose data to measure on", "", DATA_FILES)
         if path:
             self._export.read(path)
 
@@ -215,11 +215,6 @@ class ExportForm(QDialog):
         folder = QFileDialog.getExistingDirectory(self, "Export into which folder?")
         if folder and self._export.mix is not None:
             self._export.set(folder=f"{folder}/{self._export.mix.name}")
-
-
-def reveal(path: str) -> None:
-    """Open a folder in the system's own window."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
 
 def _item(data: DataSet) -> QListWidgetItem:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.pages.data_box import CHOOSE, DATA_FILES
 from app.pages.fields import Fold, fill, heading, narrow, tiny
-from app.pages.mixer.domains import CHOOSE, KINDS, Domains
+from app.pages.mixer.domains import Domains
 from app.pages.mixer.settings import Settings
 from app.presenters.mixer import Mixer
 from app.words import count
@@ -99,6 +100,6 @@ class Lesson(QWidget):
 
     def choose_file(self) -> None:
         """Ask for a data file; it is read to its end before it is taken."""
-        path, _ = QFileDialog.getOpenFileName(self, "Choose training data", "", KINDS)
+        path, _ = QFileDialog.getOpenFileName(self, "Choose training data", "", DATA_FILES)
         if path:
             self._mixer.choose_data(path)

@@ -6,11 +6,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from app.pages.mixer.export_form import ExportForm, reveal
+from app.pages.mixer.export_form import ExportForm
 from app.pages.mixer.lesson import Lesson
 from app.pages.mixer.playing_panel import PlayingPanel
 from app.pages.mixer.training_box import TrainingBox
 from app.presenters.mixer import Mixer
+from widgets.reveal import reveal
 
 __all__ = ["RouterPanel"]
 

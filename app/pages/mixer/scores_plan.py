@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.pages.data_box import CHOOSE, DATA_FILES
 from app.pages.fields import fill, heading, narrow, quietly, rows, tiny
 from app.pages.mixer.scores_run import RunBox
 from app.presenters.mixer import Mixer
@@ -30,11 +31,9 @@ from widgets.number_field import whole_field
 
 __all__ = ["PlanPanel"]
 
-FILE = "Choose file…"
 ADD = "Add a test set"
 NO_TRAIN = "Train on nothing"
 MOST_ROWS = 100_000
-KINDS = "Data (*.jsonl *.json *.csv *.parquet);;All files (*)"
 
 
 class PlanPanel(QWidget):
@@ -175,7 +174,7 @@ class PlanPanel(QWidget):
             if had_focus:
                 self.add.setFocus(Qt.FocusReason.OtherFocusReason)
         items = [(f"{short(data.name)}  ({data.rows:,})", data.path) for data in self._scores.offered]
-        fill(self.add, [*items, (FILE, FILE)], "")
+        fill(self.add, [*items, (CHOOSE, CHOOSE)], "")
         self.add.setPlaceholderText(ADD)
 
     def _empty_sets(self) -> bool:
@@ -211,7 +210,7 @@ class PlanPanel(QWidget):
         if chosen is not None and chosen not in sets:
             sets.append(chosen)
         items = [(f"{data.name}  ({data.rows:,})", data.path) for data in sets]
-        fill(self.train, [(NO_TRAIN, ""), *items, (FILE, FILE)], chosen.path if chosen else "")
+        fill(self.train, [(NO_TRAIN, ""), *items, (CHOOSE, CHOOSE)], chosen.path if chosen else "")
         learning = self._scores.plan.learning
         self._lessons.setVisible(bool(learning))
         are = "is" if len(learning) == 1 else "are"
@@ -228,22 +227,22 @@ class PlanPanel(QWidget):
     def _add(self) -> None:
         path = str(self.add.currentData())
         self.add.setCurrentIndex(-1)
-        if path == FILE:
+        if path == CHOOSE:
             self.choose_file()
         else:
             self._scores.add_set(path)
 
     def choose_file(self) -> None:
         """Ask for a file to score on; it is read to its end before it is taken."""
-        path, _ = QFileDialog.getOpenFileName(self, "Choose test data", "", KINDS)
+        path, _ = QFileDialog.getOpenFileName(self, "Choose test data", "", DATA_FILES)
         if path:
             self._scores.add_set(path)
 
     def _choose_train(self) -> None:
         path = str(self.train.currentData())
-        if path == FILE:
+        if path == CHOOSE:
             self._show_train()
-            path, _ = QFileDialog.getOpenFileName(self, "Choose training data", "", KINDS)
+            path, _ = QFileDialog.getOpenFileName(self, "Choose training data", "", DATA_FILES)
             if not path:
                 return
         self._scores.choose_train(path)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from app.pages.data_box import DataBox
 from app.pages.fields import heading, rows, tiny
-from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.outcome import Outcome
 from app.presenters.measured import order_words
 from app.presenters.rank_making import RankMaking

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.pages.data_box import DataBox
 from app.pages.fields import fill, narrow, quietly
-from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.hues import hue_of
 from app.presenters.measured import Measured, order_words
 from app.presenters.rank_curve import Doing, RankCurves

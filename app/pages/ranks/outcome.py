@@ -7,12 +7,12 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from app.pages.fields import tiny
-from app.pages.mixer.export_form import reveal
 from app.presenters.rank_making import Made, RankMaking
 from app.words import percent
 from widgets.flow import Flow
 from widgets.rank_chart import RankChart
 from widgets.rank_series import RankSeries, RankValue
+from widgets.reveal import reveal
 from widgets.verdict import Verdict
 
 __all__ = ["Outcome"]

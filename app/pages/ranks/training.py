@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from app.pages.data_box import DataBox
 from app.pages.fields import Fold, heading, quietly, rows, tiny
-from app.pages.ranks.data_box import DataBox
 from app.pages.ranks.learning import Learning
 from app.presenters.rank_training import RankTraining
 from widgets.choice import Choice

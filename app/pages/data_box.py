@@ -8,11 +8,16 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog
 
 from app.pages.fields import fill, narrow
-from app.pages.mixer.domains import CHOOSE, KINDS
 from app.words import count
 from engine.messages import DataSet
 
-__all__ = ["DataBox"]
+__all__ = ["CHOOSE", "DATA_FILES", "DataBox"]
+
+CHOOSE = "Choose file…"
+"""The entry that asks for a file."""
+
+DATA_FILES = "Data (*.jsonl *.json *.csv *.parquet);;All files (*)"
+"""What a file dialog offers."""
 
 
 class DataBox(QComboBox):
@@ -43,7 +48,7 @@ class DataBox(QComboBox):
         path = self.itemData(index)
         if path == CHOOSE:
             self.setCurrentIndex(self.findData(self._path))
-            path, _ = QFileDialog.getOpenFileName(self, self.accessibleName(), "", KINDS)
+            path, _ = QFileDialog.getOpenFileName(self, self.accessibleName(), "", DATA_FILES)
             if not path:
                 return
         self.chosen.emit(path)
