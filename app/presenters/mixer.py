@@ -211,9 +211,9 @@ class Mixer(Player):
                 desk = desk.dropped(part.expert, len(desk.strips), spec.base, blank=not part.adapter)
                 desk = desk.edited(part.expert, data=part.data)
         for name, rank in ranks_of(spec).items():
-            # In which order it is cut is known once the library is; see _keep_ranks.
             desk = desk.edited(name, rank=rank, order="energy")
-        self.change(desk, f"Find {job.name}")
+        # Where the library is not known yet, the order that an expert has is set right once it is.
+        self.change(self._at_ranks(desk, dict(ranks_of(spec))), f"Find {job.name}")
 
     def _trained(self, job: Job) -> None:
         if job.state == "failed" and job.error is not None:

@@ -420,10 +420,12 @@ def test_a_refused_submission_says_why(client, mixer):
 
 def test_a_training_is_found_again_by_a_new_window(client, mixer, tmp_path):
     lay(mixer)
+    mixer.set_rank("sort", 3)
     job = submitted(client, mixer)
     second = scripted.ScriptedClient()
     again = connected(second, jobs=[job])
     assert again.desk.experts == NAMES
+    assert (again.desk.strip("sort").rank, again.desk.strip("sort").order) == (3, "energy")
     assert again.training.job == job
     second.measure(progress(job, 7, loss=1.0))
     assert again.training.curve["loss"] == [(7, 1.0)]

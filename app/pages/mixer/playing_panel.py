@@ -18,6 +18,7 @@ __all__ = ["PlayingPanel"]
 STATIC = "Static faders"
 WORDS = 168
 NUMBER = 76
+BUTTON = 32
 MODES = {
     "soft": ("Soft", "Every expert speaks as loudly as the router says"),
     "topk": ("Top-k", "Only the k loudest experts speak at each token"),
@@ -38,6 +39,7 @@ class PlayingPanel(QWidget):
         self.rename = IconButton("edit", "Rename this mix  F2", "mixer.router.rename")
         self.remove = IconButton("trash", "Remove this mix; undo brings it back", "mixer.router.remove")
         self.name = NameField("mixer.router.called", "Name of the mix")
+        self.name.setProperty("role", "")  # here it is a field, no title
         self.mode = Choice("mixer.router.mode", "Gates", MODES)
         self.k = whole_field("mixer.router.k", "Experts heard per token", 1, 16)
         self.k.setToolTip("How many experts may speak at one token")
@@ -60,16 +62,16 @@ class PlayingPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        column.addWidget(heading("Router"))
-        line = QHBoxLayout()
-        line.setSpacing(0)
-        line.addWidget(self.mix, 1)
-        line.addWidget(self.name, 1)
-        line.addWidget(self.rename)
-        line.addWidget(self.export)
-        line.addWidget(self.remove)
+        head = QHBoxLayout()
+        head.setSpacing(0)
+        head.addWidget(heading("Router"), 1)
+        for button in (self.rename, self.export, self.remove):
+            head.addWidget(button)
+        head.addStrut(BUTTON)
         self.name.hide()
-        column.addLayout(line)
+        column.addLayout(head)
+        column.addWidget(self.mix)
+        column.addWidget(self.name)
         column.addWidget(self.mode)
         self._topk = QWidget()
         topk = rows({"Experts heard": self.k, "Share out anew": self.renormalise}, NUMBER)
