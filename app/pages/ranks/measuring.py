@@ -76,6 +76,21 @@ class MeasuringBar(QWidget):
         self._show()
 
     def _compose(self) -> None:
+        top = QWidget()
+        self._stack = QStackedLayout(top)
+        self._stack.addWidget(self._choices())
+        self._stack.addWidget(self._running())
+        said = QHBoxLayout()
+        said.setSpacing(16)
+        said.addWidget(self._sentence, 1)
+        said.addWidget(self._area)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(INSET, 0, INSET, 0)
+        column.setSpacing(4)
+        column.addWidget(top)
+        column.addLayout(said)
+
+    def _choices(self) -> QWidget:
         self._label = QLabel("Quality on")
         self._label.setBuddy(self.data)
         self._label.setProperty("role", "dim")
@@ -99,6 +114,9 @@ class MeasuringBar(QWidget):
         row.addWidget(self.beside, 2)
         row.addStretch(0)  # only what the boxes leave at their widest
         row.addWidget(self.measure)
+        return line
+
+    def _running(self) -> QWidget:
         running = QWidget()
         row = QHBoxLayout(running)
         row.setContentsMargins(0, 0, 0, 0)
@@ -106,19 +124,7 @@ class MeasuringBar(QWidget):
         row.addWidget(self._doing)
         row.addWidget(self.progress, 1)
         row.addWidget(self.cancel)
-        top = QWidget()
-        self._stack = QStackedLayout(top)
-        self._stack.addWidget(line)
-        self._stack.addWidget(running)
-        said = QHBoxLayout()
-        said.setSpacing(16)
-        said.addWidget(self._sentence, 1)
-        said.addWidget(self._area)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(INSET, 0, INSET, 0)
-        column.setSpacing(4)
-        column.addWidget(top)
-        column.addLayout(said)
+        return running
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

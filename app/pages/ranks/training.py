@@ -30,6 +30,8 @@ WIDE = 148
 
 
 class RankTrainingForm(QWidget):
+    """The plan of a training while there is none; ``learning`` shows the one that runs, or ran last."""
+
     def __init__(self, training: RankTraining, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._training = training
@@ -54,13 +56,22 @@ class RankTrainingForm(QWidget):
         self._show()
 
     def _compose(self) -> None:
+        self._form = self._build_form()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 8, 8)
+        column.setSpacing(16)
+        column.addWidget(self._form)
+        column.addWidget(self.learning)
+        column.addStretch(1)
+
+    def _build_form(self) -> QWidget:
         self.name.setMaxLength(64)
         more = QWidget()
         within = rows({"Learning rate": self.rate, "Rows in a step": self.batch, "Seed": self.seed}, WIDE)
         more.setLayout(within)
         self.more = Fold("ranks.training.more", "More", "More settings of the training", more)
-        self._form = QWidget()
-        form = QVBoxLayout(self._form)
+        sheet = QWidget()
+        form = QVBoxLayout(sheet)
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(8)
         what_for = tiny()
@@ -88,12 +99,7 @@ class RankTrainingForm(QWidget):
         form.addWidget(more)
         form.addWidget(self._means)
         form.addWidget(self.train)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(16)
-        column.addWidget(self._form)
-        column.addWidget(self.learning)
-        column.addStretch(1)
+        return sheet
 
     def _connect(self) -> None:
         training = self._training
