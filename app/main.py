@@ -46,7 +46,7 @@ def _open_window(home: Path, engine: EngineProcess) -> int:
     from PySide6.QtGui import QIcon
     from PySide6.QtWidgets import QApplication
 
-    from app.client import EngineClient
+    from app.engine_client import EngineClient
     from app.shell import Shell
     from widgets.curve_plot import preload
     from widgets.theme import RESOURCES, theme

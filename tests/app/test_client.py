@@ -12,7 +12,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 import resources
-from app.client import Client, EngineClient
+from app.client import Client
+from app.engine_client import EngineClient
 from app.launch import EngineProcess
 from engine import messages
 from tests.app.fake_client import FakeClient
@@ -250,7 +251,7 @@ def test_an_engine_that_cannot_start_says_why(qtbot: QtBot, tmp_path: Path) -> N
 def test_an_engine_that_hangs_is_said_to_be_silent(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.client.PATIENCE_S", 1.5)
+    monkeypatch.setattr("app.engine_client.PATIENCE_S", 1.5)
     rig = EngineRig(tmp_path / "home")
     with qtbot.waitSignal(rig.client.welcomed, timeout=PATIENCE_MS):
         rig.start()
