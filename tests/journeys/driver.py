@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class Window:
         assert "error" not in answer, f"{expression}: {answer['error']}"
         return answer["value"]
 
-    def until(self, expression: str, seconds: float = 60.0) -> Any:
+    def until(self, expression: str, seconds: float = 120.0) -> Any:
         """Look again and again until the expression is true."""
         end = time.monotonic() + seconds
         while True:
@@ -105,9 +105,9 @@ class Window:
 
     def settle(self) -> None:
         """Wait for the first page and put the window into the corner, with the keyboard in it."""
-        self.until("shell.page() is not None", 30)
+        self.until("shell.page() is not None")
         self.look(f"shell.setGeometry(0, 0, {self._size[0]}, {self._size[1]})")
-        self.until("shell.isVisible() and shell.frame.state.engine[2] == 'Engine ready'", 60)
+        self.until("shell.isVisible() and shell.frame.state.engine[2] == 'Engine ready'")
         window = self.look("int(shell.winId())")
         self._hand("windowfocus", "--sync", str(window))
         self.until("shell.isActiveWindow()")
@@ -172,13 +172,13 @@ class Window:
     def leave(self) -> None:
         """Close the window and leave the engine to its work."""
         self._ask("shell.close()")
-        self._process.wait(20)
+        self._process.wait(60)
 
     def close(self) -> None:
         if self._process.poll() is None:
             self._ask("shell.close()")
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -191,12 +191,16 @@ class Window:
         """The engine outlives the window while it works; the journey is over, so it ends too."""
         try:
             engine = psutil.Process(json.loads((self._home / "engine.json").read_text())["pid"])
+            everyone = [engine, *engine.children(recursive=True)]
         except (FileNotFoundError, psutil.NoSuchProcess):
             return
-        everyone = [engine, *engine.children(recursive=True)]
-        family = [process for process in everyone if process.status() != psutil.STATUS_ZOMBIE]
-        for process in family:
-            process.terminate()
-        _, stubborn = psutil.wait_procs(family, timeout=10)
+        family = []
+        for process in everyone:
+            with suppress(psutil.NoSuchProcess):  # it may be ending by itself
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    process.terminate()
+                    family.append(process)
+        _, stubborn = psutil.wait_procs(family, timeout=30)
         for process in stubborn:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()

@@ -79,7 +79,7 @@ def discover(window: Window, hub: object, take: Callable[[str], None]) -> None:
     hub.fault("/large/*", times=-1, rate=SLOW)
     for name in ("sort", "reverse", "upper"):
         window.look(f"page.downloads.start('ada/{name}-letters', '{name}-letters', 'adapters')")
-    window.until("sum(fetch.job.step > 60000 for fetch in page.downloads.fetches) == 3", 60)
+    window.until("sum(fetch.job.step > 60000 for fetch in page.downloads.fetches) == 3")
     window.look("page.downloads.pause(page.downloads.fetches[0].job.id)")
     window.until("page.downloads.fetches[0].job.state == 'paused'")
     take("discover-downloads")
@@ -90,14 +90,14 @@ def discover(window: Window, hub: object, take: Callable[[str], None]) -> None:
     take("activity-download")
     hub.clear()
     window.look("shell.downloads.resume(shell.downloads.fetches[0].job.id)")
-    window.until("all(fetch.job.state == 'done' for fetch in shell.downloads.fetches)", 90)
+    window.until("all(fetch.job.state == 'done' for fetch in shell.downloads.fetches)")
     window.look("shell.go('discover') is not None")
     window.look("page.discover.look_for('')")
     window.look("named('discover-account').dialog.open()")
     window.until("named('sign-in-code').text() != ''")
     take("sign-in")
     hub.accept_device("ada")
-    window.until("shell.account.state.name == 'ada'", 30)
+    window.until("shell.account.state.name == 'ada'")
     window.look("page.discover.enter('bases')")
     window.pause(2.0)
     take("discover-bases")
@@ -111,7 +111,7 @@ def mix(window: Window) -> None:
     window.look("[mixer.drop(name) for name in ('reverse', 'sort')]")
     window.look("mixer.set_router(start='prototypes', with_data=False)")
     window.look("mixer.train()")
-    window.until("mixer.desk.mix == 'mix-1'", 90)
+    window.until("mixer.desk.mix == 'mix-1'")
 
 
 def library(window: Window, hub: object, folder: Path, take: Callable[[str], None]) -> None:
@@ -175,7 +175,7 @@ def sheets(window: Window, take: Callable[[str], None]) -> None:
 
 def offline(window: Window, take: Callable[[str], None]) -> None:
     window.look("shell.go('discover') is not None")
-    window.until("named('discover-trouble').isVisible()", 60)
+    window.until("named('discover-trouble').isVisible()")
     window.pause(1.0)
     take("discover-offline")
 

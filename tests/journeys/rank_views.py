@@ -12,7 +12,7 @@ ROWS = 60
 
 def photograph(window: Window, take: Callable[[str], None]) -> None:
     """``take(name)`` is called in each state; the page is in front, and nobody has slid anything yet."""
-    window.until("len(page.ranks.state.adapters) >= 6", 60)
+    window.until("len(page.ranks.state.adapters) >= 6")
     take("ranks-empty")
     answers(window, take)
     window.look(f"page.curves.set(rows={ROWS}, every_order=True)")
@@ -29,7 +29,7 @@ def answers(window: Window, take: Callable[[str], None]) -> None:
     window.look("page.ranks.slide(3)")
     window.look(f"page.ranks.ask({PROMPT!r})")
     rest(window)
-    window.until("page.ranks.facts.spectrum is not None", 30)
+    window.until("page.ranks.facts.spectrum is not None")
     take("ranks-panes")
     window.look("[page.ranks.pin(rank) for rank in (1, 2)]")
     window.look("page.ranks.set_order('')")
@@ -49,10 +49,10 @@ def make_and_train(window: Window, take: Callable[[str], None]) -> None:
     window.until("page.training.job is not None and page.training.job.step >= 60", 240)
     take("ranks-training")
     window.look("page.training.cancel()")
-    window.until("not page.training.is_open", 60)
+    window.until("not page.training.is_open")
     window.look("page.side.show_part('spectrum')")
 
 
 def rest(window: Window) -> None:
     """Wait until every pane stands."""
-    window.until("all(page.ranks.answers.answer(pane).state == 'done' for pane in page.ranks.panes)", 60)
+    window.until("all(page.ranks.answers.answer(pane).state == 'done' for pane in page.ranks.panes)")

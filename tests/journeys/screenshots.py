@@ -47,7 +47,7 @@ def photograph(folder: Path) -> None:
         try:
             window.settle()
             window.key("ctrl+3")
-            window.until("mixer is not None and len(mixer.starters) >= 5 and mixer.data is not None", 60)
+            window.until("mixer is not None and len(mixer.starters) >= 5 and mixer.data is not None")
             in_both(window, folder, "mixer-empty")
             play(window, folder)
             for page in PAGES:
@@ -137,7 +137,7 @@ def play(window: Window, folder: Path) -> None:
     window.key("ctrl+l")
     window.write(PROMPT)
     window.key("Return")
-    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)", 60)
+    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)")
     in_both(window, folder, "mixer-training")
     window.until("mixer.desk.mix == 'mix-1'", 300)
     window.look("[mixer.questions.compare(name, name == 'sort') for name in mixer.desk.experts]")
@@ -167,7 +167,7 @@ def shape(window: Window, folder: Path) -> None:
     window.look("(mixer.remove('upper'), mixer.lock('sort', False))")
     in_both(window, folder, "mixer-left")
     window.look("(mixer.leave_out('upper'))")
-    window.until("mixer.desk.mix == 'mix-1-without-upper'", 30)
+    window.until("mixer.desk.mix == 'mix-1-without-upper'")
     window.look("mixer.drop('upper')")
     in_both(window, folder, "mixer-stranger")
 
@@ -199,7 +199,7 @@ def train_together(window: Window, folder: Path) -> None:
     window.until("mixer.training.stage.startswith('Stage 2') and mixer.training.job.step >= 45", 240)
     in_both(window, folder, "mixer-together-training")
     window.look("mixer.training.cancel()")
-    window.until("not mixer.training.is_open", 60)
+    window.until("not mixer.training.is_open")
 
 
 def rest(window: Window) -> None:

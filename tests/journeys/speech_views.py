@@ -15,7 +15,7 @@ DONE = f"all(page.transcripts.state.column(mode).transcript for mode in {MODES!r
 def photograph(window: Window, face: Path, take: Callable[[str], None]) -> None:
     """``take(name)`` is called in each state; the page is in front and has not been visited before. ``face``
     is the video that stands for the camera."""
-    window.until("page.capture.state.known and page.clips.state.folder != ''", 30)
+    window.until("page.capture.state.known and page.clips.state.folder != ''")
     take("speech-first")
     recording(window, face, take)
     if window.look("page.transcripts.card is not None"):
@@ -26,15 +26,15 @@ def recording(window: Window, face: Path, take: Callable[[str], None]) -> None:
     """The red light, the mouth box found and by hand, then the clip on the shelf."""
     window.look(f"page.capture.choose_camera('file:{face}')")
     window.look("page.capture.record()")
-    window.until("page.capture.state.seconds > 1.5 and page.booth.mouth.has_mouth", 30)
+    window.until("page.capture.state.seconds > 1.5 and page.booth.mouth.has_mouth")
     take("speech-recording")
     window.look("page.capture.set_place(messages.MouthPlace(x=0.5, y=0.56, side=0.2))")
     window.pause(0.5)
     take("speech-by-hand")
     window.look("page.capture.stop()")
-    window.until("page.clips.state.card is not None", 90)
+    window.until("page.clips.state.card is not None")
     window.look("page.capture.close()")
-    window.until("not page.capture.state.open and page.view.picture != b''", 20)
+    window.until("not page.capture.state.open and page.view.picture != b''")
     take("speech-clip")
 
 
@@ -42,12 +42,12 @@ def compare(window: Window, take: Callable[[str], None]) -> None:
     """An example, understood clean and in noise; the picture of errors; captions."""
     if window.look("any(clip.origin == 'example' for clip in page.clips.state.clips)"):
         window.look("page._open_example()")
-        window.until("page.clips.state.card is not None", 60)
+        window.until("page.clips.state.card is not None")
     window.look("page.transcripts.transcribe()")
-    window.until(DONE, 60)
+    window.until(DONE)
     take("speech")
     window.look(f"page.transcripts.set_noise({NOISE})")
-    window.until(f"{DONE} and not page.transcripts.state.is_asking", 60)
+    window.until(f"{DONE} and not page.transcripts.state.is_asking")
     window.look("page.transcripts.measure()")
     window.until("not page.transcripts.curve.is_open", 240)
     window.look("page.playback.seek(0.8)")

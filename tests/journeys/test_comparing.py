@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.display
 
 EXPERTS = ["reverse", "sort"]
 
@@ -16,7 +16,7 @@ def with_a_mix(window):
     window.look(f"[mixer.drop(name) for name in {EXPERTS}]")
     window.look("mixer.set_router(start='prototypes', with_data=False)")
     window.look("mixer.train()")
-    window.until("mixer.desk.mix == 'mix-1'", 60)
+    window.until("mixer.desk.mix == 'mix-1'")
 
 
 def cell(window, name, token, row):
@@ -28,13 +28,13 @@ def cell(window, name, token, row):
 def test_by_mouse(window):
     with_a_mix(window)
     window.click("mixer.view.prompts")
-    window.until("page.view.prompts.apart is not None", 60)
+    window.until("page.view.prompts.apart is not None")
     assert window.look("[slot.text.split(':')[0] for slot in page.view.prompts.slots]") == EXPERTS
     window.click("mixer.prompts.add")
     window.click("mixer.prompts.2.text")
     window.write("upper: lamp")
     window.key("Tab")
-    window.until("page.view.prompts.slots[2].routing is not None", 30)
+    window.until("page.view.prompts.slots[2].routing is not None")
     explain_by_mouse(window)
     window.click("mixer.prompts.way.apart")
     window.until("named('mixer.prompts.bands').isVisible()")
@@ -48,8 +48,8 @@ def test_by_mouse(window):
     window.until("page.view.scores.plan.limit == 12")
     assert window.look("named('mixer.scores.cost').text()").startswith("192 answers: 8 voices on 24 rows.")
     window.click("mixer.scores.run")
-    window.until("named('mixer.scores.pause').isVisible()", 30)
-    window.until("page.view.scores.standings is not None", 90)
+    window.until("named('mixer.scores.pause').isVisible()")
+    window.until("page.view.scores.standings is not None")
     read_scores(window)
     row = window.look("[arm.arm for arm in page.view.result._sorted.arms()].index('base')")
     x, y = window.look(f"named('mixer.scores.chart').row_rect({row}).center().toPoint().toTuple()")
@@ -91,7 +91,7 @@ def test_by_keyboard_alone(open_window):
     window.key("ctrl+l")
     window.write("sort: garden")
     window.key("Return")
-    window.until("mixer.answers.answer('mix').state == 'done' and mixer.routing is not None", 60)
+    window.until("mixer.answers.answer('mix').state == 'done' and mixer.routing is not None")
     tab_to(window, "mixer.answer.mix")
     window.key("End", "Return")
     window.until("named('mixer.why').isVisible()")
@@ -120,13 +120,13 @@ def test_by_keyboard_alone(open_window):
     window.key("ctrl+a", "8", "Tab")
     window.until("page.view.scores.plan.limit == 8")
     window.key("ctrl+r")
-    window.until("page.view.scores.job is not None", 30)
+    window.until("page.view.scores.job is not None")
     job = window.look("page.view.scores.job.id")
     window.leave()
 
     again = open_window()
     again.key("ctrl+3", "alt+3")
-    again.until("page.view.objectName() == 'mixer.scores' and page.view.scores.standings is not None", 90)
+    again.until("page.view.objectName() == 'mixer.scores' and page.view.scores.standings is not None")
     assert again.look("page.view.scores.chosen.id") == job, "it went on, and its result is here at once"
     tab_to(again, "mixer.scores.chart")
     again.key("End")

@@ -16,7 +16,7 @@ import pytest
 from tests.app.capture.conftest import pulse  # noqa: F401
 from tests.engine.speech.drawn import head, record
 
-pytestmark = [pytest.mark.alone, pytest.mark.display, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.alone, pytest.mark.display]
 
 STARTER = Path(__file__).resolve().parents[2] / "resources" / "starter" / "speech"
 MICROPHONE = "ALSA:pulse"
@@ -88,7 +88,7 @@ def test_a_recording_by_keyboard_is_looked_into_played_and_transcribed(
     assert window.look("page.booth.camera.has_picture and page.booth.mouth.has_mouth")
     assert window.look("page.booth.meter.value()") > -50, "the voice is heard"
     window.key("space")
-    window.until("page.clips.state.item is not None and page.clips.state.card is not None", 60)
+    window.until("page.clips.state.item is not None and page.clips.state.card is not None")
     assert window.look("page.booth.light.words") == "Camera, microphone on"
 
     path = window.look("page.clips.state.current")
@@ -101,13 +101,13 @@ def test_a_recording_by_keyboard_is_looked_into_played_and_transcribed(
     window.look(f"page.models.choose({whisper!r})")
     window.until(f"page.transcripts.card is not None and page.transcripts.card.name == {whisper!r}")
     window.click("speech.transcribe")
-    window.until(f"{EAR}.transcript is not None", 60)
+    window.until(f"{EAR}.transcript is not None")
     window.look("setattr(shell, 'told', [])")
     window.look(
         f"shell.client.ask(messages.Transcribe(model={whisper!r}, clip={path!r}, mode='audio'),"
         " shell.told.append)"
     )
-    window.until("len(shell.told) == 1", 60)
+    window.until("len(shell.told) == 1")
     assert window.look(f"{EAR}.transcript.text == shell.told[0].text and {EAR}.transcript.speech")
 
     window.key("ctrl+p")
@@ -127,10 +127,10 @@ def test_an_example_is_opened_by_mouse_and_understood_by_ear_eye_and_both(window
     window.click("go-speech")
     window.until("page.objectName() == 'speech' and len(page.clips.state.clips) > 0")
     window.click("speech.empty-button")
-    window.until("page.clips.state.card is not None", 60)
+    window.until("page.clips.state.card is not None")
     window.click("speech.transcribe")
     done = "all(page.transcripts.state.column(mode).transcript for mode in ('audio', 'video', 'both'))"
-    window.until(done, 60)
+    window.until(done)
     assert window.look("page.transcripts.state.column('audio').transcript.wer") <= 0.2
     assert window.look("page.transcripts.state.column('both').transcript.wer") <= 0.2
     window.click("speech.play")

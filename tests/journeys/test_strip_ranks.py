@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.display
 
 PROMPT = "sort: the quick brown fox jumps over the lazy dog"
 STRIP = "mixer.desk.strip.nested"
@@ -20,11 +20,11 @@ def with_a_dylora_in_a_mix(window):
     window.key("ctrl+3")
     window.until("mixer is not None and len(mixer.stock.adapters) >= 5 and mixer.data is not None")
     window.look(f"shell.client.ask({TRAINING})")
-    window.until("'nested' in mixer.stock.adapters", 90)
+    window.until("'nested' in mixer.stock.adapters")
     window.look("[mixer.drop(name) for name in ('reverse', 'nested')]")
     heldout = "next(data.path for data in mixer.stock.sets if data.name == 'sort.heldout')"
     window.look(f"(mixer.choose_data({heldout}), mixer.set_router(epochs=1), mixer.train())")
-    window.until("mixer.desk.mix == 'mix-1'", 90)
+    window.until("mixer.desk.mix == 'mix-1'")
 
 
 def answered(window):
@@ -49,7 +49,7 @@ def alone(window, rank):
     question = f"messages.Generate(base='starter-llama', prompt={PROMPT!r}, parts=[{part}])"
     window.look("setattr(shell, 'truth', None)")
     window.look(f"shell.client.ask({question}, lambda body: setattr(shell, 'truth', body.text))")
-    return window.until("shell.truth", 30)
+    return window.until("shell.truth")
 
 
 def at(window, name, rank):

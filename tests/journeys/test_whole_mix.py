@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-pytestmark = [pytest.mark.display, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.display
 
 PAIR = ["reverse", "sort"]
 
@@ -61,9 +61,9 @@ def test_by_mouse(window, tmp_path):
     window.key("ctrl+a", "1", "6", "Tab")
     window.until("mixer.desk.joint.steps == 16")
     window.click("mixer.router.train")
-    window.until("mixer.training.is_open", 30)
-    window.until("named('mixer.router.stage').text().startswith('Stage 1 of 2')", 60)
-    window.until("'sort' in named('mixer.curves.loss').series", 60)
+    window.until("mixer.training.is_open")
+    window.until("named('mixer.router.stage').text().startswith('Stage 1 of 2')")
+    window.until("'sort' in named('mixer.curves.loss').series")
     window.until("named('mixer.curves.held').isVisible()")
     window.until("mixer.desk.mix == 'mix-1'", 180)
     assert window.look("mixer.mix.made") == "joint"
@@ -83,7 +83,7 @@ def test_by_mouse(window, tmp_path):
     window.key("ctrl+a")
     window.write(str(folder))
     window.click("mixer.export.run")
-    window.until("named('mixer.export.show').isVisible()", 60)
+    window.until("named('mixer.export.show').isVisible()")
     assert (folder / "mixer.json").is_file()
     assert sorted(path.name for path in (folder / "experts").iterdir()) == PAIR
 
@@ -117,7 +117,7 @@ def test_by_keyboard_alone(window, tmp_path):
     window.key("Delete")
     tab_to(window, "mixer.router.without")
     window.key("space")
-    window.until("mixer.desk.mix == 'mix-2-without-upper'", 30)
+    window.until("mixer.desk.mix == 'mix-2-without-upper'")
     tab_to(window, "mixer.router.remove")
     window.key("space")
     window.until("'mix-2-without-upper' not in mixer.stock.mixes")

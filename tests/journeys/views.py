@@ -22,7 +22,7 @@ def photograph(window: Window, take: Callable[[str], None]) -> None:
 
 def explain(window: Window, take: Callable[[str], None]) -> None:
     window.look(f"(named('mixer.prompt').setText({PROMPTS[0]!r}), mixer.questions.ask({PROMPTS[0]!r}))")
-    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)", 60)
+    window.until("all(mixer.answers.answer(pane).state == 'done' for pane in mixer.questions.panes)")
     window.look("page.view.score._explain(4)")
     take("mixer-why")
     window.look("page.view.score.close_why()")
@@ -30,10 +30,10 @@ def explain(window: Window, take: Callable[[str], None]) -> None:
 
 def compare(window: Window, take: Callable[[str], None]) -> None:
     window.look(f"[page.view.prompts.write(place, text) for place, text in enumerate({PROMPTS[:2]})]")
-    window.until("page.view.prompts.apart is not None", 30)
+    window.until("page.view.prompts.apart is not None")
     take("prompts-two")
     window.look(f"page.view.prompts.add({PROMPTS[2]!r})")
-    window.until("len([slot for slot in page.view.prompts.slots if slot.routing is not None]) == 3", 30)
+    window.until("len([slot for slot in page.view.prompts.slots if slot.routing is not None]) == 3")
     window.look("page.view._explain(1, 3)")
     take("prompts-why")
     window.look("(page.view._close(), page.view._show_way('apart'))")
@@ -46,7 +46,7 @@ def score(window: Window, take: Callable[[str], None]) -> None:
     window.look(f"page.view.scores.set_plan(limit={ROWS})")
     window.look("page.view.scores.add_set(page.view.scores.offered[-1].path)")
     window.look("page.view.scores.score()")
-    window.until("page.view.scores.job is not None and page.view.scores.job.step > 0", 60)
+    window.until("page.view.scores.job is not None and page.view.scores.job.step > 0")
     take("scores-running")
     window.until("page.view.scores.standings is not None", 240)
     take("scores")

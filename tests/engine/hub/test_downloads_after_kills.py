@@ -52,7 +52,7 @@ def kill_engine(rig):
     engine.kill()
     assert wait_for_end(engine.pid, 30)
     rig.close()
-    _, alive = psutil.wait_procs(workers, 10)
+    _, alive = psutil.wait_procs(workers, 60)
     assert not alive
 
 

@@ -143,7 +143,7 @@ def test_a_job_that_kills_three_runtimes_without_getting_further_is_held(rig):
 
 
 def test_a_job_that_gets_further_each_time_is_never_held(rig):
-    rig.submit("stubborn", steps=90)
+    rig.submit("stubborn", steps=180)
     for death in range(1, 6):
         rig.wait_for_step("stubborn", death * 11)
         for card in rig.ask(m.Status()).runtimes:

@@ -1,5 +1,6 @@
 """An engine with its speech process: it transcribes, trains, and neither is lost to a kill."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -43,8 +44,9 @@ def speaking(rig_on, made, tmp_path):
 def process(rig):
     """The speech process of the rig's engine."""
     for child in psutil.Process(rig.process.pid).children():
-        if "engine.runtime.speech" in child.cmdline():
-            return child
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "engine.runtime.speech" in child.cmdline():
+                return child
     return None
 
 
