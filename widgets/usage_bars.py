@@ -17,6 +17,7 @@ LINE = 16
 BAR = 8.0
 PAD = 8.0
 FIGURE = 30.0
+FADED = 0.4
 
 
 class UsageBars(QWidget):
@@ -26,6 +27,7 @@ class UsageBars(QWidget):
         super().__init__(parent)
         self._shares: dict[str, float] = {}
         self._hues: dict[str, int] = {}
+        self._is_faded = False
         self.setAccessibleName(words)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme.changed.connect(self.update)
@@ -35,6 +37,12 @@ class UsageBars(QWidget):
         self.setAccessibleDescription(", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
         self.updateGeometry()
         self.update()
+
+    def set_faded(self, faded: bool) -> None:
+        """Show that these are the shares of what was asked before."""
+        if faded != self._is_faded:
+            self._is_faded = faded
+            self.update()
 
     def sizeHint(self) -> QSize:
         return QSize(160, LINE * len(self._shares))
@@ -46,6 +54,7 @@ class UsageBars(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(theme.tokens.tiny))
+        painter.setOpacity(FADED if self._is_faded else 1.0)
         metrics = QFontMetricsF(painter.font())
         left = max((metrics.horizontalAdvance(name) for name in self._shares), default=0.0) + PAD
         room = max(0.0, self.width() - left - FIGURE - PAD)

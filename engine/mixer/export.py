@@ -90,12 +90,14 @@ def fold(bank: Bank, weights: Weights, name: str, base: str) -> Adapter:
     for expert in {expert for here in weights.values() for expert, weight in here.items() if weight}:
         _check(expert, experts[expert], bank.model)
     if not parts:
-        raise AdapterError("No expert of this mix speaks, so there is nothing to export.", "Unmute one.")
+        raise AdapterError(
+            "No expert of this mix speaks, so there is nothing to export.", "Train its router."
+        )
     biased = any(item.bias is not None for items in parts.values() for _, item in items)
     if biased and any(item.embedding for items in parts.values() for _, item in items):
         raise AdapterError(
             "One expert has biases and one adapts the embeddings; PEFT knows no LoRA with both.",
-            "Export the mix as a folder, or mute one of them.",
+            "Export the mix as a folder, or leave one of them out of it first.",
         )
     factors = {path: _stacked(items, biased) for path, items in parts.items()}
     rank = max(item.rank for item in factors.values())

@@ -30,6 +30,7 @@ from app.pages.library.view import Act, View, beside
 from app.presenters.keeping import Keeping
 from app.presenters.others import Bases, Mixes
 from app.words import count, many, megabytes, percent
+from engine.messages import MixCard
 from widgets.card_list import CardList
 from widgets.empty import Empty
 from widgets.facts import Facts, plain_label
@@ -243,7 +244,7 @@ class MixesView(OthersView):
             usage = sorted(card.usage.items(), key=lambda pair: -pair[1])
             facts = {
                 "Base": card.base,
-                "Experts": ", ".join(card.experts),
+                "Experts": ", ".join(_at_its_rank(name, card) for name in card.experts),
                 "Speaks": ", ".join(f"{name} {percent(share)}" for name, share in usage),
                 "Router": f"{card.router_input}, one gate per {card.router_share}, "
                 f"{count(card.router_parameters, 'parameter')}",
@@ -253,6 +254,11 @@ class MixesView(OthersView):
             self.show_details(mix_verdict(card), facts)
             self.buttons[0].setEnabled(not card.missing)
         self.show_things([mix_thing(card) for card in self.mixes.state.cards])
+
+
+def _at_its_rank(name: str, card: MixCard) -> str:
+    """An expert and the highest rank of the copy that the mix has of it."""
+    return f"{name} (rank {card.ranks[name][1]})" if name in card.ranks else name
 
 
 def _several(one: str) -> str:

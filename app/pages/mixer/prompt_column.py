@@ -88,7 +88,8 @@ class PromptColumn(QWidget):
             hues = [self._hue(name) for name in routing.experts]
             gates = np.asarray(routing.gates, np.float32)
             self.map.set_routing(routing.tokens, layers, projections, routing.experts, hues, gates)
-        self.map.set_faded(slot.is_stale)
+        for part in (self.map, self.usage):
+            part.set_faded(slot.is_stale)
 
     # what a hand does
 

@@ -202,6 +202,9 @@ class PromptsView(View):
         self._show_view()
         apart = self.prompts.apart
         self._sentence.setText(apart.sentence if apart else "")
+        is_old = any(slot.is_stale for slot in self.prompts.slots)
+        self._sentence.setProperty("role", "dim" if is_old else "")
+        self._sentence.style().polish(self._sentence)
         self._sentence.setVisible(apart is not None)
         for button in self.way.buttons.values():
             button.setEnabled(apart is not None)
