@@ -101,6 +101,7 @@ class GateGrid:
 
 
 def short(projection: str) -> str:
+    """q_proj -> q."""
     return projection.removesuffix("_proj")
 
 

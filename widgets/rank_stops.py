@@ -14,6 +14,7 @@ def stops(low: int, highest: int) -> list[int]:
 
 
 def nearest_stop(rank: int, low: int, highest: int) -> int:
+    """The stop that is fewest ranks away; of two the lower."""
     return min(stops(low, highest), key=lambda stop: abs(stop - rank))
 
 

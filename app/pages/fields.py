@@ -16,6 +16,7 @@ FIELD = 104
 
 
 def heading(words: str) -> QLabel:
+    """What stands above a part of a page."""
     label = QLabel(words)
     label.setProperty("role", "heading")
     return label

@@ -31,6 +31,8 @@ class BasesState(KeptState):
 
 @dataclass(frozen=True)
 class MixesState(KeptState):
+    """All mixes of the library."""
+
     cards: tuple[MixCard, ...] = ()
 
     @property
