@@ -6,12 +6,13 @@ import math
 import shutil
 import subprocess
 
+import cv2
 import numpy
 import pytest
 import torch
 
 from engine.speech.clip import Clip
-from engine.speech.gate import mouth_moves, somebody_speaks, speech_stretches
+from engine.speech.gate import mouth_moves, mouth_stretches, somebody_speaks, speech_stretches
 
 RATE = 16000
 
@@ -107,3 +108,25 @@ def test_lips_that_move_and_lips_that_rest():
     covered = torch.randint(0, 9, (50, 96, 96), dtype=torch.uint8)
     assert not mouth_moves(covered) and not somebody_speaks(Clip(None, covered))
     assert not somebody_speaks(Clip(None, None))
+
+
+@pytest.mark.parametrize("grain", [0.0, 3.0, 9.0])
+def test_a_head_that_sways_does_not_speak_and_may(grain):
+    """As a tracker that is unsteady shows it: all of the picture moves, by parts of a pixel."""
+    sway = numpy.cumsum(numpy.random.default_rng(1).normal(0, 0.4, (75, 2)), 0)
+
+    def swaying(openings):
+        whole = lips(openings, grain=0.0).numpy()
+        moved = [
+            cv2.warpAffine(
+                one, numpy.array([[1, 0, x], [0, 1, y]]), (96, 96), borderMode=cv2.BORDER_REPLICATE
+            )
+            for one, (x, y) in zip(whole, sway, strict=True)
+        ]
+        noisy = numpy.stack(moved) + numpy.random.default_rng(2).normal(0, grain, (75, 96, 96))
+        return torch.from_numpy(noisy.clip(0, 255).astype(numpy.uint8))
+
+    assert not mouth_moves(swaying([3] * 75))
+    talking = mouth_stretches(swaying([3] * 25 + [6 + 4 * math.sin(n * 1.1) for n in range(25)] + [3] * 25))
+    assert len(talking) == 1 and talking[0].start == pytest.approx(0.9, abs=0.2)
+    assert talking[0].end == pytest.approx(2.1, abs=0.2)
