@@ -39,6 +39,7 @@ class Player(threading.Thread):
         self._end = length if play.end is None else min(play.end, length)
         self._portaudio, self._tell = portaudio, tell
         self._stopping = threading.Event()
+        self._is_replaced = False
         self._seeking: float | None = None
         # Blocks that wait for the loudspeaker, and when which second of the clip is to be heard.
         self._blocks: deque[NDArray[numpy.float32]] = deque()
@@ -53,8 +54,9 @@ class Player(threading.Thread):
         """Go on from there."""
         self._seeking = max(0.0, min(seconds, self._end))
 
-    def close(self) -> None:
-        """Stop, and let go of the loudspeaker."""
+    def close(self, *, is_replaced: bool = False) -> None:
+        """Stop, and let go of the loudspeaker; of one in whose place another plays Played is not said."""
+        self._is_replaced = is_replaced
         self._stopping.set()
         self.join()
         self._let_go()
@@ -89,7 +91,8 @@ class Player(threading.Thread):
             if self._stream is not None and time.monotonic() - self._marked > DEAD:
                 self._lost()
             time.sleep(EVERY)
-        self._tell(Played(path=str(self._path), seconds=self.position))
+        if not self._is_replaced:
+            self._tell(Played(path=str(self._path), seconds=self.position))
 
     def _open(self, loudspeaker: str) -> None:
         """The loudspeaker, or a sentence and silence."""

@@ -25,6 +25,7 @@ from app.capture.messages import (
     OpenDevices,
     Part,
     Play,
+    Played,
     Quit,
     Ready,
     Report,
@@ -131,8 +132,7 @@ class Service:
             case StopCaptions():
                 session.stop_captions()
             case Play():
-                self._stop_playing()
-                self._player = Player(self._portaudio, command, self._tell)
+                self._play(command)
             case Seek():
                 if self._player is not None:
                     self._player.seek(command.seconds)
@@ -174,10 +174,18 @@ class Service:
             return Devices(cameras=[], microphones=[], loudspeakers=[], sound_problem=str(error))
         return Devices(cameras=[], microphones=microphones, loudspeakers=loudspeakers)
 
-    def _stop_playing(self) -> None:
+    def _play(self, order: Play) -> None:
+        self._stop_playing(is_replaced=True)
+        try:
+            self._player = Player(self._portaudio, order, self._tell)
+        except Exception:
+            self._tell(Played(path=order.path, seconds=order.start))
+            raise
+
+    def _stop_playing(self, *, is_replaced: bool = False) -> None:
         player, self._player = self._player, None
         if player is not None:
-            player.close()
+            player.close(is_replaced=is_replaced)
 
 
 def serve() -> None:

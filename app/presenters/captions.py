@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.client import Client
 from app.presenters.capture import Capture
+from app.presenters.notice import Notice
 from app.presenters.passing import delete
 from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
@@ -21,6 +22,9 @@ __all__ = ["Captions", "CaptionsState"]
 # A stretch of speech older than this when its turn comes is one that the listener hears of late.
 LATE_S = 4.0
 KEPT = 500
+AWAY = "The microphone is shut while the Speech page is not shown. Go back there to start captions again."
+LEFT = "Live captions ended, since the Speech page was left."
+LEFT_HINT = "What was written is kept. Start them again on the Speech page."
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Captions(Presenter[CaptionsState]):
         self._clock = clock
         self._waiting: deque[_Stretch] = deque()
         self._call = ""
+        self._is_away = False
         capture.segment.connect(self._queue)
         capture.speaking.connect(lambda speaking: self._set(speaking=speaking))
         capture.changed.connect(self._follow)
@@ -80,19 +85,25 @@ class Captions(Presenter[CaptionsState]):
     @property
     def why_not(self) -> str:
         """What stands in the way of captions; empty when nothing does."""
-        card = self.card
-        return "No model is there yet." if card is None else card.problem
+        if self.card is None:
+            return "No model is there yet. Import one from the menu Models."
+        return self.card.problem or (AWAY if self._is_away else self._capture.state.why_unheard)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, and what to do; empty while nothing is."""
+        state = self._capture.state
+        broken = state.trouble("process") or (None if state.light.microphone else state.trouble("microphone"))
+        shut = f"{broken.message} {broken.hint}".strip() if broken and not state.opening else ""
+        return self.why_not or self.state.trouble or shut
 
     @property
     def mode(self) -> SpeechMode:
         """By which senses: all that the model has and that are open."""
         modes = self.card.modes if self.card is not None else []
-        light = self._capture.state.light
-        wanted: tuple[SpeechMode, ...] = (
-            ("both", "audio", "video") if light.camera else ("audio", "both", "video")
-        )
-        if light.camera and not light.microphone:
-            wanted = ("video", "both", "audio")
+        wanted: tuple[SpeechMode, ...] = ("audio", "both", "video")
+        if self._capture.state.light.camera:
+            wanted = ("both", "audio", "video")
         return next((mode for mode in wanted if mode in modes), "audio")
 
     def start(self) -> None:
@@ -105,9 +116,18 @@ class Captions(Presenter[CaptionsState]):
         """Listen no longer; what was said before is still written down."""
         self._capture.listen(live=False)
 
-    def clear(self) -> None:
-        """Forget the lines."""
-        self._set(lines=(), partial="", delay=0.0, trouble="")
+    def leave(self) -> None:
+        """The page is left, which shuts the microphone: what was written stays, and that is told."""
+        if self.state.is_on:
+            self.noticed.emit(Notice("info", LEFT, LEFT_HINT))
+            self.announced.emit(f"{LEFT} {LEFT_HINT}")
+        self._is_away = True
+        self.changed.emit()
+
+    def come_back(self) -> None:
+        """The page is shown again."""
+        self._is_away = False
+        self.changed.emit()
 
     # --- stretches of speech ---
 

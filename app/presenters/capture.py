@@ -112,9 +112,10 @@ class Capture(Presenter[CaptureState]):
             self.look()
             return
         if not (self.state.camera or self.state.microphone):
-            self._wants_recording = False
+            for_captions, self._wants_recording = self.state.live, False
             self._set(opening=False, live=False)
-            self._say("warn", "There is neither a camera nor a microphone to open.", NOTHING)
+            if not for_captions:  # they say themselves what they lack
+                self._say("warn", "There is neither a camera nor a microphone to open.", NOTHING)
             return
         self.process.send(SetOffset(milliseconds=self.state.offset))
         self.process.send(OpenDevices(camera=self.state.camera, microphone=self.state.microphone))
@@ -141,7 +142,7 @@ class Capture(Presenter[CaptureState]):
             self._say("warn", "The engine has not said yet where recordings go.", hint)
             return
         self._wants_recording = True
-        self._soon()
+        self._soon(is_open=self.state.open)
 
     def stop(self) -> None:
         """End the recording; ``recorded`` says where it is."""
@@ -158,7 +159,8 @@ class Capture(Presenter[CaptureState]):
             self._captions = ""
             self.process.send(StopCaptions())
         else:
-            self._soon()
+            # Opening ends a recording, so while one runs what is open has to do.
+            self._soon(is_open=self.state.light.microphone or self.records)
 
     def set_offset(self, milliseconds: float) -> None:
         """Move the sound of recordings against their pictures; later where positive."""
@@ -178,6 +180,9 @@ class Capture(Presenter[CaptureState]):
     def _hear(self, report: Report) -> None:
         if report.light != self.state.light:
             self._set(light=report.light)
+        if self._captions and not report.light.microphone:
+            self._captions = ""
+            self._set(live=False)
         match report:
             case Preview():
                 self.previewed.emit(report)
@@ -221,12 +226,14 @@ class Capture(Presenter[CaptureState]):
         if is_first and self.state.opening:
             self.open()
 
-    def _soon(self) -> None:
-        """Begin what a person wants as soon as all is open; a camera may take seconds."""
-        if not self.state.open and not self.state.opening:
-            self.open()
-        elif not self.state.opening:
+    def _soon(self, *, is_open: bool) -> None:
+        """Begin what a person wants as soon as all that it needs is open; a camera may take seconds."""
+        if self.state.opening:
+            return
+        if is_open:
             self._start_what_waits()
+        else:
+            self.open()
 
     def _start_what_waits(self) -> None:
         """Devices are open, or none could be: begin what a person wanted them for."""
@@ -240,7 +247,9 @@ class Capture(Presenter[CaptureState]):
             self._set(seconds=0.0, gaps=0, measured=None)
             self.process.send(StartRecording(path=self._path))
             self.announced.emit("Recording")
-        if self.state.live and not self._captions:
+        if not self.state.light.microphone:
+            self._set(live=False)
+        elif self.state.live and not self._captions:
             self._captions = str(Path(self._folder).parent / "tmp" / f"captions-{time.time_ns()}")
             self.process.send(StartCaptions(folder=self._captions))
 
@@ -258,11 +267,11 @@ class Capture(Presenter[CaptureState]):
         if about == "captions":
             self._captions = ""
             self._set(live=False)
-        if about in ("camera", "microphone"):
-            self._trouble(about, error)
-            self.announced.emit(error.message)
-        else:
+        if about not in ("camera", "microphone"):
             self.noticed.emit(from_error(error))
+            return
+        self._trouble(about, error)
+        self.announced.emit(error.message)
 
     def _lost(self, error: Error) -> None:
         """The process is gone: nothing is open any more, and what it had recorded is on the disk."""

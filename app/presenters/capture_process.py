@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Sequence
 
@@ -140,6 +141,18 @@ class CaptureProcess(QObject):
     def _tell(self, words: str) -> None:
         hint = "Turn them on again; the rest of the studio goes on."
         self.ended.emit(Error(code="crashed", message=words, hint=hint, detail=self._said.strip()))
+
+
+@atexit.register
+def _outlive() -> None:
+    """The interpreter ends, perhaps without the end of a window: let them finish while Qt is still there."""
+    for process in _alive:
+        process.blockSignals(True)
+        process.closeWriteChannel()
+        if not process.waitForFinished(LEAVE_MS):
+            process.kill()
+            process.waitForFinished()
+    _alive.clear()
 
 
 def _forget(process: QProcess, state: QProcess.ProcessState) -> None:

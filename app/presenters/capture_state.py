@@ -49,6 +49,16 @@ class CaptureState:
     def recording(self) -> bool:
         return self.light.recording
 
+    @property
+    def why_unheard(self) -> str:
+        """Why there is no microphone to listen with, and what to do; "" where one is chosen, or unknown."""
+        if self.microphone or not self.known:
+            return ""
+        if self.microphones:
+            return "No microphone is chosen. Choose one on the Speech page."
+        problem = self.trouble("microphone")
+        return problem.message if problem else "No microphone is plugged in. Plug one in to go on."
+
     def trouble(self, about: Part) -> Error | None:
         return next((error for part, error in self.troubles if part == about), None)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal, SignalInstance
 
-from app.capture.messages import Play, Played, Position, Report, Seek, StopPlaying, Trouble
+from app.capture.messages import Play, Played, Position, Report, Seek, StopPlaying
 from app.presenters.capture_process import CaptureProcess
 from app.presenters.clips import Clips
 from app.presenters.presenter import Presenter
@@ -118,8 +118,6 @@ class Playback(Presenter[PlaybackState]):
                 if not self._is_stopped:
                     self._move(seconds)
                 self._set(playing=False)
-            case Trouble(about="loudspeaker"):
-                self._set(playing=False)  # it may go on in silence, which its position says
 
     def _lost(self, error: Error) -> None:
         self._is_stopped = True

@@ -43,14 +43,19 @@ class ScriptedProcess(QObject):
     def report(self, kind: type[Report], **fields: Any) -> None:
         self.reported.emit(kind(light=self.light, **fields))
 
-    def plug(self, *, cameras: tuple[Device, ...] = (CAMERA,), problem: str = "") -> None:
+    def plug(
+        self,
+        *,
+        cameras: tuple[Device, ...] = (CAMERA,),
+        microphones: tuple[Device, ...] = (MICROPHONE,),
+        problem: str = "",
+    ) -> None:
         """Say which devices there are."""
-        microphones = [] if problem else [MICROPHONE]
         loudspeakers = [] if problem else [LOUDSPEAKER]
         self.report(
             Devices,
             cameras=list(cameras),
-            microphones=microphones,
+            microphones=[] if problem else list(microphones),
             loudspeakers=loudspeakers,
             sound_problem=problem,
         )

@@ -10,11 +10,11 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.capture.messages import Segment, Speaking, StartCaptions, StopCaptions
+from app.capture.messages import Light, OpenDevices, Segment, Speaking, StartCaptions, StopCaptions, Trouble
 from app.pages.speech.captions import LETTERS, CaptionsWindow
 from app.presenters.captions import Captions
 from app.presenters.capture import Capture
-from engine.messages import Heard, LibraryChanged, Transcribe
+from engine.messages import Error, Heard, LibraryChanged, Transcribe
 from tests.app.scripted_capture import ScriptedProcess
 from tests.app.scripted_speech import DEMO, WHISPER, Booth, transcript, words
 from tests.app.test_names import check_names
@@ -126,9 +126,8 @@ def test_the_senses_are_those_that_are_open_and_that_the_model_has(hall: Hall) -
     hall.captions.start()
     hall.process.opened(camera="")
     assert hall.captions.mode == "audio"
-    hall.process.opened(microphone="")
-    assert hall.captions.mode == "video"
     hall.process.opened()
+    assert hall.captions.mode == "both"
     hall.booth.client.tell(LibraryChanged(what="speech"))
     hall.booth.tell(DEMO, WHISPER)
     hall.booth.models.choose("whisper-base.en")
@@ -153,6 +152,63 @@ def test_the_window_says_who_listens_and_closing_it_ends_that(hall: Hall, qtbot:
     assert QGuiApplication.clipboard().text() == "place blue at f"
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert hall.process.of(StopCaptions) and not window.isVisible()
+
+
+def test_leaving_the_page_ends_captions_keeps_what_was_written_and_says_so(hall: Hall, qtbot: QtBot) -> None:
+    told: list[str] = []
+    hall.captions.noticed.connect(lambda notice: told.append(notice.message))
+    window = CaptionsWindow(hall.captions)
+    qtbot.addWidget(window)
+    window.present()
+    hall.process.opened()
+    hall.say(1)
+    hall.answer("place blue")
+    hall.say(2)
+    hall.captions.leave()
+    hall.capture.leave()
+    hall.answer("at f two")
+    assert told == ["Live captions ended, since the Speech page was left."] and hall.process.ends == 1
+    assert window.isVisible() and window.view.accessibleDescription() == "at f two"
+    assert hall.captions.state.lines == ("place blue", "at f two")
+    assert window._who.text().startswith("The microphone is shut while the Speech page is not shown.")
+    assert not window.turn.isEnabled(), "nothing opens while the page is not shown"
+    hall.captions.come_back()
+    assert window.turn.isEnabled() and window._who.text() == "Captions are off; what was written is kept."
+    hall.captions.leave()
+    assert len(told) == 1, "captions that were off end nothing"
+
+
+def test_without_a_microphone_the_window_says_why_and_no_banner_does(hall: Hall, qtbot: QtBot) -> None:
+    told: list[object] = []
+    hall.capture.noticed.connect(told.append)
+    hall.captions.noticed.connect(told.append)
+    window = CaptionsWindow(hall.captions)
+    qtbot.addWidget(window)
+    hall.process.plug(microphones=())
+    window.present()
+    words = "No microphone is plugged in. Plug one in to go on."
+    assert window.view.accessibleDescription() == words and window._who.text() == ""
+    assert not window.turn.isEnabled() and not hall.process.of(OpenDevices) and not told
+    hall.process.plug()
+    assert window.turn.isEnabled()
+    assert window.view.accessibleDescription() == "Captions are off. Press Start and speak."
+    hall.capture.choose_microphone("")
+    assert window.view.accessibleDescription() == "No microphone is chosen. Choose one on the Speech page."
+
+
+def test_a_microphone_that_does_not_open_or_goes_ends_captions_with_its_reason(hall: Hall) -> None:
+    hall.captions.start()
+    error = Error(code="busy", message="The microphone is in use.", hint="Close the other program.")
+    hall.process.report(Trouble, about="microphone", error=error)
+    hall.process.opened(microphone="")
+    assert not hall.captions.state.is_on and not hall.process.of(StartCaptions)
+    assert hall.captions.problem == "The microphone is in use. Close the other program."
+    assert not hall.captions.why_not, "trying again is worth it"
+    hall.start()
+    assert hall.captions.state.is_on and not hall.captions.problem
+    hall.process.light = Light(camera=True)
+    hall.process.report(Trouble, about="microphone", error=error)
+    assert not hall.captions.state.is_on and hall.captions.problem.startswith("The microphone is in use.")
 
 
 def test_letters_grow_and_shrink_by_keys_within_bounds(hall: Hall, qtbot: QtBot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -324,6 +325,20 @@ def test_a_crash_is_told_with_its_last_words_and_another_one_is_started(over_pip
     assert len(capture.made) == 1 and not capture.state.open
     capture.open()
     qtbot.waitUntil(lambda: capture.state.open)
+
+
+def test_an_interpreter_that_ends_without_its_window_lets_the_process_finish():
+    script = (
+        "from PySide6.QtCore import QCoreApplication\n"
+        "from app.capture.messages import LookForDevices\n"
+        "from app.presenters.capture_process import CaptureProcess\n"
+        "app = QCoreApplication([])\n"
+        f"process = CaptureProcess({(sys.executable, str(PEER), 'well')!r})\n"
+        "process.send(LookForDevices())\n"
+        "process._process.waitForStarted()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_process_that_does_not_go_is_ended_and_the_next_one_does_what_waited(over_pipes, qtbot):

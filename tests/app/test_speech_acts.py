@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
+from app.capture.messages import Recorded
 from app.pages.speech import SpeechPage
 from app.shell import Shell
 from engine.messages import ListSpeech, LookAtClip, Transcribe
@@ -54,6 +56,28 @@ def test_a_clip_is_asked_read_and_copied_by_keys(page: SpeechPage, qtbot: QtBot)
     assert view.accessibleDescription() == "Ears, 0:00.4: blue"
     qtbot.keyClick(page, Qt.Key.Key_C, CONTROL | Qt.KeyboardModifier.ShiftModifier)
     assert QGuiApplication.clipboard().text() == TEXT
+
+
+def test_a_recording_is_transcribed_by_itself_where_a_model_can(
+    page: SpeechPage, client: FakeClient, tmp_path: Path, qtbot: QtBot
+) -> None:
+    def record(name: str) -> None:
+        path = clip(tmp_path, name)
+        page.capture.process.report(Recorded, path=path, seconds=2.0, frames=50, gaps=0, peak_dbfs=-9.0)
+        assert page.clips.state.current == path
+
+    client.script[ListSpeech] = models(DEMO, clips=str(tmp_path))
+    client.welcome()
+    qtbot.waitUntil(lambda: page.clips.state.folder == str(tmp_path))
+    record("three")
+    qtbot.waitUntil(lambda: done(page) == ["audio", "video", "both"])
+    client.script[ListSpeech] = models(
+        structs.replace(DEMO, problem="Its files are gone."), clips=str(tmp_path)
+    )
+    page.models.refresh()
+    qtbot.waitUntil(lambda: page.models.card.problem != "")
+    record("four")
+    assert not page.transcripts.state.is_asking and done(page) == []
 
 
 def test_noise_reference_and_curve_by_keys(page: SpeechPage, qtbot: QtBot) -> None:

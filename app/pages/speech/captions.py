@@ -71,7 +71,8 @@ class CaptionsWindow(QWidget):
         self.show()
         self.activateWindow()
         self._captions.start()
-        self.turn.setFocus(Qt.FocusReason.PopupFocusReason)
+        hand = self.turn if self.turn.isEnabled() else self.leave
+        hand.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def _compose(self) -> None:
         self._who.setMinimumWidth(1)
@@ -141,17 +142,20 @@ class CaptionsWindow(QWidget):
         self._who.setToolTip(self._who.text())
 
     def _waiting_words(self) -> str:
-        """What is said before the first caption."""
+        """What is said before the first caption: a sentence, then the next step."""
         if self._captions.state.is_on:
             return "Speak: what you say is written here when you pause."
-        return "Captions are off."
+        return self._captions.problem or "Captions are off. Press Start and speak."
 
     def _about(self) -> str:
-        """Who listens, and how far behind."""
+        """Who listens, and how far behind; above all what is wrong, unless that stands in the middle."""
         captions, state = self._captions, self._captions.state
-        if state.trouble or captions.why_not:
-            return state.trouble or captions.why_not
-        assert captions.card is not None
+        if captions.problem and (state.lines or state.is_on):
+            return captions.problem
+        if captions.card is None:
+            return ""
+        if not state.is_on:
+            return "Captions are off; what was written is kept." if state.lines else ""
         listens = f"{captions.card.name} listens {SPEAKS[captions.mode]}"
         if captions.card.kind == "demo":
             listens += ": synthetic voices, 51 words"

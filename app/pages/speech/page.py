@@ -74,7 +74,7 @@ class SpeechPage(Page):
             presenter.noticed.connect(self.noticed)
             presenter.announced.connect(self.announce)
         self.clips.changed.connect(lambda: self.capture.keep_in(self.clips.state.folder))
-        self.capture.recorded.connect(self.clips.recorded)
+        self.capture.recorded.connect(self._take_in)
         self.playback.moved.connect(self.booth.show_mouth)
         self.booth.clip_marked.connect(lambda: self.playback.seek(0.0))
         self.desk.example_wanted.connect(self._open_example)
@@ -104,6 +104,7 @@ class SpeechPage(Page):
         super().showEvent(event)
         if not event.spontaneous():
             self.capture.look()
+            self.captions.come_back()
             self.view.wake()
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -111,6 +112,7 @@ class SpeechPage(Page):
         if not event.spontaneous():
             self.playback.pause()
             self.view.rest()
+            self.captions.leave()
             self.capture.leave()
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
@@ -147,6 +149,12 @@ class SpeechPage(Page):
 
     def _mouth(self) -> QPixmap:
         return self.desk.player.strip.mouth_at(self.playback.state.seconds)
+
+    def _take_in(self, path: str) -> None:
+        """A recording was made: show it, and what is said in it where a model can tell."""
+        self.clips.recorded(path)
+        if self.transcripts.state.clip == path and not self.transcripts.why_not:
+            self.transcripts.transcribe()
 
     def _record(self) -> None:
         if self.capture.records:

@@ -209,7 +209,14 @@ def test_a_clip_is_played_and_what_is_wrong_is_said(capture: Capture, flashing: 
     trouble = capture.wait(Trouble)
     assert (trouble.about, trouble.error.code) == ("recording", "usage")
     capture.send(Play(path=str(tmp_path / "none.mkv")))
+    assert capture.wait(Played).path == str(tmp_path / "none.mkv")
     assert capture.wait(Trouble).about == "loudspeaker"
+    capture.send(Play(path=str(flashing), start=2.0))
+    capture.wait(Position)
+    capture.send(Play(path=str(flashing), start=9.5))  # in the place of the first, whose end is not told
+    while capture.wait(Position).seconds < 9:
+        pass
+    assert Played not in map(type, capture.all[-3:])
     capture.send(Play(path=str(flashing), start=9.5))
     position = capture.wait(Position)
     assert 9.4 < position.seconds < 9.9 and not position.silent
