@@ -10,7 +10,7 @@ missed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -55,10 +55,12 @@ _DECIBELS = 10 / math.log(10)
 
 @dataclass(frozen=True)
 class Stretch:
-    """Somebody speaks from ``start`` to ``end``, in seconds."""
+    """Somebody speaks from ``start`` to ``end``, in seconds. ``unheard``: there is sound, but only lips say
+    so."""
 
     start: float
     end: float
+    unheard: bool = False
 
 
 def somebody_speaks(clip: Clip, mode: Mode = "both") -> bool:
@@ -73,7 +75,7 @@ def spoken_stretches(clip: Clip, mode: Mode = "both") -> list[Stretch]:
     heard = [] if sound is None else speech_stretches(sound)
     if heard or mode == "audio" or clip.mouth is None or (sound is not None and _is_quiet(sound)):
         return heard
-    return mouth_stretches(clip.mouth)
+    return [replace(one, unheard=sound is not None) for one in mouth_stretches(clip.mouth)]
 
 
 def is_dead(sound: Tensor) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.speech.media import Lost
 
-__all__ = ["Missing", "clock"]
+__all__ = ["Missing", "stretches"]
 
 NEAR = 0.25
 """Seconds between two stretches that are told as one."""
@@ -32,10 +33,10 @@ class Missing:
         """What is missing from ``start`` to ``end`` seconds, and what to do; nothing where nothing is."""
         sound, pictures = _joined(self.sound, start, end), _joined(self.pictures, start, end)
         if sound and sound == pictures:
-            told = [f"there is neither sound nor a picture {_stretches(sound, end)}"]
+            told = [f"there is neither sound nor a picture {stretches(sound, end)}"]
         else:
             both = (("there is no sound", sound), ("there are no pictures", pictures))
-            told = [f"{what} {_stretches(lost, end)}" for what, lost in both if lost]
+            told = [f"{what} {stretches(lost, end)}" for what, lost in both if lost]
         if told:
             what = " and ".join(told)
             yield (
@@ -44,7 +45,7 @@ class Missing:
             )
 
 
-def clock(seconds: float) -> str:
+def _clock(seconds: float) -> str:
     """Minutes and seconds, to the tenth."""
     minutes, tenths = divmod(round(seconds * 10), 600)
     return f"{minutes}:{tenths // 10:02d}.{tenths % 10}"
@@ -64,9 +65,10 @@ def _total(lost: Lost) -> float:
     return sum(last - first for first, last in lost)
 
 
-def _stretches(lost: Lost, end: float) -> str:
+def stretches(lost: Lost, end: float = math.inf) -> str:
+    """``lost``, in their order, as words: from when to when. What reaches ``end`` does so to the end."""
     told = [
-        f"from {clock(first)} {'to the end' if last > end - EDGE else f'to {clock(last)}'}"
+        f"from {_clock(first)} {'to the end' if last > end - EDGE else f'to {_clock(last)}'}"
         for first, last in lost[:MOST]
     ]
     total = f"{_total(lost):.1f} s in all"

@@ -12,6 +12,8 @@ from engine.speech.config import Mode, Rates
 from engine.speech.errors import error_steps
 from engine.speech.gate import Stretch, is_dead, spoken_stretches
 from engine.speech.listener import Listener
+from engine.speech.media import Lost
+from engine.speech.missing import stretches
 from engine.speech.noise import Background
 from engine.speech.shape import FPS, SAMPLE_RATE
 from engine.speech.splitting import sentences
@@ -42,6 +44,7 @@ class Understood:
     speech: bool = False
     silent: int = 0
     heard: bool = False
+    unheard: Lost = field(default_factory=list)
 
     def hear(self, window: Window) -> None:
         """Add what is said in ``window``."""
@@ -60,10 +63,11 @@ class Understood:
             return
         mode = available_mode(clip, "both")
         spoken = spoken_stretches(clip, mode)
-        stretches = sentences(spoken, window.end - window.start, self.listener.pause)
-        pieces = [_cut(clip, one, self.noise, window.start) for one in stretches]
+        self.unheard += [(window.start + s.start, window.start + s.end) for s in spoken if s.unheard]
+        parts = sentences(spoken, window.end - window.start, self.listener.pause)
+        pieces = [_cut(clip, one, self.noise, window.start) for one in parts]
         said = self.listener.transcribe(pieces, mode, self.rates, self.beams) if pieces else []
-        for stretch, one in zip(stretches, said, strict=True):
+        for stretch, one in zip(parts, said, strict=True):
             self.speech |= one.speech
             self.whole &= one.whole
             self.tokens += one.read
@@ -118,6 +122,11 @@ class Understood:
         if self.mode == "both" and not self.hears:
             yield "There is no sound, so this was understood from the lips alone."
         yield from self._blindness()
+        if self.unheard:
+            yield (
+                f"No voice stands out from the noise {stretches(self.unheard)}: what is written there was "
+                "read from the lips, with what little the noise may hide, and is less certain."
+            )
         if self.parts and self.silent == self.parts:
             yield "The sound is digital silence: the microphone was muted, or it was another one."
         if not self.speech and len(self.blind) < self.parts + self.hears:
@@ -138,9 +147,8 @@ class Understood:
             where = "this was" if self.hears else "there was nothing to read, and this was"
             yield f"{self.blind[0].note} So {where} {instead}."
         else:
-            stretches = ", ".join(f"{_clock(one.start)} to {_clock(one.end)}" for one in self.blind[:8])
-            more = f" and {len(self.blind) - 8} more stretches" if len(self.blind) > 8 else ""
-            yield f"No mouth could be followed from {stretches}{more}; that was {instead}."
+            where = stretches([(one.start, one.end) for one in self.blind])
+            yield f"No mouth could be followed {where}; that was {instead}."
 
 
 def _first(stretch: Stretch) -> int:
@@ -162,8 +170,3 @@ def _cut(clip: Clip, stretch: Stretch, noise: Background | None, offset: float) 
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d}"

@@ -18,7 +18,7 @@ from engine.speech.config import Rates
 from engine.speech.listening import listen
 from engine.speech.noisy import write_noisy
 from engine.speech.windows import windows
-from tests.engine.speech.spoken import RATE, Parrot, clip_file, face, heard, talk
+from tests.engine.speech.spoken import RATE, Parrot, clip_file, face, faces, heard, talk
 from tests.engine.speech.test_gate import NOT_SPEECH
 
 ONE = talk(-0.5, 1.5, -0.5)
@@ -59,6 +59,36 @@ def test_lips_that_move_in_a_quiet_room_say_nothing_and_with_a_dead_microphone_t
     said, _ = heard(parrot, clip_file(tmp_path / "dead.mkv", numpy.zeros(19200)), "both")
     assert said.speech and [mode for _, mode, _, _ in parrot.asked] == ["video"]
     assert "digital silence" in said.notes[0]
+
+
+FAN = numpy.random.default_rng(4).normal(0, 0.06, 3 * RATE)
+
+
+@pytest.mark.parametrize("mode", ["audio", "video", "both"])
+def test_a_talking_face_under_a_fan_is_read_by_its_lips_and_that_is_said(mode, tmp_path):
+    said, _ = heard(Parrot(), clip_file(tmp_path / "fan.mkv", FAN), mode)
+    note = "No voice stands out from the noise from 0:00.0 to 0:03.0: what is written there was read"
+    assert said.speech == (mode != "audio")
+    assert any(one.startswith(note) for one in said.notes) == (mode == "both"), said.notes
+
+
+@pytest.mark.parametrize("sound", [FAN, numpy.zeros(3 * RATE)], ids=["a fan", "nothing"])
+def test_a_face_at_rest_says_nothing_whatever_there_is_to_hear(sound, tmp_path):
+    parrot = Parrot()
+    for mode in ("audio", "video", "both"):
+        said, _ = heard(parrot, clip_file(tmp_path / f"{mode}.mkv", sound, moving=False), mode)
+        assert (said.speech, parrot.asked, said.notes[-1]) == (False, [], "Nobody speaks here.")
+
+
+def test_a_face_that_leaves_half_way(tmp_path):
+    """What is said meanwhile is left to the ear, and when it left is told."""
+    sound = talk(-0.2, 3.0, -0.6, 3.0, -0.2)
+    times = [number / 25 for number in range(len(sound) * 25 // RATE)]
+    gone = numpy.tile(numpy.linspace(120, 190, 320).astype(numpy.uint8), (240, 1))
+    shown = [one if time < 3.5 else gone for time, one in zip(times, faces(times), strict=True)]
+    said, _ = heard(Parrot(pause=0.3), clip_file(tmp_path / "gone.mkv", sound, pictures=shown, times=times))
+    assert said.text == "polly polly" and said.face_found is False and said.read_as == "audio"
+    assert "The face was out of sight for more than half a second from 3." in said.notes[0]
 
 
 def test_both_are_read_from_what_is_said(video):
@@ -298,7 +328,7 @@ def long_file(path, minutes):
 
 MEMORY = """
 import resource, sys
-from tests.engine.speech.spoken import Parrot, heard
+from tests.engine.speech.spoken import RATE, Parrot, clip_file, face, faces, heard, talk
 from tests.engine.speech.test_listening import torch
 torch.set_num_threads(1)
 parrot = Parrot(pause=0.3)
