@@ -53,7 +53,7 @@ def lay(mixer) -> None:
 
 
 def settled(qtbot, mixer) -> None:
-    qtbot.waitUntil(lambda: not mixer.questions.is_settling, timeout=2000)
+    qtbot.waitUntil(lambda: not mixer.questions.is_settling)
 
 
 def ask(client, qtbot, mixer, prompt="reverse: abc") -> Call:

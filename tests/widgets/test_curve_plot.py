@@ -46,7 +46,7 @@ def test_nothing_is_painted_until_something_is_new(qtbot):
     assert plot._plot is None, "pyqtgraph waits for the first point"
     for step in range(50):
         plot.append("loss", step, 2.0 / (step + 1))
-    qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
+    qtbot.waitUntil(lambda: not plot._is_dirty)
     raw, smooth = plot._curves["loss"]
     assert len(raw.xData) == 50
     assert smooth.yData[-1] == plot.series["loss"].points[2, -1]
@@ -62,13 +62,13 @@ def test_many_appends_are_one_repaint(qtbot, monkeypatch):
     qtbot.addWidget(plot)
     plot.show()
     plot.append("a", 0, 0.5)
-    qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
+    qtbot.waitUntil(lambda: not plot._is_dirty)
     painted = []
     curve = plot._curves["a"][0]
     monkeypatch.setattr(curve, "setData", lambda x, y: painted.append(len(x)))
     for step in range(1, 500):
         plot.append("a", step, 0.5)
-    qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
+    qtbot.waitUntil(lambda: not plot._is_dirty)
     assert painted == [500]
 
 
@@ -78,7 +78,7 @@ def test_hidden_plots_wait_until_they_are_seen(qtbot):
     plot.append("loss", 0, 1.0)
     assert not plot._timer.isActive()
     plot.show()
-    qtbot.waitUntil(lambda: plot._plot is not None, timeout=5000)
+    qtbot.waitUntil(lambda: plot._plot is not None)
 
 
 def test_log_scale_experts_colours_legend_and_clear(qtbot, scheme):
@@ -89,16 +89,16 @@ def test_log_scale_experts_colours_legend_and_clear(qtbot, scheme):
     for name in ("sort", "null"):
         plot.append(name, 0, 0.25)
         plot.append(name, 1, 0.75)
-    qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
+    qtbot.waitUntil(lambda: not plot._is_dirty)
     assert plot._curves["sort"][1].opts["pen"].color().name() == theme.expert(1).name()
     assert plot._curves["null"][1].opts["pen"].color().name() == theme.colour("null").name()
     assert "sort" in plot._legend.text()
     assert "sort 0.45" in plot.accessibleDescription()
     plot.log.setChecked(True)
-    qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
+    qtbot.waitUntil(lambda: not plot._is_dirty)
     assert plot._curves["sort"][1].opts["logMode"] == [False, True]
     plot.clear()
-    qtbot.waitUntil(lambda: not plot._is_dirty, timeout=5000)
+    qtbot.waitUntil(lambda: not plot._is_dirty)
     assert plot.series == {}
     assert plot.accessibleDescription() == ""
 

@@ -29,7 +29,7 @@ def arguments(kind=MIME):
 
 def test_what_rests_over_it_opens_the_page(button, qtbot):
     _mime, given = arguments()
-    with qtbot.waitSignal(button.held, timeout=3000):
+    with qtbot.waitSignal(button.held):
         QApplication.sendEvent(button, QDragEnterEvent(QPoint(4, 4), *given))
 
 

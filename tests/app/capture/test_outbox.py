@@ -50,7 +50,7 @@ def test_a_reader_that_is_gone_is_told_once() -> None:
 
     outbox = Outbox(write, gone.release)
     outbox.tell(Speaking(speaking=True))
-    assert gone.acquire(timeout=10)
+    assert gone.acquire(timeout=60)
     outbox.tell(Speaking(speaking=False))
     outbox.close(10)
     assert not gone.acquire(blocking=False)

@@ -30,7 +30,7 @@ def ask() -> Iterator:
 
     def ask(path: str, seconds: float) -> Still:
         stills.show(Show(path=path, seconds=seconds))
-        still = told.get(timeout=10)
+        still = told.get(timeout=60)
         assert (still.path, still.seconds) == (path, seconds)
         return still
 
