@@ -26,6 +26,7 @@ from engine.formats.safetensors_file import read_header
 from engine.speech.avhubert.config import parse_config
 from engine.speech.config import Mode, SpeechConfig, parse_speech_config
 from engine.speech.shape import FPS, WHISPER_RATE
+from engine.speech.widths import check_widths
 
 __all__ = ["CARD", "Card", "Kind", "Part", "read_card", "write_card"]
 
@@ -102,7 +103,10 @@ def read_card(folder: str | Path) -> Card:
         _check_senses(config, parts)
         path = Path(parts["llm"].path)
         check_config(read_object(path / "config.json"), parts["llm"].what or path.name)
-    numbers, size = _weigh({Path(part.path) for part in parts.values()})
+    folders = {name: Path(part.path) for name, part in parts.items()}
+    numbers, size = _weigh(set(folders.values()))
+    if config:
+        check_widths(config, folders["speech"] / "speech.safetensors", folders)
     return Card(
         kind=raw.kind,
         name=raw.name or folder.name,

@@ -17,6 +17,7 @@ from engine.messages import ImportSpeech, SpeechInspection
 from engine.speech import convert
 from engine.speech.card import CARD, Part, write_card
 from engine.speech.config import SpeechConfig, parse_speech_config
+from engine.speech.widths import encoder_width
 from engine.supervisor.speech_cards import Sense, card_of, encoder_of
 
 __all__ = ["inspect", "make_ready"]
@@ -27,6 +28,8 @@ Kind = Literal["model", "bridges", "whisper", "encoder", "checkpoint"]
 _NOTHING = (
     "Give a checkpoint of AV-HuBERT or Llama-AVSR, a Whisper's folder, or the folder of a speech model."
 )
+_OF_SOUND = "Rates of sound"
+_UNKNOWN = (_OF_SOUND, "told by the Whisper that it was trained with, which has to be named")
 _ENDINGS = {".json", ".safetensors", ".txt", ".jinja", ".model"}
 _IN_WORDS = {"ear": "what it hears with", "eye": "what it sees with", "llm": "its language model"}
 
@@ -144,13 +147,15 @@ def _sizes(found: convert.Found) -> list[tuple[str, str]]:
     if found.encoder:
         facts.append(("Encoder", f"{found.encoder.layers} layers, {found.encoder.width} wide"))
     if found.speech:
-        facts += [*_rates(found.speech), ("Language model", f"{found.llm_width} wide")]
+        unknown = bool(found.speech.audio_rates) and not found.audio_width
+        rates = [_UNKNOWN if unknown and what == _OF_SOUND else (what, n) for what, n in _rates(found.speech)]
+        facts += [*rates, ("Language model", f"{found.llm_width} wide")]
         facts += [("Whisper", f"{found.audio_width} wide")] if found.audio_width else []
     return facts
 
 
 def _rates(config: SpeechConfig) -> list[tuple[str, str]]:
-    rates = {"Rates of sound": config.audio_rates, "Rates of lips": config.video_rates}
+    rates = {_OF_SOUND: config.audio_rates, "Rates of lips": config.video_rates}
     return [(what, ", ".join(map(str, numbers))) for what, numbers in rates.items() if numbers]
 
 
@@ -158,10 +163,10 @@ def _rates(config: SpeechConfig) -> list[tuple[str, str]]:
 
 
 def _asked(request: ImportSpeech, parts: Mapping[Sense, str]) -> convert.Asked:
-    """What the checkpoint does not say: the width of the Whisper named with it, a rate that was pooled."""
-    width = read_object(Path(parts["ear"], "config.json")).get("d_model") if "ear" in parts else None
+    """What the checkpoint does not say: the width of the ear named with it, a rate that was pooled."""
+    width = encoder_width(read_object(Path(parts["ear"], "config.json"))) if "ear" in parts else 0
     pooled = max(request.rates) if request.rates else None
-    return convert.Asked(audio_width=width if type(width) is int else None, pooled_rate=pooled)
+    return convert.Asked(audio_width=width or None, pooled_rate=pooled)
 
 
 def _write_card(target: Path, name: str, parts: Mapping[Sense, str]) -> None:

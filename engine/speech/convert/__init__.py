@@ -31,7 +31,8 @@ SPARE = 4 << 20
 @dataclass(frozen=True)
 class Found:
     """What a checkpoint is: "AV-HuBERT" or "Llama-AVSR", the encoder and the speech model in it, the width of
-    the language model and of the Whisper that it belongs to (0: none), bytes to be written."""
+    the language model and of the Whisper that it belongs to (0: none, or not to be told from the file, nor
+    then the rate of sound), bytes to be written."""
 
     kind: str
     licence: Licence
@@ -69,6 +70,11 @@ def convert(path: Path, target: Path, *, accepted: bool, asked: Asked | None = N
             "refused",
             f"The terms of {found.licence.name} have not been accepted.",
             "Read and accept them first.",
+        )
+    if found.speech and found.speech.audio_rates and not found.audio_width:
+        raise AdapterError(
+            f"{path.name} does not tell which Whisper it hears with.",
+            "Name the one that it was trained with.",
         )
     source = path.resolve()
     with atomic_folder(target, doing="converting the checkpoint") as folder:

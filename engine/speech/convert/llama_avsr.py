@@ -30,7 +30,8 @@ _SIDES = {"down": "lora_A.weight", "up": "lora_B.weight"}
 
 @dataclass(frozen=True)
 class SpeechPlan:
-    """``bridges`` as ``engine.speech.file`` reads them, ``lora`` as PEFT does, and what both belong to."""
+    """``bridges`` as ``engine.speech.file`` reads them, ``lora`` as PEFT does, and what both belong to.
+    ``audio_width`` 0: only who knows the Whisper can tell it, and the rate of sound."""
 
     config: SpeechConfig
     bridges: Plan
@@ -50,12 +51,13 @@ def plan_speech(
     """How the checkpoint in ``weights`` comes apart.
 
     ``video_width`` is that of the lip encoder in it. ``audio_width`` (default: read off the Whisper in the
-    file, else 1024) is that of the Whisper. Where vectors are averaged, which shapes do not tell apart from
-    a rate of 1, ``pooled_rate`` says of how many. AdapterError when tensors are missing or do not fit.
+    file, else 1024 where that fits) is that of the Whisper. Where vectors are averaged, which shapes do not
+    tell apart from a rate of 1, ``pooled_rate`` says of how many. AdapterError when tensors are missing or do
+    not fit.
     """
     tensors = weights.tensors
     if audio_width is None:
-        audio_width = _shape(tensors, "audio_encoder.conv1.weight", WHISPER_WIDTH)
+        audio_width = _audio_width(tensors)
     widths = {"audio": audio_width, "video": video_width}
     rates: dict[str, tuple[int, ...]] = {"audio": (), "video": ()}
     bridges: dict[str, str | Made] = {}
@@ -65,7 +67,8 @@ def plan_speech(
         parts = [name for name in tensors if name.startswith(f"{modality}_proj.")]
         if not parts:
             continue
-        rate, hidden, llm_width = _sizes(tensors, modality, width)
+        known = width if modality == "video" or audio_width else _read(tensors, modality)
+        rate, hidden, llm_width = _sizes(tensors, modality, known)
         if rate == 1 and pooled_rate:
             pooled, rate = True, pooled_rate
         rates[modality] = (rate,)
@@ -122,6 +125,15 @@ def _lora(weights: Weights) -> Plan:
     return plan
 
 
-def _shape(tensors: Mapping[str, Stored], name: str, otherwise: int) -> int:
-    found = tensors.get(name)
-    return otherwise if found is None else found.shape[0]
+def _audio_width(tensors: Mapping[str, Stored]) -> int:
+    """Of the Whisper in the file, else that of the best models where it fits, else 0."""
+    found = tensors.get("audio_encoder.conv1.weight")
+    if found is not None:
+        return found.shape[0]
+    return 0 if _read(tensors, "audio") % WHISPER_WIDTH else WHISPER_WIDTH
+
+
+def _read(tensors: Mapping[str, Stored], modality: str) -> int:
+    """How many numbers a projector reads at once; 0 where there is none."""
+    first = tensors.get(f"{modality}_proj.0.weight")
+    return first.shape[1] if first is not None and len(first.shape) == 2 else 0

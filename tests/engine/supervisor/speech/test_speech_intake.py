@@ -1,5 +1,6 @@
 """What a person brings: looked into, refused or made ready, its licence first."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 from engine.formats.errors import StudioError
 from engine.messages import ImportSpeech
+from engine.speech import convert
 from engine.supervisor.speech_cards import card_of, part_of
 from engine.supervisor.speech_intake import inspect, make_ready
 from tests.engine.speech.conftest import make_encoder
@@ -62,6 +64,35 @@ def test_an_ear_of_another_width_is_told_to_the_converter(tmp_path, made):
     torch.save(llama_avsr(audio=4), tmp_path / "it.pth")  # its Whisper is 16 wide, which it does not say
     parts = {"ear": str(made.whisper), "llm": str(made.base)}
     assert take(tmp_path / "it.pth", tmp_path / "new", parts, accepted=True).audio_rates == [4]
+
+
+def test_a_checkpoint_that_does_not_tell_its_whisper_says_so_and_takes_the_one_that_is_named(tmp_path, made):
+    torch.save(llama_avsr(audio=4), tmp_path / "it.pth")  # its Whisper is 16 wide, which it does not say
+    seen = inspect(str(tmp_path / "it.pth"))
+    assert (seen.kind, seen.problem, seen.needs) == ("Llama-AVSR", "", ["ear", "llm"])
+    ((_, rates),) = [fact for fact in seen.facts if fact[0] == "Rates of sound"]
+    assert "has to be named" in rates and "Whisper" not in dict(seen.facts)
+    with pytest.raises(StudioError, match="does not tell which Whisper"):
+        convert.convert(tmp_path / "it.pth", tmp_path / "new", accepted=True)
+
+
+def test_parts_of_another_width_are_found_without_opening_them(made, tmp_path):
+    for part, config, said in (
+        (
+            "llm",
+            {"hidden_size": 48},
+            "The language model of this speech model is 48 wide, and the model was made",
+        ),
+        ("encoder", {"width": 64}, "of this speech model is 64 wide, and the model was made for one of 32"),
+    ):
+        source = shutil.copytree(made.reader, tmp_path / part)
+        path = source / part / "config.json"
+        whole = json.loads(path.read_text())
+        (whole if part == "llm" else whole["encoder"]).update(config)
+        path.write_text(json.dumps(whole))
+        assert said in inspect(str(source)).problem
+        with pytest.raises(StudioError, match="wide"):
+            take(source, tmp_path / f"new {part}")
 
 
 def test_folders(made, tmp_path):
