@@ -64,7 +64,7 @@ def listen(
         )
     noise = None if snr is None or not heard else background(path, babble, snr, seed)
     missing = Missing()
-    told = Understood(listener, mode, heard, seen, rates, noise, beams)
+    told = Understood(listener, mode, heard, seen, rates, noise, beams, missing)
     parts = windows(
         path,
         start,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.formats.subtitles import as_srt, as_vtt
@@ -10,16 +10,19 @@ from engine.messages import SpokenWord, Transcript
 from engine.speech.clip import Clip, available_mode
 from engine.speech.config import Mode, Rates
 from engine.speech.errors import error_steps
-from engine.speech.gate import Stretch, is_dead, spoken_stretches
+from engine.speech.gate import LEAD, Stretch, is_dead, spoken_stretches
 from engine.speech.listener import Listener
 from engine.speech.media import Lost
-from engine.speech.missing import stretches
+from engine.speech.missing import Missing, stretches
 from engine.speech.noise import Background
 from engine.speech.shape import FPS, SAMPLE_RATE
 from engine.speech.splitting import sentences
 from engine.speech.windows import Window
 
 __all__ = ["Understood"]
+
+BRIDGED = 1.0
+"""Seconds of lost sound in the midst of which a sentence may go on."""
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Understood:
     rates: Rates | None = None
     noise: Background | None = None
     beams: int = 1
+    missing: Missing = field(default_factory=Missing)
     words: list[SpokenWord] = field(default_factory=list)
     blind: list[Window] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class Understood:
             return
         mode = available_mode(clip, "both")
         spoken = spoken_stretches(clip, mode)
+        spoken = _bridged(spoken, [(a - window.start, b - window.start) for a, b in list(self.missing.sound)])
         self.unheard += [(window.start + s.start, window.start + s.end) for s in spoken if s.unheard]
         parts = sentences(spoken, window.end - window.start, self.listener.pause)
         pieces = [_cut(clip, one, self.noise, window.start) for one in parts]
@@ -149,6 +154,19 @@ class Understood:
         else:
             where = stretches([(one.start, one.end) for one in self.blind])
             yield f"No mouth could be followed {where}; that was {instead}."
+
+
+def _bridged(spoken: Sequence[Stretch], lost: Lost) -> list[Stretch]:
+    """``spoken``, put together over holes where sound is lost: these are no pauses between two sentences."""
+    joined: list[Stretch] = []
+    for one in spoken:
+        before = joined[-1] if joined else one
+        hole = any(start < one.start + LEAD and end > before.end - LEAD for start, end in lost)
+        if joined and hole and one.start - before.end < BRIDGED:
+            joined[-1] = replace(before, end=one.end)
+        else:
+            joined.append(one)
+    return joined
 
 
 def _first(stretch: Stretch) -> int:

@@ -109,6 +109,15 @@ def test_sound_behind_the_damage_is_at_its_right_time_and_the_loss_is_told(folde
     assert note.partition(":")[0] in " ".join(card.notes)
 
 
+def test_a_hole_in_a_sentence_does_not_make_two_of_it(folder, tmp_path):
+    path = damage(folder / "clip.mkv", tmp_path / "x.mkv", 3.4, 3.9)
+    parrot = Parrot(pause=0.3)
+    said, _ = heard(parrot, path, "audio")
+    assert len(said.words) == 3 and "There is no sound from 0:03." in said.notes[0]
+    middle = parrot.asked[1][0]
+    assert middle.seconds > 1.3 and not middle.sound[len(middle.sound) // 2 - 1000 :][:2000].any()
+
+
 def finished(work):
     while True:
         try:
