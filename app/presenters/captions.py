@@ -15,7 +15,7 @@ from app.presenters.notice import Notice
 from app.presenters.passing import delete
 from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
-from engine.messages import Error, Heard, SpeechCard, SpeechMode, Transcribe, Transcript
+from engine.messages import Error, Heard, SpeechCard, SpeechMode, Transcribe, Transcript, WarmUpSpeech
 
 __all__ = ["Captions", "CaptionsState"]
 
@@ -31,9 +31,11 @@ LEFT_HINT = "What was written is kept. Start them again on the Speech page."
 class CaptionsState:
     """``lines`` so far, ``partial`` the one being written; ``speaking``: somebody is right now. ``delay`` is
     how long after its end the newest line came (0 before the first), ``waiting`` stretches are yet to be
-    heard. ``trouble`` is a sentence where one could not be."""
+    heard. ``is_opening``: the model is not ready yet. ``trouble`` is a sentence where something could not
+    be."""
 
     is_on: bool = False
+    is_opening: bool = False
     speaking: bool = False
     lines: tuple[str, ...] = ()
     partial: str = ""
@@ -72,10 +74,12 @@ class Captions(Presenter[CaptionsState]):
         self._waiting: deque[_Stretch] = deque()
         self._call = ""
         self._is_away = False
+        self._opened: SpeechCard | None = None
         capture.segment.connect(self._queue)
         capture.speaking.connect(lambda speaking: self._set(speaking=speaking))
         capture.changed.connect(self._follow)
-        models.changed.connect(self.changed)
+        models.changed.connect(self._follow_model)
+        client.welcomed.connect(self._forget_opened)
 
     @property
     def card(self) -> SpeechCard | None:
@@ -94,7 +98,7 @@ class Captions(Presenter[CaptionsState]):
         """What is wrong, and what to do; empty while nothing is."""
         state = self._capture.state
         broken = state.trouble("process") or (None if state.light.microphone else state.trouble("microphone"))
-        shut = f"{broken.message} {broken.hint}".strip() if broken and not state.opening else ""
+        shut = _sentence(broken) if broken and not state.opening else ""
         return self.why_not or self.state.trouble or shut
 
     @property
@@ -110,6 +114,7 @@ class Captions(Presenter[CaptionsState]):
         """Listen, opening the devices where they are shut."""
         if not self.why_not:
             self._set(trouble="")
+            self._open_model()
             self._capture.listen(live=True)
 
     def stop(self) -> None:
@@ -127,7 +132,33 @@ class Captions(Presenter[CaptionsState]):
     def come_back(self) -> None:
         """The page is shown again."""
         self._is_away = False
+        self._follow_model()
+
+    # --- the model ---
+
+    def _follow_model(self) -> None:
+        self._open_model()
         self.changed.emit()
+
+    def _open_model(self) -> None:
+        """Have the model opened while the page is shown: the first words are not to wait for it."""
+        card = self.card
+        if self._is_away or card is None or card.problem or card == self._opened:
+            return
+        self._opened = card
+
+        def failed(error: Error) -> None:
+            self._opened = None
+            is_worth_saying = error.code not in ("cancelled", "crashed")
+            self._set(is_opening=False, trouble=_sentence(error) if is_worth_saying else "")
+
+        self._set(is_opening=True)
+        self._client.ask(WarmUpSpeech(model=card.name), lambda _: self._set(is_opening=False), failed)
+
+    def _forget_opened(self) -> None:
+        """Another engine has opened nothing yet."""
+        self._opened = None
+        self._open_model()
 
     # --- stretches of speech ---
 
@@ -173,7 +204,7 @@ class Captions(Presenter[CaptionsState]):
             self._call, self._waiting[0] = "", replace(stretch, is_second=True)
             self._go_on()
             return
-        self._set(trouble=f"{error.message} {error.hint}".strip())
+        self._set(trouble=_sentence(error))
         self._end()
 
     def _end(self) -> None:
@@ -194,3 +225,7 @@ class Captions(Presenter[CaptionsState]):
         """By how many seconds what is being heard lags behind; 0 where it keeps up."""
         late = self._clock() - self._waiting[0].arrived if self._waiting else 0.0
         return late if late > LATE_S else 0.0
+
+
+def _sentence(error: Error) -> str:
+    return f"{error.message} {error.hint}".strip()

@@ -16,6 +16,7 @@ from engine.messages.speech import (
     RemoveSpeech,
     RestoreSpeech,
     Transcribe,
+    WarmUpSpeech,
 )
 
 __all__ = [
@@ -572,4 +573,5 @@ Request = (
     | ImportSpeech
     | RemoveSpeech
     | RestoreSpeech
+    | WarmUpSpeech
 )

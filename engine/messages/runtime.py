@@ -17,7 +17,7 @@ from engine.messages.requests import (
     Score,
     Slide,
 )
-from engine.messages.speech import AddNoise, LookAtClip, Transcribe
+from engine.messages.speech import AddNoise, LookAtClip, Transcribe, WarmUpSpeech
 
 __all__ = [
     "Heartbeat",
@@ -51,6 +51,7 @@ class Work(Struct, frozen=True):
         | LookAtClip
         | Transcribe
         | AddNoise
+        | WarmUpSpeech
     )
     paths: dict[str, str]
 

@@ -30,6 +30,7 @@ __all__ = [
     "TrainSpeech",
     "Transcribe",
     "Transcript",
+    "WarmUpSpeech",
 ]
 
 SpeechMode = Literal["audio", "video", "both"]
@@ -151,6 +152,12 @@ class Transcribe(Struct, frozen=True):
     place: MouthPlace | None = None
     reference: str = ""
     beams: int = 1
+
+
+class WarmUpSpeech(Struct, frozen=True):
+    """Open ``model`` ahead of need, so that the first words are understood at once: Done when it is."""
+
+    model: str
 
 
 class SpokenWord(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ SPEECH = (
     messages.ImportSpeech,
     messages.RemoveSpeech,
     messages.RestoreSpeech,
+    messages.WarmUpSpeech,
 )
 LIBRARY = (
     messages.ListAdapters,

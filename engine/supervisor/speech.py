@@ -22,6 +22,9 @@ from engine.supervisor.speech_intake import inspect, make_ready
 
 __all__ = ["SpeechDesk"]
 
+OfClip = messages.LookAtClip | messages.Transcribe | messages.AddNoise
+Asked = OfClip | messages.WarmUpSpeech
+
 
 class SpeechDesk:
     """Answers for the speech shelf, and asks the speech runtime for what needs a model."""
@@ -40,6 +43,8 @@ class SpeechDesk:
                 return await asyncio.to_thread(self._all)
             case messages.LookAtClip() | messages.Transcribe() | messages.AddNoise():
                 return await self._ask(body, say)
+            case messages.WarmUpSpeech(model=model):
+                return await self._work(body, await self._paths_of(model), say)
             case messages.InspectSpeech(path=path):
                 return await asyncio.to_thread(inspect, path)
             case messages.ImportSpeech():
@@ -56,18 +61,22 @@ class SpeechDesk:
         clips = str(self._home.clips)
         return messages.SpeechModels(models=shelf.cards(), examples=shelf.examples(), clips=clips)
 
-    async def _ask(
-        self, request: messages.LookAtClip | messages.Transcribe | messages.AddNoise, say: Say
-    ) -> Body:
+    async def _ask(self, request: OfClip, say: Say) -> Body:
         clip = Path(request.clip).expanduser().absolute()
         if not clip.is_file():
             raise StudioError("data", f"There is no file {clip}.", "Choose a sound or video file.")
         paths = {"clip": str(clip)}
         if isinstance(request, messages.Transcribe):
-            card = await asyncio.to_thread(self._library.speech.find, request.model)
-            paths[f"speech:{card.name}"] = card.path
+            paths |= await self._paths_of(request.model)
         elif isinstance(request, messages.AddNoise):
             paths["out"] = str(self._home.tmp / f"noise-{uuid.uuid4().hex}.wav")
+        return await self._work(request, paths, say)
+
+    async def _paths_of(self, model: str) -> dict[str, str]:
+        card = await asyncio.to_thread(self._library.speech.find, model)
+        return {f"speech:{card.name}": card.path}
+
+    async def _work(self, request: Asked, paths: dict[str, str], say: Say) -> Body:
         runtime = await self._runtimes.speech(lambda text: say(messages.Said(text=text)))
         return await self._runtimes.ask(runtime, Work(request=request, paths=paths), say)
 

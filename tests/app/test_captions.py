@@ -14,7 +14,7 @@ from app.capture.messages import Light, OpenDevices, Segment, Speaking, StartCap
 from app.pages.speech.captions import LETTERS, CaptionsWindow
 from app.presenters.captions import Captions
 from app.presenters.capture import Capture
-from engine.messages import Error, Heard, LibraryChanged, Transcribe
+from engine.messages import Done, Error, Heard, LibraryChanged, Transcribe, WarmUpSpeech
 from tests.app.scripted_capture import ScriptedProcess
 from tests.app.scripted_speech import DEMO, WHISPER, Booth, transcript, words
 from tests.app.test_names import check_names
@@ -142,6 +142,7 @@ def test_the_window_says_who_listens_and_closing_it_ends_that(hall: Hall, qtbot:
     hall.process.opened()
     assert window.turn.text() == "Stop"
     assert window._who.text() == "demo listens by ear and eye: synthetic voices, 51 words"
+    hall.booth.client.answer_all(WarmUpSpeech, Done())
     assert window.view.accessibleDescription() == "Speak: what you say is written here when you pause."
     hall.say(1)
     hall.now += 1.2
@@ -209,6 +210,26 @@ def test_a_microphone_that_does_not_open_or_goes_ends_captions_with_its_reason(h
     hall.process.light = Light(camera=True)
     hall.process.report(Trouble, about="microphone", error=error)
     assert not hall.captions.state.is_on and hall.captions.problem.startswith("The microphone is in use.")
+
+
+def test_the_model_is_opened_before_somebody_speaks(hall: Hall, qtbot: QtBot) -> None:
+    client = hall.booth.client
+    window = CaptionsWindow(hall.captions)
+    qtbot.addWidget(window)
+    window.present()
+    hall.process.opened()
+    assert [call.body for call in client.asked(WarmUpSpeech)] == [WarmUpSpeech(model="demo")]
+    words = "demo is being opened. What you say is written as soon as it is."
+    assert window.view.accessibleDescription() == words
+    client.answer(client.last(WarmUpSpeech), Done())
+    assert window.view.accessibleDescription() == "Speak: what you say is written here when you pause."
+    client.die()
+    client.come_back()
+    client.fail(client.last(WarmUpSpeech), "memory", "It is too large.", "Choose a smaller one.")
+    assert hall.captions.problem == "It is too large. Choose a smaller one."
+    hall.captions.stop()
+    hall.captions.start()
+    assert client.last(WarmUpSpeech).body == WarmUpSpeech(model="demo") and not hall.captions.problem
 
 
 def test_letters_grow_and_shrink_by_keys_within_bounds(hall: Hall, qtbot: QtBot) -> None:

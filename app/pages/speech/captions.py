@@ -143,7 +143,10 @@ class CaptionsWindow(QWidget):
 
     def _waiting_words(self) -> str:
         """What is said before the first caption: a sentence, then the next step."""
-        if self._captions.state.is_on:
+        state, card = self._captions.state, self._captions.card
+        if state.is_on and state.is_opening and card is not None:
+            return f"{card.name} is being opened. What you say is written as soon as it is."
+        if state.is_on:
             return "Speak: what you say is written here when you pause."
         return self._captions.problem or "Captions are off. Press Start and speak."
 

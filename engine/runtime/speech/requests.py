@@ -12,11 +12,13 @@ from engine.messages import (
     AddNoise,
     Body,
     ClipCard,
+    Done,
     LookAtClip,
     MouthPlace,
     NoisySound,
     Said,
     Transcribe,
+    WarmUpSpeech,
     Work,
 )
 from engine.runtime.speech.aside import Aside
@@ -33,11 +35,14 @@ Steps = Generator[Body | None, None, Body]
 
 
 def perform(work: Work, opened: Opened, listening: Aside, looking: Aside) -> Steps:
-    """Answer ``work``, whose paths are "clip", of a Transcribe also "speech:NAME", of an AddNoise "out".
+    """Answer ``work``, whose paths are "clip", of what needs a model "speech:NAME", of an AddNoise "out".
 
     Models work in the thread of ``listening``, one at a time, and are opened outside of it, since that may
     draw random numbers; what needs no model works in the thread of ``looking``.
     """
+    if isinstance(work.request, WarmUpSpeech):
+        opened.model(work.paths[f"speech:{work.request.model}"])
+        return Done()
     clip = Path(work.paths["clip"])
     match work.request:
         case LookAtClip(place=place):

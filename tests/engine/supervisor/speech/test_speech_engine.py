@@ -64,6 +64,9 @@ def test_the_speech_process(speaking, clips, made, home):
     rig = speaking
     assert taken_in(rig) == ["reader"] and rig.ask(m.ListSpeech()).clips == str(rig.home.clips)
     assert process(rig) is None  # a list needs none
+    assert rig.ask(m.WarmUpSpeech(model="reader")) == m.Done() and process(rig) is not None
+    with pytest.raises(StudioError, match="no speech model called other"):
+        rig.ask(m.WarmUpSpeech(model="other"))
 
     # What is said, twice the same, and how far it is on the way.
     heard = []
