@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
@@ -201,7 +202,13 @@ class Library(Stock, Trash):
             await write_cut(Path(card.path), target, rank, own if order is None else order)
         return str(target)
 
-    async def copy_mix(self, name: str, folder: str, scores: dict[str, Any], ranks: Mapping[str, int]) -> str:
+    async def copy_mix(
+        self,
+        name: str,
+        folder: str,
+        scores: dict[str, Any],
+        ranks: Mapping[str, int] = MappingProxyType({}),
+    ) -> str:
         """Write a mix as a folder that any studio can play, with a README that shows its ``scores``; experts
         in ``ranks`` are cut to that rank."""
         card = self.mix(name)

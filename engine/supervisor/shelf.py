@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from engine.formats.adapter_file import WEIGHTS
 from engine.formats.errors import StudioError
 from engine.formats.files import write_file
-from engine.formats.mix_file import MIXER, read_mix
+from engine.formats.mix_file import MIXER, read_mix, read_mix_card
 from engine.messages import AdapterCard, BaseCard, MixCard
 from engine.supervisor.entry import Entry, write_note
 from engine.supervisor.home import Home
@@ -76,7 +76,11 @@ class Shelf:
         return self._former("bases").get(name, name)
 
     def mix(self, name: str) -> MixCard:
-        return self._find("mixes", MixCard, name, "Train one with `adapter-studio mix train`.")
+        card = self._find("mixes", MixCard, name, "Train one with `adapter-studio mix train`.")
+        if card.ranks:
+            return card
+        here = read_mix_card(Path(card.path))  # a card of an older version does not say its experts' ranks
+        return replace(card, ranks=here.ranks, kinds=here.kinds)
 
     def data(self, name_or_path: str) -> Path:
         """The file behind ``--data``, a starter set's name or a path. StudioError("data") if neither."""

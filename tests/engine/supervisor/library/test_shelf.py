@@ -82,12 +82,22 @@ def test_a_base_is_found_by_its_former_name(room):
     assert room.library.base("starter-llama").name == "starter-llama"
 
 
+def test_a_card_of_an_older_version_learns_its_ranks_from_the_folder(room):
+    adopt_mix(room, "both", ["reverse", "sort"])
+    entry = room.library._entry("mixes", "both")
+    known = msgspec.structs.replace(entry.card, ranks={}, kinds={})
+    old = msgspec.structs.replace(entry, card=known)
+    room.library._keep("mixes", old)
+    assert room.library.mix("both").ranks == {"reverse": (1, 8), "sort": (1, 8)}
+    assert room.library.mix("both").kinds == {"reverse": "lora", "sort": "lora"}
+
+
 def test_a_renamed_mix_plays_and_travels_under_its_new_name(room):
     adopt_mix(room, "both", ["reverse", "sort"])
     room.do("rename", "mixes", "both", "pair")
     (card,) = room.library.mixes()
     assert (card.name, card.former) == ("pair", ["both"])
-    room.do("copy_mix", "pair", str(room.folder / "out"), {}, {})
+    room.do("copy_mix", "pair", str(room.folder / "out"), {})
     assert json.loads((room.folder / "out" / "mixer.json").read_text())["name"] == "pair"
     assert "entry.json" not in {path.name for path in (room.folder / "out").rglob("*")}
 
