@@ -46,10 +46,7 @@ class CaptionView(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if not self._lines and not self._partial:
-            painter.setFont(theme.font(theme.tokens.body))
-            painter.setPen(theme.colour("text_dim"))
-            flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignCenter
-            painter.drawText(QRectF(self.rect()), flags, self._empty)
+            self._paint_empty(painter)
             painter.end()
             return
         bottom = float(self.height())
@@ -62,6 +59,20 @@ class CaptionView(QWidget):
             painter.setPen(theme.colour("text_dim" if is_old else "text"))
             bottom = self._paint_above(painter, words, bottom)
         painter.end()
+
+    def _paint_empty(self, painter: QPainter) -> None:
+        """The first sentence, and below it what comes after it."""
+        said, stop, more = self._empty.partition(". ")
+        said, middle = said + stop.rstrip(), round(self.height() / 2)
+        flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignHCenter
+        upper = QRectF(0, 0, self.width(), middle - 2 if more else self.height())
+        painter.setFont(theme.font(theme.tokens.heading, strong=True))
+        painter.setPen(theme.colour("text"))
+        across = Qt.AlignmentFlag.AlignBottom if more else Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(upper, flags | across, said)
+        painter.setFont(theme.font(theme.tokens.body))
+        painter.setPen(theme.colour("text_dim"))
+        painter.drawText(QRectF(0, middle + 2, self.width(), middle), flags, more)
 
     def _paint_above(self, painter: QPainter, words: str, bottom: float) -> float:
         """Write ``words`` in as many lines as they need, ending at ``bottom``. Returns their top."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QFontMetrics,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from widgets.painting import focus_ring
@@ -16,6 +24,7 @@ __all__ = ["Stop", "StopSlider"]
 HANDLE = 16.0
 GROOVE = 5.0
 TOP, LABELS = 14.0, 16
+GAP = 4.0
 
 Stop = tuple[str, bool]
 
@@ -107,9 +116,8 @@ class StopSlider(QSlider):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(theme.tokens.tiny))
         ink = "text_dim" if self.isEnabled() else "off"
-        for stop, (words, is_named) in enumerate(self._stops):
-            if is_named:
-                self._paint_stop(painter, stop, words, ink)
+        for stop, room in self._rooms(painter.fontMetrics()):
+            self._paint_stop(painter, stop, room, ink)
         groove = QRectF(self.x_of(0), TOP - GROOVE / 2, self.x_of(self.maximum()) - self.x_of(0), GROOVE)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour("text", 0.14))
@@ -125,12 +133,22 @@ class StopSlider(QSlider):
             focus_ring(painter, QRectF(self.rect()))
         painter.end()
 
-    def _paint_stop(self, painter: QPainter, stop: int, words: str, ink: str) -> None:
+    def _rooms(self, metrics: QFontMetrics) -> list[tuple[int, QRectF]]:
+        """The named stops and where their names stand: both ends, and of the others those with room."""
+        named = [stop for stop, (_, is_named) in enumerate(self._stops) if is_named]
+        rooms: list[tuple[int, QRectF]] = []
+        for stop in [*named[:1], *named[:0:-1]]:
+            wide = metrics.horizontalAdvance(self._stops[stop][0])
+            left = min(max(0.0, self.x_of(stop) - wide / 2), self.width() - wide)
+            room = QRectF(left, TOP + 12, wide + 2, LABELS)
+            if not any(room.adjusted(-GAP, 0, GAP, 0).intersects(other) for _, other in rooms):
+                rooms.append((stop, room))
+        return rooms
+
+    def _paint_stop(self, painter: QPainter, stop: int, room: QRectF, ink: str) -> None:
         x = self.x_of(stop)
         painter.setPen(QPen(theme.colour("edge"), 1))
         painter.drawLine(QPointF(x, TOP + 7), QPointF(x, TOP + 11))
-        wide = painter.fontMetrics().horizontalAdvance(words)
-        left = min(max(0.0, x - wide / 2), self.width() - wide)
         painter.setPen(theme.colour(ink))
-        room = QRectF(left, TOP + 12, wide + 2, LABELS)
-        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(room, flags, self._stops[stop][0])

@@ -363,6 +363,8 @@ def test_a_clip_is_shown_played_paused_and_wound(page, process, qtbot):
     assert player.wave.value() == 1250 and player._time.text() == "1.2 of 4.0 s"
     qtbot.keyClick(player.wave, Qt.Key.Key_PageDown)
     assert process.of(Seek)[-1].seconds == pytest.approx(3.25)
+    process.report(Position, path=path, seconds=3.25, silent=True)
+    assert player._notes.text().startswith("There is no loudspeaker")
     player.button.click()
     assert process.of(StopPlaying) and not page.playback.state.playing
     process.report(Position, path=path, seconds=3.4)

@@ -177,7 +177,7 @@ def test_the_picture_grows_and_says_what_it_needs(booth: Booth, qtbot: QtBot, tm
     booth.transcripts.transcribe("audio")
     booth.answer("place red at f two now")
     assert picture.plot.words == "Clean: Ears 17 % of the words wrong"
-    assert picture._of.text() == "Share of words wrong in this clip alone, 6 words"
+    assert picture._of.text() == "Of this clip's 6 words alone"
     picture.measure.click()
     assert picture.measure.text() == "Cancel" and picture.progress.maximum() == 16
     picture.measure.click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
@@ -45,6 +47,16 @@ def test_what_is_shown_is_not_said_to_have_been_moved(slider: StopSlider) -> Non
     slider.show_stop(3)
     slider.set_stops([("2 to 1", True), ("4 to 1", True)])
     assert heard == [] and slider.maximum() == 1
+
+
+def test_names_that_would_run_into_one_another_give_way_to_the_ends(slider: StopSlider) -> None:
+    metrics = slider.fontMetrics()
+    assert sorted(stop for stop, _ in slider._rooms(metrics)) == [0, 1, 3, 5]
+    slider.resize(110, 44)
+    rooms = dict(slider._rooms(metrics))
+    assert {0, 5} <= set(rooms) < {0, 1, 3, 5}
+    lefts = sorted(rooms.values(), key=lambda room: room.left())
+    assert all(one.right() < other.left() for one, other in pairwise(lefts))
 
 
 def test_one_stop_is_no_choice(slider: StopSlider, colours) -> None:

@@ -8,6 +8,7 @@ from app.pages.speech.senses import HUES, MARKS
 from app.presenters.noise_curve import SNRS
 from app.presenters.transcript_columns import MODES, SENSES
 from app.presenters.transcripts import Transcripts
+from app.words import count
 from widgets.snr_plot import SnrLine, SnrPlot
 
 __all__ = ["NoisePicture"]
@@ -79,7 +80,7 @@ class NoisePicture(QWidget):
         self.plot.set_lines(lines, state.snr, (SNRS[0], SNRS[-1]), empty)
         words = len(state.reference.split())
         has_points = any(points.values())
-        self._of.setText(f"Share of words wrong in this clip alone, {words} words")
+        self._of.setText(f"Of this clip's {count(words, 'word')} alone")
         self._of.setVisible(has_points)
         self.progress.setVisible(curve.is_open)
         self.progress.setRange(0, max(1, curve.total))

@@ -13,8 +13,9 @@ from widgets.waveform import Waveform
 
 __all__ = ["Player"]
 
-BESIDE = 288
+BESIDE = 216
 NO_FACE = "No face was found in this clip: it can be heard, not lip-read."
+SILENT = "There is no loudspeaker: the clip is shown without its sound."
 NO_PICTURES = "This clip has no pictures: it can be heard, not lip-read."
 
 
@@ -28,6 +29,7 @@ class Player(QWidget):
         self._playback = playback
         self._clips = clips
         self._shown: tuple[ClipCard | None, str] = (None, "nothing yet")
+        self._known: list[str] = []
         self.setObjectName("speech.player")
         self.button = IconButton("play", "Play  Ctrl+P", "speech.play", self)
         self.wave = Waveform("speech.position", self)
@@ -79,9 +81,7 @@ class Player(QWidget):
             self.strip.show_strip(
                 card.strip, card.side, card.every, card.seconds, " ".join(card.notes) or why
             )
-        self._notes.setText(" ".join(notes))
-        self._notes.setToolTip("\n".join(notes))
-        self._notes.setVisible(bool(notes))
+        self._known = notes
         self._show()
         self._show_position(self._playback.state.seconds)
 
@@ -92,6 +92,10 @@ class Player(QWidget):
         self.button.setToolTip(words)
         self.button.setAccessibleName(words.partition("  ")[0])
         self.button.setEnabled(state.length > 0)
+        notes = [SILENT, *self._known] if state.silent and state.playing else self._known
+        self._notes.setText(" ".join(notes))
+        self._notes.setToolTip("\n".join(notes))
+        self._notes.setVisible(bool(notes))
         self._show_time()
 
     def _show_position(self, seconds: float) -> None:
@@ -101,5 +105,4 @@ class Player(QWidget):
 
     def _show_time(self) -> None:
         state = self._playback.state
-        silent = "no loudspeaker, " if state.silent and state.playing else ""
-        self._time.setText(f"{silent}{state.seconds:.1f} of {state.length:.1f} s" if state.length else "")
+        self._time.setText(f"{state.seconds:.1f} of {state.length:.1f} s" if state.length else "")
