@@ -267,6 +267,9 @@ class Capture(Presenter[CaptureState]):
         if about == "captions":
             self._captions = ""
             self._set(live=False)
+        if about == "loudspeaker" and error.code == "missing":
+            self.announced.emit(error.message)  # to be read at the player, which plays on in silence
+            return
         if about not in ("camera", "microphone"):
             self.noticed.emit(from_error(error))
             return

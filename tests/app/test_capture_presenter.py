@@ -285,6 +285,16 @@ def test_a_process_that_dies_takes_nothing_with_it(capture, process, tmp_path):
     assert capture.state.troubles == () and process.of(LookForDevices), "it can be started again"
 
 
+def test_a_loudspeaker_that_is_missing_is_told_at_the_player_and_by_no_banner(capture, process):
+    told = []
+    capture.announced.connect(told.append)
+    for code in ("missing", "data"):
+        process.report(
+            Trouble, about="loudspeaker", error=Error(code=code, message=f"It is {code}.", hint="")
+        )
+    assert told == ["It is missing."] and [notice.message for notice in capture.notices] == ["It is data."]
+
+
 # over real pipes
 
 

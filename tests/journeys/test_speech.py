@@ -78,6 +78,9 @@ def test_a_recording_by_keyboard_is_looked_into_played_and_transcribed(
     window.until("page.objectName() == 'speech' and page.capture.state.known")
     window.look(f"page.capture.choose_camera('file:{face}')")
     window.look(f"page.capture.choose_microphone({MICROPHONE!r})")
+    window.until(f"{whisper!r} in page.models.cards")
+    window.look(f"page.models.choose({whisper!r})")
+    window.until(f"page.transcripts.card is not None and page.transcripts.card.name == {whisper!r}")
     assert not window.look("page.booth.light.is_lit"), "nothing is open before somebody wants it"
 
     window.key("F6", "F6")  # from the rail over the title row into the page
@@ -98,9 +101,6 @@ def test_a_recording_by_keyboard_is_looked_into_played_and_transcribed(
     assert window.look(f"{card}.sound and {card}.pictures and {card}.face_found and len({card}.speech) > 0")
     assert window.look(f"{card}.seconds") == pytest.approx(seconds, abs=0.1)
 
-    window.look(f"page.models.choose({whisper!r})")
-    window.until(f"page.transcripts.card is not None and page.transcripts.card.name == {whisper!r}")
-    window.click("speech.transcribe")
     window.until(f"{EAR}.transcript is not None")
     window.look("setattr(shell, 'told', [])")
     window.look(

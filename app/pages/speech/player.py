@@ -15,7 +15,7 @@ __all__ = ["Player"]
 
 BESIDE = 216
 NO_FACE = "No face was found in this clip: it can be heard, not lip-read."
-SILENT = "There is no loudspeaker: the clip is shown without its sound."
+SILENT = "There is no loudspeaker, so the clip is shown without its sound. Plug one in to hear it."
 NO_PICTURES = "This clip has no pictures: it can be heard, not lip-read."
 
 
