@@ -39,9 +39,8 @@ class ClipMemory:
         return replace(self, files=(*others[:place], *paths, *others[place:]))
 
     def with_text(self, path: str, text: str) -> ClipMemory:
-        """Other words for a clip; "" forgets them."""
-        others = {of: said for of, said in self.texts.items() if of != path}
-        return replace(self, texts={**others, path: text} if text else others)
+        """Other words for a clip; "" too is an answer, which an example's own words do not override."""
+        return replace(self, texts={**self.texts, path: text})
 
     def with_place(self, path: str, place: MouthPlace | None) -> ClipMemory:
         """Another mouth for a clip; None forgets it."""

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from app.presenters.clip_sidecar import KeptTranscript
 from app.presenters.spoken import Row, aligned, judged
 from app.words import percent
 from engine.messages import Error, SpeechCard, SpeechMode, SpokenWord, Transcript
 
-__all__ = ["MODES", "SENSES", "Column", "aloud", "failed", "lacking", "rows", "understood"]
+__all__ = ["MODES", "SENSES", "Column", "aloud", "failed", "lacking", "remembered", "rows", "understood"]
 
 MODES: tuple[SpeechMode, ...] = ("audio", "video", "both")
 SENSES: dict[SpeechMode, str] = {"audio": "Ears", "video": "Eyes", "both": "Both"}
@@ -54,6 +55,13 @@ def understood(mode: SpeechMode, said: Transcript) -> Column:
     """A column heard to its end."""
     sentence = " ".join(said.notes) or _sentence(mode, said)
     return Column(mode, "done", tuple(said.words), said.seconds, said.seconds, said, sentence)
+
+
+def remembered(record: KeptTranscript) -> Column:
+    """A column of words that were understood on another day, by a model that may be another now."""
+    seconds = record.words[-1].end if record.words else 0.0
+    sentence = f"By {record.model}, {record.when[:16].replace('T', ' ')}."
+    return Column(record.asked, "done", tuple(record.words), seconds, seconds, None, sentence, stale=True)
 
 
 def _sentence(mode: SpeechMode, said: Transcript) -> str:

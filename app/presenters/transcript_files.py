@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -36,7 +37,10 @@ def write(path: Path, text: str) -> None:
     """Write ``path`` whole or not at all. OSError where that cannot be done."""
     part = path.with_name(f".{path.name}.partial")
     try:
-        part.write_text(text, encoding="utf-8")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except OSError:
         # Why it failed is said; what was half written goes if it can.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.client import Client
+from app.presenters import clip_sidecar
 from app.presenters.clip_queue import ClipQueue
 from app.presenters.clips import Clips
 from app.presenters.noise_curve import NoiseCurve, NoisePoint
@@ -16,7 +17,7 @@ from app.presenters.passing import delete
 from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
 from app.presenters.speech_questions import SpeechQuestions
-from app.presenters.transcript_columns import MODES, Column, aloud, failed, lacking, understood
+from app.presenters.transcript_columns import MODES, Column, aloud, failed, lacking, remembered, understood
 from engine.messages import (
     AddNoise,
     Error,
@@ -245,7 +246,7 @@ class Transcripts(Presenter[TranscriptsState]):
                 missing.append(question)
                 if not column.is_open or question not in self._questions.wanted("columns"):
                     self._put(replace(_left(column), state="waiting"))
-            elif self._shown.get(mode) != question:
+            elif self._shown.get(mode) != question and (column.is_open or not column.stale):
                 self._put(_left(column))
         self._questions.want("columns", missing)
 
@@ -271,7 +272,10 @@ class Transcripts(Presenter[TranscriptsState]):
             self._asked.clear()
             self._shown.clear()
             self._questions.want("columns", [])
+            record = clip_sidecar.kept(clips.current) if clips.current else None
             self._set(columns=EMPTY)
+            if record is not None:
+                self._put(remembered(record))
         self._set(clip=clips.current, reference=text, place=clips.place)
         self._ask()
         if is_other:
@@ -304,10 +308,22 @@ class Transcripts(Presenter[TranscriptsState]):
             self._put(Column(question.mode, "hearing", words, heard.until, heard.seconds))
 
     def _answered(self, question: Transcribe, said: Transcript) -> None:
+        self._keep(question, said)
         if question == self._question(question.mode):
             self._show(question, said)
             if question.mode in self._asked:
                 self.announced.emit(aloud(self.state.column(question.mode)))
+
+    def _keep(self, question: Transcribe, said: Transcript) -> None:
+        """Write it beside a recording, unless it was heard under noise that is not in the clip."""
+        if question.snr is not None:
+            return
+        try:
+            clip_sidecar.keep(question.clip, said)
+        except OSError as error:
+            words = f"The transcript of {self._title(question.clip)} could not be written beside it."
+            hint = "It is still shown here: export it, or make its folder writable and transcribe again."
+            self.noticed.emit(Notice("warn", words, hint, str(error)))
 
     def _failed(self, question: Transcribe, error: Error) -> None:
         if self._is_awaited(question):
