@@ -15,12 +15,18 @@ from engine.speech.clip import Clip
 from engine.speech.noise import SNRS, babble, mix
 from engine.speech.shape import CROP, FPS, SAMPLE_RATE
 
-__all__ = ["augmented", "gapped"]
+__all__ = ["augmented", "gapped", "narrowed"]
 
 VOICES = 6
 """Voices at once in babble, at most."""
 LONGEST_GAP = 0.4
 """Seconds of a second that may be masked (AV training of arXiv 2303.14307)."""
+
+
+NARROW = 0.2
+"""The share of sounds that ``narrowed`` narrows."""
+EDGE, STOP = (3300.0, 4000.0), (40.0, 110.0)
+"""Hz above which these have next to nothing, and by how many dB it is less."""
 
 
 class Voices(Protocol):
@@ -53,6 +59,17 @@ def _noisy(sound: Tensor, others: Voices) -> Tensor:
 def gapped(sound: Tensor) -> Tensor:
     """``sound`` with gaps in it."""
     return _with_gaps(sound, SAMPLE_RATE)
+
+
+def narrowed(sound: Tensor) -> Tensor:
+    """Now and then ``sound`` [samples] as a telephone, or a file of 8 kHz, has it: its upper half is gone."""
+    if float(torch.rand(())) >= NARROW:
+        return sound
+    edge, stop = (low + (high - low) * float(torch.rand(())) for low, high in (EDGE, STOP))
+    spectrum = torch.fft.rfft(sound)
+    spectrum[round(edge / SAMPLE_RATE * len(sound)) :] *= 10 ** (-stop / 20)
+    narrow: Tensor = torch.fft.irfft(spectrum, len(sound))
+    return narrow
 
 
 def _with_gaps(signal: Tensor, rate: int) -> Tensor:

@@ -25,7 +25,7 @@ from engine.formats.files import atomic_folder
 from engine.speech.clip import Clip
 from engine.speech.shape import FPS, SAMPLE_RATE
 from engine.starter.speech.face import Face, Lips, draw_mouth, lips_over_time, shapes
-from engine.starter.speech.grammar import WORDS, Split, draw_sentence
+from engine.starter.speech.grammar import WORDS, Split, draw_part, draw_sentence
 from engine.starter.speech.voice import Timed, draw_speaker, say
 
 __all__ = ["Clips", "make_clips"]
@@ -114,18 +114,21 @@ def _after(phonemes: Sequence[tuple[float, str]], start: float) -> float:
     return min((time for time, _ in phonemes if time > start), default=start + 0.2)
 
 
-def make_clips(folder: Path, split: Split, count: int, seed: int, reach: float = 1.0) -> Clips:
-    """``count`` clips of ``split`` in ``folder``; what is there already is read.
+def make_clips(
+    folder: Path, split: Split, count: int, seed: int, reach: float = 1.0, parts: float = 0.0
+) -> Clips:
+    """``count`` clips of ``split`` in ``folder``; what is there already is read. In the share ``parts`` of
+    them only some words of a sentence are said.
 
     They are said in a process of their own, because espeak-ng remembers what it said before.
     """
     if not folder.exists():
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-            alone.submit(_write, folder, split, count, seed).result()
+            alone.submit(_write, folder, split, count, seed, parts).result()
     return Clips(folder, reach)
 
 
-def _write(folder: Path, split: Split, count: int, seed: int) -> None:
+def _write(folder: Path, split: Split, count: int, seed: int, parts: float) -> None:
     rng = random.Random(f"{split} {seed}")
     sounds: list[NDArray[numpy.int16]] = []
     cards: list[dict[str, Any]] = []
@@ -134,6 +137,8 @@ def _write(folder: Path, split: Split, count: int, seed: int) -> None:
         if number % 1000 == 0:
             log.info("%s clips %d/%d", split, number, count)
         text = draw_sentence(split, rng)
+        if parts and rng.random() < parts:
+            text = draw_part(text, rng)
         speaker = draw_speaker(split, rng)
         said = say(text, speaker)
         before, after = (rng.uniform(*PAUSE) for _ in range(2))

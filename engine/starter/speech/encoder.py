@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from engine.formats.files import atomic_folder
-from engine.speech.augment import augmented, gapped
+from engine.speech.augment import augmented, gapped, narrowed
 from engine.speech.avhubert.config import AvHubertConfig
 from engine.speech.avhubert.encoder import AvHubert
 from engine.speech.avhubert.file import write_avhubert
@@ -40,7 +40,7 @@ __all__ = [
     "EncoderRecipe",
     "EncoderTask",
     "FusionTask",
-    "drawn_babble",
+    "drawn_sound",
     "new_encoder",
     "odd_look",
 ]
@@ -63,7 +63,7 @@ class EncoderRecipe:
     heard: int = 24
     seen: int = 8
     steps: int = 480
-    fused: int = 1700
+    fused: int = 2600
     looks: int = 2500
     learning_rate: float = 2e-3
     seed: int = 3
@@ -147,7 +147,7 @@ class EncoderTask:
 
 SNRS = (-10.0, -5.0, 0.0, 5.0, 10.0, math.inf, math.inf)
 """Decibels at which the recipe mixes babble in."""
-TASKS = {"ear": 0.5, "eye": 0.18, "both": 0.32}
+TASKS = {"ear": 0.4, "eye": 0.18, "both": 0.42}
 ANOTHERS, FROZEN = 0.12, 0.08
 """The shares of lips that belong to another sentence, and that stand still, where both are read."""
 VOICES = 6
@@ -208,16 +208,16 @@ class FusionTask:
         clip = self.clips[number]
         assert clip.sound is not None and clip.look is not None
         look = odd_look(clip, self.clips) if task == "both" else clip.look
-        return replace(clip, sound=gapped(drawn_babble(clip.sound, self.clips)), look=with_gaps(look.float()))
+        return replace(clip, sound=gapped(drawn_sound(clip.sound, self.clips)), look=with_gaps(look.float()))
 
 
-def drawn_babble(sound: Tensor, others: Sequence[Clip]) -> Tensor:
-    """``sound`` in babble of ``others`` at one of ``SNRS``."""
+def drawn_sound(sound: Tensor, others: Sequence[Clip]) -> Tensor:
+    """``sound`` in babble of ``others`` at one of ``SNRS``, now and then as a telephone has it."""
     snr = SNRS[int(torch.randint(len(SNRS), ()))]
     if snr == math.inf:
-        return sound
+        return narrowed(sound)
     drawn = [others[i].sound for i in torch.randint(len(others), (VOICES,)).tolist()]
-    return mix(sound, babble([voice for voice in drawn if voice is not None], len(sound)), snr)
+    return narrowed(mix(sound, babble([voice for voice in drawn if voice is not None], len(sound)), snr))
 
 
 def odd_look(clip: Looked, others: Sequence[Looked]) -> Tensor:

@@ -6,7 +6,7 @@ import hashlib
 import random
 from typing import Literal
 
-__all__ = ["GRAMMAR", "WORDS", "Split", "chance_error", "draw_sentence", "split_of"]
+__all__ = ["GRAMMAR", "WORDS", "Split", "chance_error", "draw_part", "draw_sentence", "split_of"]
 
 Split = Literal["train", "heldout"]
 GRAMMAR: tuple[tuple[str, ...], ...] = (
@@ -34,6 +34,14 @@ def draw_sentence(split: Split, rng: random.Random) -> str:
         sentence = " ".join(rng.choice(place) for place in GRAMMAR)
         if split_of(sentence) == split:
             return sentence
+
+
+def draw_part(sentence: str, rng: random.Random) -> str:
+    """Some words of ``sentence`` that follow each other, at least one and not all."""
+    words = sentence.split()
+    count = rng.randint(1, len(words) - 1)
+    first = rng.randint(0, len(words) - count)
+    return " ".join(words[first : first + count])
 
 
 def chance_error() -> float:

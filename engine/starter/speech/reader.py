@@ -20,7 +20,7 @@ from engine.speech.encoders import AvHubertEar
 from engine.speech.file import read_speech_model
 from engine.speech.model import LoraSize, SpeechModel
 from engine.speech.training import SpeechTask
-from engine.starter.speech.encoder import drawn_babble, odd_look
+from engine.starter.speech.encoder import drawn_sound, odd_look
 from engine.starter.speech.grammar import WORDS
 from engine.starter.speech.looks import KeptEye, Looked
 
@@ -40,7 +40,7 @@ class ReaderRecipe:
     heads: int = 4
     batch_size: int = 24
     clips: int = 1500
-    steps: int = 1300
+    steps: int = 1900
     learning_rate: float = 2e-3
     seed: int = 4
 
@@ -105,7 +105,7 @@ class ReaderTask(SpeechTask):
     def _drawn(self, clip: Looked) -> Clip:
         assert clip.sound is not None
         look = odd_look(clip, self._looked) if self.mode == "both" else clip.look
-        return replace(clip, sound=drawn_babble(clip.sound, self._looked), look=look)
+        return replace(clip, sound=drawn_sound(clip.sound, self._looked), look=look)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write bridges, tags and LoRA to ``folder``/speech, the language model to ``folder``/llm."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.speech.augment import augmented
+from engine.speech.augment import augmented, narrowed
 from engine.speech.clip import Clip
 from engine.speech.config import Rates
 from engine.speech.encoders import AvHubertEye, WhisperEar
@@ -121,3 +121,17 @@ def test_augmentation_changes_what_is_there_and_nothing_else():
     assert augmented(Clip(None, CLIPS[0].mouth), []).sound is None
     silent = Clip(torch.zeros(800), None)
     assert torch.equal(augmented(silent, [CLIPS[1].sound]).sound, silent.sound)
+
+
+def test_some_sounds_become_as_a_telephone_has_them():
+    sound = torch.randn(16001, generator=torch.Generator().manual_seed(0)) * 0.1
+    whole = torch.fft.rfft(sound).abs()
+    torch.manual_seed(0)
+    drawn = [narrowed(sound) for _ in range(200)]
+    narrow = [one for one in drawn if one is not sound]
+    assert 0.1 < len(narrow) / 200 < 0.3
+    for one in narrow:
+        left = torch.fft.rfft(one).abs()
+        assert len(one) == len(sound)
+        torch.testing.assert_close(left[:3290], whole[:3290], atol=1e-3, rtol=1e-3)
+        assert float(left[4010:].norm() / whole[4010:].norm()) <= 0.0101

@@ -20,7 +20,7 @@ from engine.starter.speech.clips import make_clips
 from engine.starter.speech.encoder import EncoderRecipe, odd_look
 from engine.starter.speech.examples import write_clip
 from engine.starter.speech.face import Face, draw_mouth, lips_over_time, shapes
-from engine.starter.speech.grammar import GRAMMAR, WORDS, chance_error, draw_sentence, split_of
+from engine.starter.speech.grammar import GRAMMAR, WORDS, chance_error, draw_part, draw_sentence, split_of
 from engine.starter.speech.looks import Looked
 from engine.starter.speech.portrait import draw_portrait
 from engine.starter.speech.reader import ReaderRecipe, new_tokenizer
@@ -41,6 +41,13 @@ def test_sentences_belong_to_one_split_and_guessing_is_wrong_four_times_in_five(
     assert len(set(WORDS)) == 51
     assert chance_error() == pytest.approx((4 * 0.75 + 24 / 25 + 0.9) / 6)
     assert not set(TIMBRES["train"]) & set(TIMBRES["heldout"])
+
+
+def test_parts_of_a_sentence_are_some_of_its_words_in_their_order():
+    rng = random.Random(1)
+    drawn = {draw_part("bin blue at r one now", rng) for _ in range(400)}
+    assert len(drawn) == 20 and "bin blue at r one now" not in drawn
+    assert all(f" {part} " in " bin blue at r one now " for part in drawn)
 
 
 def test_every_word_is_one_token():
