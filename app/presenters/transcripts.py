@@ -180,7 +180,7 @@ class Transcripts(Presenter[TranscriptsState]):
     def sound(self, done: Callable[[str], None]) -> None:
         """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none. The one
         before it is deleted."""
-        clip, snr = self.state.clip, self.state.snr
+        clip, snr = self.state.clip, self._noise
         if not clip or snr is None:
             done("")
             return
@@ -188,7 +188,7 @@ class Transcripts(Presenter[TranscriptsState]):
         def made(body: NoisySound) -> None:
             delete(self._noisy)
             self._noisy = body.path
-            if (clip, snr) == (self.state.clip, self.state.snr):
+            if (clip, snr) == (self.state.clip, self._noise):
                 done(body.path)
 
         def refused(error: Error) -> None:
@@ -212,7 +212,17 @@ class Transcripts(Presenter[TranscriptsState]):
         sound, lips = self.card.tokens_per_second if self.card is not None else (0.0, 0.0)
         return sound / (self.state.audio_rate or 1), lips / (self.state.video_rate or 1)
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is anything that noise could be under; True until it is known."""
+        card = self._clips.state.card
+        return card is None or card.sound
+
     # --- asking ---
+
+    @property
+    def _noise(self) -> float | None:
+        return self.state.snr if self.has_sound else None
 
     def _question(self, mode: SpeechMode, clip: str = "") -> Transcribe:
         """The question as it stands now, of the chosen clip or another; what a sense does not meet (noise
@@ -225,7 +235,7 @@ class Transcripts(Presenter[TranscriptsState]):
             mode=mode,
             audio_rate=(state.audio_rate or None) if mode != "video" else None,
             video_rate=(state.video_rate or None) if mode != "audio" else None,
-            snr=state.snr if mode != "video" else None,
+            snr=self._noise if mode != "video" else None,
             place=state.place if clip in ("", state.clip) else None,
             reference=item.text if item is not None else "" if clip else state.reference,
         )

@@ -89,8 +89,8 @@ def transcript(asked: Transcribe, text: str = TEXT, **changes: object) -> Transc
     return Transcript(**(fields | changes))
 
 
-def card(path: str) -> ClipCard:
-    return ClipCard(path=path, seconds=2.4, sound=True, pictures=True, face_found=True)
+def card(path: str, sound: bool = True) -> ClipCard:
+    return ClipCard(path=path, seconds=2.4, sound=sound, pictures=True, face_found=True)
 
 
 class Booth:
@@ -112,9 +112,9 @@ class Booth:
         """Say which models there are to whoever asked."""
         self.client.answer_all(ListSpeech, models(*cards, examples=self.paths))
 
-    def look(self) -> None:
+    def look(self, sound: bool = True) -> None:
         for call in self.client.asked(LookAtClip):
-            self.client.answer(call, card(call.body.clip))
+            self.client.answer(call, card(call.body.clip, sound))
 
     @property
     def asked(self) -> list[Transcribe]:

@@ -137,7 +137,7 @@ def test_the_queue_is_one_line_while_there_is_something_to_say(booth: Booth, qtb
 
 
 def test_the_fader_goes_from_off_to_loud(booth: Booth, qtbot: QtBot) -> None:
-    fader = NoiseFader(booth.transcripts)
+    fader = NoiseFader(booth.transcripts, booth.clips)
     shown(qtbot, fader)
     qtbot.keyClick(fader.slider, Qt.Key.Key_Right)
     assert booth.transcripts.state.snr == 20.0
@@ -147,6 +147,22 @@ def test_the_fader_goes_from_off_to_loud(booth: Booth, qtbot: QtBot) -> None:
     assert booth.transcripts.state.snr == -10.0
     qtbot.keyClick(fader.slider, Qt.Key.Key_Home)
     assert booth.transcripts.state.snr is None and fader._value.text() == "off"
+
+
+def test_under_a_clip_without_sound_there_is_no_noise(booth: Booth, qtbot: QtBot) -> None:
+    fader = NoiseFader(booth.transcripts, booth.clips)
+    booth.transcripts.set_noise(0.0)
+    booth.clips.choose(booth.paths[1])
+    booth.look(sound=False)
+    assert not fader.slider.isEnabled() and fader.slider.toolTip() == "This clip has no sound."
+    booth.transcripts.transcribe("both")
+    assert [question.snr for question in booth.asked] == [None]
+    noisy: list[str] = []
+    booth.transcripts.sound(noisy.append)
+    assert noisy == [""]
+    booth.clips.choose(booth.paths[0])
+    booth.look()
+    assert fader.slider.isEnabled()
 
 
 def test_rates_are_locked_to_what_was_trained_and_say_their_cost(booth: Booth, qtbot: QtBot) -> None:
@@ -314,7 +330,7 @@ def test_everything_here_is_called_something(booth: Booth, qtbot: QtBot) -> None
     column = QVBoxLayout(view)
     for part in (
         SpeechColumns(booth.transcripts),
-        NoiseFader(booth.transcripts),
+        NoiseFader(booth.transcripts, booth.clips),
         RatesBar(booth.transcripts),
         NoisePicture(booth.transcripts),
         ExportBar(booth.transcripts),

@@ -27,7 +27,7 @@ class ColumnHead(QWidget):
         self.setObjectName(f"speech.head.{mode}")
         title = QLabel(SENSES[mode])
         title.setProperty("role", "heading")
-        self._said = ""
+        self._said = self._brief = ""
         self._figure = QLabel(objectName=f"speech.head.{mode}.figure")
         self._figure.setProperty("role", "tiny")
         self._figure.setMinimumWidth(1)
@@ -43,7 +43,7 @@ class ColumnHead(QWidget):
 
     def show_column(self, column: Column, why_not: str) -> None:
         beside = f"{column.sentence} {column.hint}".strip() if column.words else ""
-        self._said = beside or _figure(column)
+        self._said, self._brief = beside or _figure(column), beside or _brief(column)
         self._fit()
         self._figure.setToolTip("\n".join(part for part in (beside, _figure(column), _cost(column)) if part))
         self._figure.setAccessibleName(self._said)
@@ -55,10 +55,9 @@ class ColumnHead(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        room = self._figure.width()
-        self._figure.setText(
-            self._figure.fontMetrics().elidedText(self._said, Qt.TextElideMode.ElideRight, room)
-        )
+        room, metrics = self._figure.width(), self._figure.fontMetrics()
+        said = self._said if metrics.horizontalAdvance(self._said) <= room else self._brief
+        self._figure.setText(metrics.elidedText(said, Qt.TextElideMode.ElideRight, room))
 
 
 class Mark(QWidget):
@@ -95,6 +94,11 @@ def _figure(column: Column) -> str:
         return f"{said.took:.1f} s"
     wrong, meant = _errors(said)
     return f"{wrong} of {meant} wrong"
+
+
+def _brief(column: Column) -> str:
+    """As ``_figure``, where there is little room: "1 of 6"."""
+    return _figure(column).removesuffix(" wrong")
 
 
 def _errors(said: Transcript) -> tuple[int, int]:

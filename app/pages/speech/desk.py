@@ -47,7 +47,7 @@ class SpeechDesk(QWidget):
         self.rates = RatesBar(transcripts)
         self.export = ExportBar(transcripts)
         self.live = CaptionsButton(captions)  # stands in the title row: captions need no clip
-        self.noise = NoiseFader(transcripts)
+        self.noise = NoiseFader(transcripts, clips)
         self.picture = NoisePicture(transcripts)
         self.player = Player(playback, clips, self.noise)
         self._compose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from app.presenters.clips import Clips
 from app.presenters.noise_curve import SNRS
 from app.presenters.transcripts import Transcripts
 from app.words import decibels
@@ -23,15 +24,14 @@ TIP = (
 
 
 class NoiseFader(QWidget):
-    """In steps of 1 dB; Page Up and Page Down go by 5."""
+    """In steps of 1 dB; Page Up and Page Down go by 5. Off for a clip without sound."""
 
-    def __init__(self, transcripts: Transcripts, parent: QWidget | None = None) -> None:
+    def __init__(self, transcripts: Transcripts, clips: Clips, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._transcripts = transcripts
         self.setObjectName("speech.noise")
         stops = [(_words(snr), snr in NAMED) for snr in LEVELS]
         self.slider = StopSlider("speech.noise.fader", "Noise", stops, page=5)
-        self.slider.setToolTip(TIP)
         label = QLabel("Noise")
         label.setBuddy(self.slider)
         label.setToolTip(TIP)
@@ -46,6 +46,7 @@ class NoiseFader(QWidget):
         self.setMaximumWidth(360)
         self.slider.moved.connect(lambda stop: transcripts.set_noise(LEVELS[stop]))
         transcripts.changed.connect(self._show)
+        clips.changed.connect(self._show)
         self._show()
 
     def step(self, louder: int) -> None:
@@ -59,6 +60,8 @@ class NoiseFader(QWidget):
         snr = self._transcripts.state.snr
         nearest = None if snr is None else min(LEVELS[1:], key=lambda level: abs((level or 0.0) - snr))
         self.slider.show_stop(LEVELS.index(nearest))
+        self.slider.setEnabled(self._transcripts.has_sound)
+        self.slider.setToolTip(TIP if self._transcripts.has_sound else "This clip has no sound.")
         self._value.setText(_words(snr))
 
 
