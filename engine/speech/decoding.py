@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,10 +32,13 @@ __all__ = [
     "most_tokens",
     "spelled",
     "transcribe",
+    "unlooped",
     "with_times",
 ]
 
 TOKENS_PER_SECOND, TOKENS_BESIDE = 6, 8
+SQUEEZED = 2.4
+"""By how much a text can be compressed that repeats itself (arXiv 2212.04356, 4.5)."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,13 @@ def _write(
         length = ids.index(model.end) if model.end in ids else len(ids)
         kept = ids[: min(length, limit)]
         words, owners = spelled(model.tokenizer, kept, its.tolist())
+        whole = model.end in ids and length <= limit
+        words, looped = unlooped(words, whole)
+        if looped:
+            whole = False
+            kept = [token for token, owner in zip(kept, owners, strict=True) if owner < len(words)]
         if timed and words:
             words = with_times(words, owners, _times(model, clip, one, kept, rates))
-        whole = model.end in ids and length <= limit
         found.append(Transcript(" ".join(word.text for word in words), words, whole, read=len(one.vectors)))
     return found
 
@@ -188,3 +197,18 @@ def with_times(
         if its:
             found[number] = replace(word, start=its[0][0], end=its[-1][1])
     return tuple(found)
+
+
+def unlooped(words: tuple[Word, ...], whole: bool) -> tuple[tuple[Word, ...], bool]:
+    """``words`` up to where they only repeat themselves, and whether they do. A text that came to its end,
+    ``whole``, may say a few words several times: it must be squeezed far to be taken for a loop."""
+    said = [word.text for word in words]
+    text = " ".join(said).encode()
+    if whole and len(text) <= SQUEEZED * len(zlib.compress(text)):
+        return words, False
+    for start in range(len(said)):
+        rest = said[start:]
+        for length in range(1, len(rest) // 2 + 1):
+            if all(a == b for a, b in zip(rest, itertools.cycle(rest[:length]), strict=False)):
+                return words[: start + length], True
+    return words, whole

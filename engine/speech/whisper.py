@@ -7,7 +7,6 @@ speech and is unsure of its words, and none beyond the point from which it repea
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ from engine.formats.errors import StudioError
 from engine.formats.safetensors_file import read_header
 from engine.speech.clip import Clip
 from engine.speech.config import Mode, Rates
-from engine.speech.decoding import TOKENS_BESIDE, Transcript, Word, alone, spelled, with_times
+from engine.speech.decoding import TOKENS_BESIDE, Transcript, alone, spelled, unlooped, with_times
 from engine.speech.gate import speech_span
 from engine.speech.shape import SAMPLE_RATE, WHISPER_RATE
 from engine.speech.timing import GRID, attention_kept, spread, token_times
@@ -41,8 +40,6 @@ __all__ = ["WhisperListener", "load_whisper"]
 
 NO_SPEECH, UNSURE = 0.6, -1.0
 """The probability of no speech, and the mean logarithm of the tokens', at which there are no words (both)."""
-SQUEEZED = 2.4
-"""By how much a text can be compressed that repeats itself."""
 MULTILINGUAL = 51_865
 """The least vocabulary of a Whisper that knows more languages than English."""
 FASTEST = 16
@@ -172,7 +169,7 @@ class WhisperListener:
         if silence > NO_SPEECH and sure < UNSURE:
             return Transcript("", speech=False)
         words, owners = spelled(self.tokenizer, ids, logs)
-        words, looped = _unlooped(words)
+        words, looped = unlooped(words, whole)
         if words:
             words = with_times(words, owners, self._times(clip, heard, prompt, ids))
         text = " ".join(word.text for word in words)
@@ -246,17 +243,3 @@ def load_whisper(
 
 def _ids(own: GenerationConfig | None, name: str) -> list[int]:
     return [one for one in getattr(own, name, None) or [] if one >= 0]
-
-
-def _unlooped(words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
-    """``words`` up to where they only repeat themselves, and whether they do."""
-    text = " ".join(word.text for word in words).encode()
-    if len(text) <= SQUEEZED * len(zlib.compress(text)):
-        return words, False
-    said = [word.text for word in words]
-    for start in range(len(said)):
-        for length in range(1, (len(said) - start) // 2 + 1):
-            rest = said[start:]
-            if all(rest[i] == rest[i % length] for i in range(len(rest))):
-                return words[: start + length], True
-    return words, True

@@ -6,7 +6,7 @@ import torch
 
 from engine.speech import decoding
 from engine.speech.clip import Clip
-from engine.speech.decoding import most_tokens
+from engine.speech.decoding import Word, most_tokens, unlooped
 from tests.engine.speech.tones import CLIPS, transcribe
 
 
@@ -42,3 +42,22 @@ def test_nobody_spoke_and_nothing_is_written(make, monkeypatch):
     assert found[0] == decoding.Transcript("", (), True, False) and found[1].text
     monkeypatch.setattr(model.llm, "generate", None)
     assert not decoding.transcribe(model, [silent, CLIPS[0]], "audio")[1].speech
+
+
+def test_a_text_that_repeats_itself_is_cut_where_it_begins_to():
+    def words(text):
+        return tuple(Word(word, 1.0) for word in text.split())
+
+    looped, cut = unlooped(words("so it was " + "thank you very much " * 12), whole=True)
+    assert cut and " ".join(word.text for word in looped) == "so it was thank you very much"
+    for said in ("no no no", "bin blue at f two now and place it there again please", ""):
+        assert unlooped(words(said), whole=True) == (words(said), False)
+    assert unlooped(words("at at at at"), whole=False) == (words("at"), True)
+    assert unlooped(words("lay red four soon four soon four"), whole=False) == (
+        words("lay red four soon"),
+        True,
+    )
+    assert unlooped(words("it never comes to an end"), whole=False) == (
+        words("it never comes to an end"),
+        False,
+    )

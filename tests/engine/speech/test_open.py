@@ -14,10 +14,8 @@ from engine.runtime.base import load_base
 from engine.speech.card import read_card
 from engine.speech.clip import Clip
 from engine.speech.config import Rates
-from engine.speech.decoding import Word
 from engine.speech.encoders import WhisperEar
 from engine.speech.open import Senses, open_speech, open_speech_model
-from engine.speech.whisper import _unlooped
 from tests.engine.speech import tiny
 
 
@@ -142,13 +140,3 @@ def test_a_whisper_with_missing_weights(whisper, tmp_path):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(StudioError, match=r"no tokenizer\.json"):
         open_speech(folder, load_base)
-
-
-def test_a_text_that_repeats_itself_is_cut_where_it_begins_to():
-    def words(text):
-        return tuple(Word(word, 1.0) for word in text.split())
-
-    looped, cut = _unlooped(words("so it was " + "thank you very much " * 12))
-    assert cut and " ".join(word.text for word in looped) == "so it was thank you very much"
-    for said in ("no no no", "bin blue at f two now and place it there again please", ""):
-        assert _unlooped(words(said)) == (words(said), False)
