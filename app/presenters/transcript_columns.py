@@ -11,7 +11,18 @@ from app.presenters.spoken import Row, aligned, judged
 from app.words import percent
 from engine.messages import Error, SpeechCard, SpeechMode, SpokenWord, Transcript
 
-__all__ = ["MODES", "SENSES", "Column", "aloud", "failed", "lacking", "remembered", "rows", "understood"]
+__all__ = [
+    "MODES",
+    "SENSES",
+    "Column",
+    "aloud",
+    "failed",
+    "lacking",
+    "missing",
+    "remembered",
+    "rows",
+    "understood",
+]
 
 MODES: tuple[SpeechMode, ...] = ("audio", "video", "both")
 SENSES: dict[SpeechMode, str] = {"audio": "Ears", "video": "Eyes", "both": "Both"}
@@ -45,6 +56,12 @@ class Column:
 def lacking(mode: SpeechMode, card: SpeechCard) -> Column:
     """The column of a sense that a model does not have."""
     return Column(mode, "lacking", sentence=LACKS[mode].format(name=card.name))
+
+
+def missing(mode: SpeechMode, *, sound: bool) -> Column:
+    """The column of a sense for which there is nothing in a clip that has ``sound`` alone, or none."""
+    lacks = "pictures" if sound else "sound"
+    return Column(mode, "lacking", sentence=f"This clip has no {lacks}.")
 
 
 def failed(mode: SpeechMode, error: Error) -> Column:

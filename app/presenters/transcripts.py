@@ -17,7 +17,16 @@ from app.presenters.passing import delete
 from app.presenters.presenter import Presenter
 from app.presenters.speech_models import SpeechLibrary
 from app.presenters.speech_questions import SpeechQuestions
-from app.presenters.transcript_columns import MODES, Column, aloud, failed, lacking, remembered, understood
+from app.presenters.transcript_columns import (
+    MODES,
+    Column,
+    aloud,
+    failed,
+    lacking,
+    missing,
+    remembered,
+    understood,
+)
 from engine.messages import (
     AddNoise,
     Error,
@@ -81,6 +90,7 @@ class Transcripts(Presenter[TranscriptsState]):
         self._shown: dict[SpeechMode, Transcribe] = {}
         self._cards: dict[str, SpeechCard] = {}
         self._noisy = ""
+        self._present: tuple[SpeechMode, ...] = MODES
         self._listener: SpeechCard | None = None
         self._questions = SpeechQuestions(client, self)
         self.queue = ClipQueue(self._questions, self._title, self)
@@ -119,11 +129,11 @@ class Transcripts(Presenter[TranscriptsState]):
         )
 
     def transcribe(self, *modes: SpeechMode) -> None:
-        """Ask what is said in the clip, by these senses (none: by all that the model has)."""
+        """Ask what is said in the clip, by these senses (none: by all that model and clip have)."""
         if self.why_not:
             self.noticed.emit(Notice("warn", self.why_not))
             return
-        asked = set(modes or MODES)
+        asked = set(modes or self._senses)
         self._asked |= asked
         for mode in asked:
             self._shown.pop(mode, None)
@@ -175,20 +185,20 @@ class Transcripts(Presenter[TranscriptsState]):
     def measure(self) -> None:
         """Ask at every noise, by every sense of the model, for the curve of errors."""
         if self.card is not None and not self.why_not_measure:
-            self.curve.measure([self._question(mode) for mode in MODES if mode in self.card.modes])
+            self.curve.measure([self._question(mode) for mode in self._senses if mode in self.card.modes])
 
     def sound(self, done: Callable[[str], None]) -> None:
         """Hand ``done`` the WAV of the chosen clip with the noise under it; "" where there is none. The one
         before it is deleted."""
-        clip, snr = self.state.clip, self._noise
-        if not clip or snr is None:
+        clip, snr = self.state.clip, self.state.snr
+        if not clip or snr is None or not self.has_sound:
             done("")
             return
 
         def made(body: NoisySound) -> None:
             delete(self._noisy)
             self._noisy = body.path
-            if (clip, snr) == (self.state.clip, self._noise):
+            if (clip, snr) == (self.state.clip, self.state.snr):
                 done(body.path)
 
         def refused(error: Error) -> None:
@@ -221,8 +231,12 @@ class Transcripts(Presenter[TranscriptsState]):
     # --- asking ---
 
     @property
-    def _noise(self) -> float | None:
-        return self.state.snr if self.has_sound else None
+    def _senses(self) -> tuple[SpeechMode, ...]:
+        """Those for which there is something in the clip, as far as it is known."""
+        card = self._clips.state.card
+        if card is None or card.sound == card.pictures:
+            return MODES
+        return ("audio",) if card.sound else ("video",)
 
     def _question(self, mode: SpeechMode, clip: str = "") -> Transcribe:
         """The question as it stands now, of the chosen clip or another; what a sense does not meet (noise
@@ -235,14 +249,15 @@ class Transcripts(Presenter[TranscriptsState]):
             mode=mode,
             audio_rate=(state.audio_rate or None) if mode != "video" else None,
             video_rate=(state.video_rate or None) if mode != "audio" else None,
-            snr=self._noise if mode != "video" else None,
+            snr=state.snr if mode != "video" else None,
             place=state.place if clip in ("", state.clip) else None,
             reference=item.text if item is not None else "" if clip else state.reference,
         )
 
     def _ask(self) -> None:
         """Show what is known of the question as it stands now, and ask for what is not but was wanted."""
-        card, missing = self.card, []
+        card, unknown = self.card, []
+        self._present = self._senses
         if card is None or not self.state.clip:
             return
         for mode in MODES:
@@ -252,13 +267,15 @@ class Transcripts(Presenter[TranscriptsState]):
                 self._show(question, known)
             elif mode not in card.modes:
                 self._put(lacking(mode, card))
+            elif mode not in self._senses:
+                self._put(missing(mode, sound=self.has_sound))
             elif mode in self._asked and not card.problem:
-                missing.append(question)
+                unknown.append(question)
                 if not column.is_open or question not in self._questions.wanted("columns"):
                     self._put(replace(_left(column), state="waiting"))
             elif self._shown.get(mode) != question and (column.is_open or not column.stale):
                 self._put(_left(column))
-        self._questions.want("columns", missing)
+        self._questions.want("columns", unknown)
 
     def _let_rest(self) -> None:
         """What is shown answers another question than the one that is being chosen."""
@@ -275,6 +292,8 @@ class Transcripts(Presenter[TranscriptsState]):
         clips = self._clips.state
         text = clips.item.text if clips.item is not None else ""
         if (clips.current, text, clips.place) == (self.state.clip, self.state.reference, self.state.place):
+            if self._present != self._senses:  # what is in the clip has become known
+                self._ask()
             return
         is_other = clips.current != self.state.clip
         self.curve.stop()

@@ -155,8 +155,6 @@ def test_under_a_clip_without_sound_there_is_no_noise(booth: Booth, qtbot: QtBot
     booth.clips.choose(booth.paths[1])
     booth.look(sound=False)
     assert not fader.slider.isEnabled() and fader.slider.toolTip() == "This clip has no sound."
-    booth.transcripts.transcribe("both")
-    assert [question.snr for question in booth.asked] == [None]
     noisy: list[str] = []
     booth.transcripts.sound(noisy.append)
     assert noisy == [""]

@@ -349,3 +349,17 @@ def test_a_model_with_a_problem_says_so(booth: Booth) -> None:
     booth.tell(replace(DEMO, problem="Its ear is gone."))
     booth.transcripts.transcribe()
     assert booth.asked == [] and [notice.message for notice in said] == ["Its ear is gone."]
+
+
+def test_senses_for_which_a_clip_has_nothing_are_not_asked(booth: Booth) -> None:
+    booth.clips.choose(booth.paths[1])
+    booth.transcripts.transcribe()  # before anybody knows what is in it
+    assert [question.mode for question in booth.asked] == ["audio"]
+    booth.look(sound=False)
+    assert [question.mode for question in booth.asked] == ["video"]
+    booth.answer()
+    ears, eyes, both = booth.transcripts.state.columns
+    assert eyes.state == "done" and eyes.words and not booth.asked
+    assert (
+        (ears.state, ears.sentence) == (both.state, both.sentence) == ("lacking", "This clip has no sound.")
+    )
