@@ -219,17 +219,25 @@ def in_both(window: Window, folder: Path, name: str) -> None:
 def in_both_sizes(window: Window, folder: Path, name: str) -> None:
     """A page light and dark, small and large; a sheet before it alone."""
     if name in hub_views.SHEETS:
-        for scheme in ("light", "dark"):
-            window.look(f"theme.choose({scheme!r})")
-            window.pause(0.4)
-            window.look(f"picture({str(folder / f'{name}-{scheme}.png')!r}, {hub_views.SHEETS[name]!r})")
+        take_sheet(window, folder, name, hub_views.SHEETS[name])
         return
     for size in SIZES:
         for scheme in ("light", "dark"):
             take(window, folder, name, scheme, size)
 
 
+def take_sheet(window: Window, folder: Path, name: str, sheet: str) -> None:
+    for scheme in ("light", "dark"):
+        window.look(f"theme.choose({scheme!r})")
+        window.pause(0.4)
+        window.look(f"picture({str(folder / f'{name}-{scheme}.png')!r}, {sheet!r})")
+
+
 def in_every_dress(window: Window, folder: Path, name: str) -> None:
+    """A page in all schemes, small and large; a window of its own alone."""
+    if name in speech_views.WINDOWS:
+        take_sheet(window, folder, name, speech_views.WINDOWS[name])
+        return
     for size in SIZES:
         for scheme in SCHEMES:
             take(window, folder, name, scheme, size)

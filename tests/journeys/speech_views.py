@@ -38,6 +38,10 @@ def recording(window: Window, face: Path, take: Callable[[str], None]) -> None:
     take("speech-clip")
 
 
+WINDOWS = {"speech-captions": "speech.captions"}
+"""What is a window of its own, and is taken alone: its objectName."""
+
+
 def compare(window: Window, take: Callable[[str], None]) -> None:
     """An example, understood clean and in noise; the picture of errors; captions."""
     if window.look("any(clip.origin == 'example' for clip in page.clips.state.clips)"):
