@@ -39,6 +39,8 @@ __all__ = [
 TOKENS_PER_SECOND, TOKENS_BESIDE = 6, 8
 SQUEEZED = 2.4
 """By how much a text can be compressed that repeats itself (arXiv 2212.04356, 4.5)."""
+OFTEN = 4
+"""How often in a row nobody says the same, where the text does not repeat itself to its end."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,8 @@ def unlooped(words: tuple[Word, ...], whole: bool) -> tuple[tuple[Word, ...], bo
     for start in range(len(said)):
         rest = said[start:]
         for length in range(1, len(rest) // 2 + 1):
-            if all(a == b for a, b in zip(rest, itertools.cycle(rest[:length]), strict=False)):
+            pairs = zip(rest, itertools.cycle(rest[:length]), strict=False)
+            alike = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+            if alike == len(rest) or alike >= OFTEN * length:
                 return words[: start + length], True
     return words, whole

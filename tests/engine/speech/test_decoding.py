@@ -57,6 +57,7 @@ def test_a_text_that_repeats_itself_is_cut_where_it_begins_to():
         words("lay red four soon"),
         True,
     )
+    assert unlooped(words("lay at at at at at y five now"), whole=False) == (words("lay at"), True)
     assert unlooped(words("it never comes to an end"), whole=False) == (
         words("it never comes to an end"),
         False,
