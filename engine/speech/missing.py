@@ -29,6 +29,10 @@ class Missing:
         used = [lost for lost, asked in ((self.sound, heard), (self.pictures, seen)) if asked]
         return all(_total(_joined(lost, start, end)) > end - start - NEAR for lost in used)
 
+    def of_sound(self, start: float, end: float) -> float:
+        """The share of the sound from ``start`` to ``end`` seconds that is not there."""
+        return _total(_joined(self.sound, start, end)) / (end - start)
+
     def sentences(self, start: float, end: float) -> Iterator[str]:
         """What is missing from ``start`` to ``end`` seconds, and what to do; nothing where nothing is."""
         sound, pictures = _joined(self.sound, start, end), _joined(self.pictures, start, end)

@@ -23,6 +23,8 @@ __all__ = ["Understood"]
 
 BRIDGED = 1.0
 """Seconds of lost sound in the midst of which a sentence may go on."""
+LEGIBLE = 2 / 3
+"""The least share of a sentence's sound that is there where words are asked for: scraps would be guesses."""
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Understood:
     silent: int = 0
     heard: bool = False
     unheard: Lost = field(default_factory=list)
+    scraps: Lost = field(default_factory=list)
 
     def hear(self, window: Window) -> None:
         """Add what is said in ``window``."""
@@ -69,7 +72,7 @@ class Understood:
         spoken = spoken_stretches(clip, mode)
         spoken = _bridged(spoken, [(a - window.start, b - window.start) for a, b in list(self.missing.sound)])
         self.unheard += [(window.start + s.start, window.start + s.end) for s in spoken if s.unheard]
-        parts = sentences(spoken, window.end - window.start, self.listener.pause)
+        parts = self._legible(sentences(spoken, window.end - window.start, self.listener.pause), window)
         pieces = [_cut(clip, one, self.noise, window.start) for one in parts]
         said = self.listener.transcribe(pieces, mode, self.rates, self.beams) if pieces else []
         for stretch, one in zip(parts, said, strict=True):
@@ -86,6 +89,18 @@ class Understood:
                 )
                 for word in one.words
             ]
+
+    def _legible(self, parts: Sequence[Stretch], window: Window) -> list[Stretch]:
+        """Those of ``parts`` of which enough is there; lips make up for any sound."""
+        found = []
+        for one in parts:
+            start, end = window.start + one.start, window.start + one.end
+            if window.clip.mouth is not None or self.missing.of_sound(start, end) <= 1 - LEGIBLE:
+                found.append(one)
+            else:
+                self.speech = True
+                self.scraps.append((start, end))
+        return found
 
     def transcript(self, reference: str, *, snr: float | None, seconds: float, took: float) -> Transcript:
         """All of it."""
@@ -132,6 +147,8 @@ class Understood:
                 f"No voice stands out from the noise {stretches(self.unheard)}: what is written there was "
                 "read from the lips, with what little the noise may hide, and is less certain."
             )
+        if self.scraps:
+            yield f"Only scraps of what is said are left {stretches(self.scraps)}: nothing is written there."
         if self.parts and self.silent == self.parts:
             yield "The sound is digital silence: the microphone was muted, or it was another one."
         if not self.speech and len(self.blind) < self.parts + self.hears:

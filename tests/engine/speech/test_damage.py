@@ -9,12 +9,16 @@ from types import SimpleNamespace
 import av
 import numpy
 import pytest
+import torch
 
 from engine.formats.errors import DataError, StudioError
 from engine.speech import packets
+from engine.speech.clip import Clip
 from engine.speech.look import look
 from engine.speech.media import pictures, probe, read_sound
 from engine.speech.missing import Missing
+from engine.speech.understood import Understood
+from engine.speech.windows import Window
 from tests.engine.speech.drawn import record
 from tests.engine.speech.spoken import RATE, Parrot, at_rate, clip_file, faces, heard, talk
 
@@ -116,6 +120,20 @@ def test_a_hole_in_a_sentence_does_not_make_two_of_it(folder, tmp_path):
     assert len(said.words) == 3 and "There is no sound from 0:03." in said.notes[0]
     middle = parrot.asked[1][0]
     assert middle.seconds > 1.3 and not middle.sound[len(middle.sound) // 2 - 1000 :][:2000].any()
+
+
+@pytest.mark.parametrize(("lost", "asked"), [([(0.6, 1.1)], 1), ([(0.5, 0.9), (1.3, 1.9)], 0)])
+def test_of_scraps_no_words_are_asked(lost, asked):
+    sound = torch.from_numpy(talk(-0.5, 1.5, -0.5))
+    parrot = Parrot(("audio",), pause=0.3)
+    told = Understood(parrot, "audio", True, False, missing=Missing(sound=list(lost)))
+    told.hear(Window(0.0, 2.5, Clip(sound, None)))
+    said = told.transcript("", snr=None, seconds=2.5, took=0.0)
+    assert len(said.words) == len(parrot.asked) == asked and said.speech
+    scraps = [
+        note for note in said.notes if note.startswith("Only scraps of what is said are left from 0:00.")
+    ]
+    assert len(scraps) == 1 - asked
 
 
 def finished(work):
