@@ -129,7 +129,7 @@ _PARTS = {
 # What transformers call token embeddings and output heads: PEFT may save the base's own beside an adapter.
 _EMBEDDINGS = {
     "embed_tokens", "lm_head", "wte", "shared", "word_embeddings", "embed_in", "embed_out", "embeddings",
-}  # fmt: skip  # fmt: skip  # fmt: skip
+}  # fmt: skip
 
 
 def _part(name: str) -> tuple[str, str]:
