@@ -41,7 +41,7 @@ ABOVE_FLOOR = 6.0
 FULL = 20.0
 """dB below the loudest that stand out in any case: where somebody speaks all the time nothing is floor."""
 DEPTH = 30.0
-"""dB below the loudest that are looked at: what is below is room, not voice."""
+"""dB below the loudest of a stretch that are looked at: what is below is room, not voice."""
 LAG, RESTLESS = 5, 1.8
 """The least mean movement of the spectrum's shape, in dB, within so many steps."""
 DENSE = 0.5
@@ -110,14 +110,12 @@ def speech_stretches(sound: Tensor) -> list[Stretch]:
     level = torch.logsumexp(energies / _DECIBELS, 1) * _DECIBELS
     floor = min(float(level.quantile(0.1)) + ABOVE_FLOOR, float(level.max()) - FULL)
     loud = level > max(QUIETEST, floor)
-    shape = energies.clamp_min(float(energies.max()) - DEPTH)
-    shape = shape - shape.mean(1, keepdim=True)
     length = len(sound) / SAMPLE_RATE
     return [
         Stretch(max(0.0, first / STEPS - LEAD), min(length, last / STEPS + LEAD))
         for first, last in _runs(loud)
         if loud[first:last].float().mean() >= DENSE
-        and _movement(shape[first:last][loud[first:last]]) >= RESTLESS
+        and _movement(energies[first:last][loud[first:last]]) >= RESTLESS
     ]
 
 
@@ -127,7 +125,10 @@ def _smooth(energies: Tensor) -> Tensor:
     return functional.avg_pool1d(rows, 5, 1)[0].T
 
 
-def _movement(shape: Tensor) -> float:
+def _movement(energies: Tensor) -> float:
+    """How far the shape of the spectrum moves, whatever else the clip holds that is louder."""
+    shape = energies.clamp_min(float(energies.max()) - DEPTH)
+    shape = shape - shape.mean(1, keepdim=True)
     return float((shape[LAG:] - shape[:-LAG]).abs().mean()) if len(shape) > LAG else 0.0
 
 

@@ -13,6 +13,7 @@ import torch
 
 from engine.speech.clip import Clip
 from engine.speech.gate import mouth_moves, mouth_stretches, somebody_speaks, speech_stretches
+from tests.engine.speech.spoken import talk
 
 RATE = 16000
 
@@ -130,3 +131,10 @@ def test_a_head_that_sways_does_not_speak_and_may(grain):
     talking = mouth_stretches(swaying([3] * 25 + [6 + 4 * math.sin(n * 1.1) for n in range(25)] + [3] * 25))
     assert len(talking) == 1 and talking[0].start == pytest.approx(0.9, abs=0.2)
     assert talking[0].end == pytest.approx(2.1, abs=0.2)
+
+
+def test_who_speaks_softly_beside_a_loud_voice_is_heard():
+    sound = torch.from_numpy(talk(-0.5, 1.5, -0.5, 1.5, -0.5, floor=0.0))
+    sound[int(2.25 * RATE) :] *= 0.1
+    found = [(round(one.start, 1), round(one.end, 1)) for one in speech_stretches(sound + noise(4.5, -80))]
+    assert found == [(0.4, 2.1), (2.4, 4.1)]
